@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of ca_trust_anchor: find the certificates, judge them, hand over what the host is missing."""
+
+from __future__ import annotations
+
+import functools
+import os
+import stat
+import typing as t
+
+from ansible.errors import AnsibleError, AnsibleFileNotFound
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.action import ActionBase
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_arguments as arguments
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchor_list as anchor_list
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchors as judge
+
+
+class ActionModule(ActionBase):
+    """Runs the module once where the host has all that it needs, else once more with what it is missing."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        execute = functools.partial(self._execute_module, task_vars=task_vars)
+        try:
+            options = self._options()
+            collected = self._collect(options, execute)
+            terms = judge.Terms(
+                options["allow_expired"], options["allow_non_ca"], duration.seconds(options["min_remaining"])
+            )
+            listed = anchor_list.read(options["anchors"], self._load, collected, terms)
+        except (AnsibleError, anchor_list.AnchorListError, ValueError) as error:
+            return {**result, "failed": True, "msg": str(error)}
+        passed = {name: options[name] for name in ("store", "bundle_path", "root", "purge", "extract")}
+        answer = execute(module_args={**passed, "anchors": anchor_list.to_send(listed)})
+        if answer.get("unsent"):
+            answer = execute(module_args={**passed, "anchors": anchor_list.to_send(listed, set(answer["unsent"]))})
+        if answer.pop("unsent", None):
+            answer.update(failed=True, msg="a certificate that is to be distrusted is known by its fingerprint only, and "
+                                           "nothing on this host has it: give the certificate (src, content or path)")
+        return {**result, **answer}
+
+    def _options(self) -> dict[str, t.Any]:
+        """The task's options, checked; raises ValueError."""
+        given = self._task.args.copy()
+        for number, element in enumerate(given.get("anchors") or [], 1):
+            if not element:
+                raise ValueError(f"anchors, element {number} is empty: take it off, or give it a src, content or path")
+        validator = ArgumentSpecValidator(arguments.anchor_arguments(), required_if=arguments.REQUIRED_IF)
+        checked = validator.validate(given)
+        if checked.error_messages:
+            raise ValueError("; ".join(checked.error_messages))
+        return checked.validated_parameters
+
+    def _collect(self, options: dict[str, t.Any], execute: t.Callable[..., dict[str, t.Any]]) -> dict[str, t.Any]:
+        """What the files on the host hold that the list names, for judgement here: {path: {pem | error}}."""
+        named = [{"path": element["path"]} for element in options["anchors"] if element["path"]]
+        if not named:
+            return {}
+        answer = execute(module_args={"anchors": named})
+        if "collected" not in answer:
+            raise AnsibleError(answer.get("msg") or "the host's files could not be read")
+        return answer["collected"]
+
+    def _load(self, src: str) -> bytes:
+        """The bytes of a file of the controller, found as copy finds it and decrypted where vault encrypted it."""
+        try:
+            found = self._find_needle("files", src)
+            # Looked at before the loader does: it would wait at a FIFO and read a device to its end.
+            status = os.stat(found)
+            if stat.S_ISREG(status.st_mode) and status.st_size <= pem.MAX_BYTES:
+                real = self._loader.get_real_file(found)
+                try:
+                    return pem.read_file(real)
+                finally:
+                    self._loader.cleanup_tmp_file(real)
+            return pem.read_file(found)
+        except AnsibleFileNotFound as error:
+            raise ValueError("there is no such file on the controller (in the role's or play's folder files, or beside "
+                             "the play); for a file that is on the host use path") from error
+        except AnsibleError as error:
+            raise ValueError(str(error)) from error
+        except OSError as error:
+            raise ValueError(f"{src} can't be read: {error.strerror}") from error

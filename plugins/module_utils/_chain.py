@@ -1,0 +1,153 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""Which certificate issued which: chains built by name and key identifier, for results and sentences.
+
+No signature is checked here. Whether a chain is accepted is OpenSSL's to say; this says what it consists of.
+"""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import collections
+import difflib
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+CERTIFICATE, CHAIN, TRUST = "certificate", "chain", "trust"  # where a link comes from
+MAX_LINKS = 100  # OpenSSL's own limit
+NEAR = 0.75      # how alike two names are that a sentence calls near; 1 is equal
+
+Link = collections.namedtuple("Link", [
+    "certificate",  # x509.Certificate, or None where OpenSSL used one that is in none of the files looked at
+    "subject",      # str
+    "source",       # CERTIFICATE, CHAIN or TRUST
+])
+
+
+def lenient(data):
+    """Yields the certificates of a PEM file, leaving out what can't be read, as OpenSSL does with its anchors."""
+    try:
+        for block in pem.blocks(data):
+            if block.label in pem.CERTIFICATE_LABELS + (pem.TRUSTED_LABEL,):
+                try:
+                    raw = pem.decode(block)
+                    # in OpenSSL's trusted form, its trust settings stand behind the certificate
+                    yield x509.parse(raw[:der.element(raw, 0, len(raw))[2]])
+                except (pem.CertificateFileError, der.DerError):
+                    continue
+    except pem.CertificateFileError:
+        return
+
+
+def read_anchors(paths):
+    """The certificates of all these files, each once; files that can't be read are left out."""
+    found = collections.OrderedDict()
+    for path in paths:
+        try:
+            data = pem.read_file(path)
+        except pem.CertificateFileError:
+            continue
+        for certificate in lenient(data):
+            found.setdefault(certificate.fingerprint, certificate)
+    return list(found.values())
+
+
+def canonical(name):
+    """A Name (DER) for comparing: RFC 5280 section 7.1 ignores case, repeated spaces and the type of string."""
+    return " ".join(x509.name(name).lower().split())
+
+
+def index(certificates):
+    """The certificates by their subject's canonical name: a pool that issuers are looked up in."""
+    pool = collections.OrderedDict()
+    for certificate in certificates:
+        pool.setdefault(canonical(certificate.subject_der), []).append(certificate)
+    return pool
+
+
+def namesakes(certificate, pool):
+    """Certificates of the pool whose subject is this certificate's issuer, whatever their keys."""
+    return pool.get(canonical(certificate.issuer_der), [])
+
+
+def keys_fit(issuer, certificate):
+    """Whether the issuer's key is the one that the certificate asks for (RFC 5280 section 4.2.1.1)."""
+    wanted, offered = x509.authority_key_identifier(certificate), x509.subject_key_identifier(issuer)
+    return wanted is None or offered is None or wanted == offered
+
+
+def issuers(certificate, pool, now):
+    """Certificates of the pool that may have issued this one; those valid ``now`` (epoch seconds) come first."""
+    fitting = [candidate for candidate in namesakes(certificate, pool) if keys_fit(candidate, certificate)]
+    return sorted(fitting, key=lambda candidate: not candidate.not_before <= now <= candidate.not_after)
+
+
+def is_root(certificate):
+    """Whether it names itself as its issuer, by name and key."""
+    return (canonical(certificate.subject_der) == canonical(certificate.issuer_der)
+            and keys_fit(certificate, certificate))
+
+
+def build(leaf, sent, anchors, now):
+    """The chain as far as it can be built (list of Link), anchors first, as OpenSSL looks for issuers."""
+    is_anchor = any(leaf == anchor for anchor in anchors.get(canonical(leaf.subject_der), []))
+    links = [Link(leaf, x509.name(leaf.subject_der), TRUST if is_anchor else CERTIFICATE)]
+    while len(links) < MAX_LINKS and not is_root(links[-1].certificate):
+        last = links[-1].certificate
+        found = [(issuer, TRUST) for issuer in issuers(last, anchors, now)]
+        if links[-1].source != TRUST:
+            found += [(issuer, CHAIN) for issuer in issuers(last, sent, now)]
+        found = [pair for pair in found if all(pair[0] != link.certificate for link in links)]
+        if not found:
+            break
+        links.append(Link(found[0][0], x509.name(found[0][0].subject_der), found[0][1]))
+    return links
+
+
+def follow(leaf, printed, sent, anchors, now):
+    """The chain that OpenSSL printed, as list of Link.
+
+    printed: list of (subject, whether untrusted), leaf first: from these the sources are known.
+    """
+    links = []
+    for subject, untrusted in printed:
+        source = (CHAIN if links else CERTIFICATE) if untrusted else TRUST
+        below = links[-1].certificate if links else None
+        if not links:
+            found = [leaf]
+        else:
+            found = issuers(below, sent if untrusted else anchors, now) if below else []
+        links.append(Link(found[0], x509.name(found[0].subject_der), source) if found else Link(None, subject, source))
+    return links
+
+
+def near_names(name, certificates):
+    """Up to three certificates whose common names are nearly that of ``name`` (DER); the nearest first."""
+    wanted = (x509.common_name(name) or x509.name(name)).lower()
+    by_name = collections.OrderedDict()
+    for certificate in certificates:
+        offered = x509.common_name(certificate.subject_der) or x509.name(certificate.subject_der)
+        by_name.setdefault(offered.lower(), certificate)
+    return [by_name[match] for match in difflib.get_close_matches(wanted, list(by_name), 3, NEAR)]
+
+
+def pick_leaf(certificates, ordered):
+    """(the certificate to judge, the others). Files come leaf first; PKCS#7 holds a set, in no order of its own."""
+    if not ordered:
+        pool = index(certificates)
+        issuing = {issuer.fingerprint for one in certificates for issuer in namesakes(one, pool) if issuer != one}
+        leaves = [one for one in certificates if one.fingerprint not in issuing]
+        if len(leaves) == 1:
+            return leaves[0], [one for one in certificates if one != leaves[0]]
+    return certificates[0], certificates[1:]
+
+
+def comes_too_early(first, others):
+    """Whether ``first``, a CA, stands before the certificate that the file is about."""
+    if not x509.basic_constraints(first)[0]:
+        return False
+    own = canonical(first.subject_der)
+    return any(canonical(one.issuer_der) == own or not x509.basic_constraints(one)[0] for one in others)

@@ -1,0 +1,214 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""What this host's ``openssl`` says: of a chain, of its default trust, of a private key.
+
+Works with OpenSSL 1.1.0 and later, with the standard library alone.
+"""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import collections
+import os
+import re
+import shutil
+import stat
+import subprocess
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+
+SECONDS = 60  # no single answer of openssl takes longer, unless something hangs
+SYSTEM_PATH = os.pathsep.join(["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
+
+# What a certificate is asked to be good for, in openssl's words. A CA has no purpose of its own there:
+# _verification looks at its extensions itself.
+PURPOSES = {"server": "sslserver", "client": "sslclient", "email": "smimesign", "ca": "any", "any": "any"}
+
+HASHED_NAME = re.compile(r"[0-9a-f]{8}\.[0-9]+$", re.ASCII)  # what 'openssl rehash' makes of a certificate
+VERSION = re.compile(r"OpenSSL ([0-9]+)\.([0-9]+)\.([0-9]+)", re.ASCII)
+DIRECTORY = re.compile(r'^OPENSSLDIR: "(.*)"', re.MULTILINE)
+ERROR = re.compile(r"^error ([0-9]+) at ([0-9]+) depth lookup: ?(.*)$", re.MULTILINE | re.ASCII)
+LINK = re.compile(r"^depth=[0-9]+: (.*?)( \(untrusted\))?$", re.MULTILINE)
+
+OpenSSL = collections.namedtuple("OpenSSL", [
+    "command",    # path of the program
+    "version",    # as printed: "OpenSSL 3.0.19 27 Jan 2026"
+    "release",    # (major, minor, patch)
+    "directory",  # OPENSSLDIR, where its default trust lies
+])
+Trust = collections.namedtuple("Trust", [
+    "given",      # path that the user asked for, or None for the host's default
+    "file",       # path of the PEM file with the anchors, or None
+    "directory",  # path of the hashed directory, or None
+])
+Verdict = collections.namedtuple("Verdict", [
+    "accepted",     # bool
+    "errors",       # list of (number, depth, text as printed)
+    "links",        # list of (subject as printed, whether it came from outside of the trust store), leaf first
+    "command",      # list of str
+    "return_code",  # int, or None if it gave no answer in time
+    "output",       # what it printed
+])
+
+
+class Missing(Exception):
+    """There is no openssl on this host, or none that can be used."""
+
+
+class KeyFileError(ValueError):
+    """A private key that can't be looked at; the message says why, without the file's name and without the key."""
+
+
+def run(command, stdin=b"", directory=None):
+    """Runs a command: (return code, bytes of stdout, bytes of stderr); the code is None after SECONDS seconds.
+
+    It gets a session of its own, so that it has no terminal to ask for a passphrase.
+    """
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=directory,
+        env=dict(os.environ, LC_ALL="C"), start_new_session=True)
+    try:
+        output, errors = process.communicate(stdin, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, errors = process.communicate()
+        return None, output, errors
+    return process.returncode, output, errors
+
+
+def find():
+    """This host's OpenSSL; raises Missing."""
+    command = shutil.which("openssl", path=os.pathsep.join([os.environ.get("PATH", ""), SYSTEM_PATH]))
+    if not command:
+        raise Missing("there is no 'openssl' on this host: install the package 'openssl'")
+    _code, output, _errors = run([command, "version", "-v", "-d"])
+    printed = output.decode("utf-8", "replace")
+    version, directory = VERSION.match(printed), DIRECTORY.search(printed)
+    release = tuple(int(number) for number in version.groups()) if version else (0, 0, 0)
+    if release < (1, 1, 0) or not directory:
+        raise Missing("%s is %r; OpenSSL 1.1.0 or later is needed: install the package 'openssl'"
+                      % (command, printed.partition("\n")[0]))
+    return OpenSSL(command, printed.partition("\n")[0], release, directory.group(1))
+
+
+def trust_at(path, openssl):
+    """Where the anchors lie: at ``path`` (a PEM file or a hashed directory), or where this OpenSSL looks by default."""
+    if path:
+        path = os.path.abspath(path)
+        return Trust(path, None, path) if os.path.isdir(path) else Trust(path, path, None)
+    return Trust(None,
+                 os.environ.get("SSL_CERT_FILE") or os.path.join(openssl.directory, "cert.pem"),
+                 os.environ.get("SSL_CERT_DIR") or os.path.join(openssl.directory, "certs"))
+
+
+def trust_files(trust):
+    """Paths of all files that OpenSSL may take anchors from, existing or not.
+
+    A default of several directories, separated by colons, is allowed (X509_LOOKUP_hash_dir(3)).
+    """
+    found = [trust.file] if trust.file else []
+    for directory in [trust.directory] if trust.given else trust.directory.split(os.pathsep):
+        try:
+            entries = sorted(os.listdir(directory)) if directory else []
+        except OSError:
+            continue
+        found.extend(os.path.join(directory, entry) for entry in entries if HASHED_NAME.match(entry))
+    return found
+
+
+def verify_command(openssl, trust, purpose, certificate, chain=None):
+    """The command line that judges the PEM file ``certificate``, with the untrusted PEM file ``chain``.
+
+    -CAfile alone would have it look into its default directory and store too (openssl-verification-options(1)). And
+    never -partial_chain: what is asked is what this host's OpenSSL does by default.
+    """
+    command = [openssl.command, "verify", "-show_chain", "-purpose", PURPOSES[purpose]]
+    if trust.given:
+        command += ["-CAfile", trust.file, "-no-CApath"] if trust.file else ["-CApath", trust.directory, "-no-CAfile"]
+        command += ["-no-CAstore"] if openssl.release >= (3, 0, 0) else []
+    return command + (["-untrusted", chain] if chain else []) + [certificate]
+
+
+def parse_verdict(command, return_code, output):
+    """A Verdict from what ``openssl verify -show_chain`` of one certificate printed (str)."""
+    errors = [(int(number), int(depth), text) for number, depth, text in ERROR.findall(output)]
+    links = [(subject, bool(mark)) for subject, mark in LINK.findall(output)]
+    return Verdict(return_code == 0 and not errors, errors, links, command, return_code, output)
+
+
+def verify(openssl, trust, purpose, directory, certificate, chain=None):
+    """Has openssl judge a certificate; the files are names in ``directory``, so that its words stay readable."""
+    command = verify_command(openssl, trust, purpose, certificate, chain)
+    return_code, output, errors = run(command, directory=directory)
+    return parse_verdict(command, return_code, (output + errors).decode("utf-8", "replace"))
+
+
+def public_key(openssl, path, passphrase=None):
+    """The SubjectPublicKeyInfo (DER) that belongs to the private key in the file ``path``; raises KeyFileError.
+
+    The passphrase travels over stdin, where no other process can see it, and what openssl says of the key is
+    not repeated.
+    """
+    path = os.path.abspath(path)
+    inform, encrypted = key_form(pem.read_file(path))
+    if encrypted and not passphrase:
+        raise KeyFileError("it is encrypted and no private_key_passphrase is given")
+    if passphrase and re.search("[\0\r\n]", passphrase):
+        raise KeyFileError("private_key_passphrase has a line end in it, which openssl can't be given")
+    command = [openssl.command, "pkey", "-inform", inform, "-in", path, "-passin", "stdin",
+               "-pubout", "-outform", "DER"]
+    return_code, output, _errors = run(command, ((passphrase or "") + "\n").encode("utf-8", "surrogateescape"))
+    if return_code == 0 and output:
+        return output
+    if encrypted and inform == "DER" and openssl.release < (3, 0, 0):
+        raise KeyFileError("%s does not read encrypted keys in DER: convert it to PEM" % openssl.version)
+    if encrypted:
+        raise KeyFileError("it can't be decrypted: private_key_passphrase is wrong, or the file is damaged")
+    raise KeyFileError("openssl can't read it as a private key: it is damaged, or something else")
+
+
+def key_form(data):
+    """(PEM or DER, whether encrypted) of a private key file's content; raises KeyFileError where it holds none."""
+    labels = []
+    for block in pem.blocks(data):
+        if block.label == b"OPENSSH PRIVATE KEY":
+            raise KeyFileError("it is in OpenSSH's own form: convert it with 'ssh-keygen -p -m PKCS8 -f FILE'")
+        if block.label.endswith(b"PRIVATE KEY"):
+            return "PEM", block.label.startswith(b"ENCRYPTED") or b"ENCRYPTED" in block.content[:200]
+        labels.append(block.label.decode("ascii"))
+    if labels:
+        raise KeyFileError("there is no private key in it, but: %s" % ", ".join(sorted(set(labels))))
+    try:
+        content, end = der.expect(data, 0, len(data), der.SEQUENCE)
+        tags = [part[0] for part in der.children(data, content, end)]
+    except der.DerError:
+        raise KeyFileError("there is no private key in it: it is neither PEM nor DER")
+    return "DER", tags == [der.SEQUENCE, der.OCTET_STRING]  # EncryptedPrivateKeyInfo, RFC 5958 section 3
+
+
+def same_key(one, other):
+    """Whether two SubjectPublicKeyInfo (DER) hold the same public key, however their parameters are encoded.
+
+    RSA and RSA-PSS keys have the same numbers under two names, EC points can be compressed and curves spelled out
+    (RFC 4055 section 1.2, RFC 5480 section 2).
+    """
+    return one == other or _key_bits(one) == _key_bits(other)
+
+
+def _key_bits(spki):
+    content, end = der.expect(spki, 0, len(spki), der.SEQUENCE)
+    algorithm, behind = der.expect(spki, content, end, der.SEQUENCE)
+    bits, end = der.expect(spki, behind, end, der.BIT_STRING)
+    key = spki[bits + 1:end]
+    kind, stop = der.expect(spki, algorithm, behind, der.OID)
+    if der.oid(spki[kind:stop]) == "1.2.840.10045.2.1" and key[:1] == b"\4" and len(key) % 2:
+        middle = 1 + len(key) // 2  # SEC 1 section 2.3.3: the same point, compressed
+        return bytes(bytearray([2 + (key[-1] & 1)])) + key[1:middle]
+    return key
+
+
+def readable_by_all(path):
+    """Whether every user of the host may read the file, which a private key should not be."""
+    return bool(os.stat(path).st_mode & stat.S_IROTH)

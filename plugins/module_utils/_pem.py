@@ -1,0 +1,200 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""Files of certificates as people have them: PEM (RFC 7468) with one or many, DER, PKCS#7; and PEM written.
+
+One reader for controller and host, standard library alone. What it can't read it refuses with a sentence that says
+what the file is and how to convert it. It never quotes what it read: it may be a private key.
+"""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import base64
+import binascii
+import collections
+import errno
+import hashlib
+import os
+import re
+import stat
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+MAX_BYTES = 128 * 1024 * 1024
+CERTIFICATE_LABELS = (b"CERTIFICATE", b"X509 CERTIFICATE")
+TRUSTED_LABEL = b"TRUSTED CERTIFICATE"
+PKCS7_LABELS = (b"PKCS7", b"CMS", b"PKCS #7 SIGNED DATA")
+MARKER = re.compile(br"-----(BEGIN|END) ([A-Z0-9 #.]{1,64})-----")
+SIGNED_DATA = "1.2.840.113549.1.7.2"
+
+Block = collections.namedtuple("Block", ["label", "content", "start", "end"])
+
+
+class CertificateFileError(ValueError):
+    """A file that can't be used; the message says why and what to do, without the file's name."""
+
+
+def read_file(path):
+    """The bytes of a regular file of at most MAX_BYTES; whatever else is there is refused without waiting for it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
+    except OSError as error:
+        raise CertificateFileError(
+            "there is no such file" if error.errno == errno.ENOENT else "it can't be read: %s" % error.strerror)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise CertificateFileError("it is not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise CertificateFileError("it is larger than %d MiB" % (MAX_BYTES // 1024 // 1024))
+        with os.fdopen(os.dup(descriptor), "rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except EnvironmentError as error:
+        raise CertificateFileError("it can't be read: %s" % error.strerror)
+    finally:
+        os.close(descriptor)
+
+
+def blocks(data):
+    """Yields the PEM blocks of ``data`` in order; raises CertificateFileError for one that is cut off.
+
+    Works from marker to marker, so that the time is linear whatever the input.
+    """
+    begin = None
+    for marker in MARKER.finditer(data):
+        if marker.group(1) == b"BEGIN":
+            if begin:
+                break
+            begin = marker
+        elif begin:
+            if marker.group(2) != begin.group(2):
+                break
+            yield Block(begin.group(2), data[begin.end():marker.start()], begin.start(), marker.end())
+            begin = None
+    if begin:
+        raise CertificateFileError("a PEM block in it (%s) has no end line: is the file truncated?"
+                                   % begin.group(2).decode("ascii"))
+
+
+def decode(block):
+    """The bytes that a PEM block holds."""
+    try:
+        return base64.b64decode(b"".join(block.content.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise CertificateFileError("a PEM block in it (%s) is not valid base64" % block.label.decode("ascii"))
+
+
+def fingerprints(data):
+    """SHA-256 fingerprints of all certificates in a PEM file, in order, read fast and leniently.
+
+    For files that the store's tools wrote, with OpenSSL's trusted certificates among them: of those, what stands
+    before the trust settings counts. What can't be read is left out: whoever looks for a certificate misses it then.
+    """
+    found, begin = [], None
+    for marker in MARKER.finditer(data):
+        if marker.group(1) == b"BEGIN":
+            begin = marker
+            continue
+        if begin and marker.group(2) in CERTIFICATE_LABELS + (TRUSTED_LABEL,):
+            try:
+                decoded = binascii.a2b_base64(data[begin.end():marker.start()])
+                if marker.group(2) == TRUSTED_LABEL:
+                    decoded = decoded[:der.element(decoded, 0, len(decoded))[2]]
+                found.append(hashlib.sha256(decoded).hexdigest())
+            except (binascii.Error, der.DerError):
+                pass
+        begin = None
+    return found
+
+
+def read_certificates(data, keys_allowed=False):
+    """All certificates of a file, as x509.Certificate, in order, each once.
+
+    Raises CertificateFileError where the file holds no certificate, one that can't be read, or a private key (in PEM,
+    keys_allowed passes over these: a server's key and certificate may lie in one file).
+    """
+    data = _plain(data)
+    found = list(_of_pem(data, keys_allowed) if MARKER.search(data) else _of_der(data))
+    if not found:
+        raise CertificateFileError("there is no certificate in it")
+    return list(collections.OrderedDict((certificate.fingerprint, certificate) for certificate in found).values())
+
+
+def _plain(data):
+    """Windows' tools write PEM as UTF-16; with a byte-order mark that is no riddle."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        try:
+            return data.decode("utf-16").encode("utf-8")
+        except UnicodeDecodeError:
+            raise CertificateFileError("it begins like UTF-16 text and is not")
+    return data
+
+
+def _of_pem(data, keys_allowed):
+    everything = list(blocks(data))
+    if not keys_allowed and any(block.label.endswith(b"PRIVATE KEY") for block in everything):
+        raise CertificateFileError("there is a private key in it, which must not lie in a trust store: "
+                                   "keep the key elsewhere and leave only the certificate in the file")
+    for block in everything:
+        if block.label == TRUSTED_LABEL:
+            raise CertificateFileError("it is in OpenSSL's trusted form, whose trust settings would be lost: convert it "
+                                       "with 'openssl x509 -in FILE -out FILE.pem'")
+        if block.label in CERTIFICATE_LABELS or block.label in PKCS7_LABELS:
+            for certificate in _of_der(decode(block)):
+                yield certificate
+    others = sorted(set(block.label.decode("ascii") for block in everything))
+    if not any(block.label in CERTIFICATE_LABELS + PKCS7_LABELS for block in everything):
+        raise CertificateFileError("there is no certificate in it, but: %s" % ", ".join(others))
+
+
+def _of_der(data):
+    """The certificates of a DER certificate or a PKCS#7 bundle."""
+    try:
+        content, end = der.expect(data, 0, len(data), der.SEQUENCE)
+    except der.DerError as error:
+        if not data.strip():
+            raise CertificateFileError("it is empty")
+        if data[:1] != b"0":
+            raise CertificateFileError("there is no certificate in it: it is neither PEM nor DER nor PKCS#7")
+        raise CertificateFileError(
+            "it can't be read as DER (%s); if it is a PKCS#7 file in BER, convert it with "
+            "'openssl pkcs7 -inform DER -in FILE -print_certs -out FILE.pem'" % error)
+    try:
+        parts = list(der.children(data, content, end))
+        _refuse_other_der(data, parts)
+        if parts and parts[0][0] == der.OID:
+            return [x509.parse(raw) for raw in _of_pkcs7(data, parts)]
+        return [x509.parse(data)]
+    except der.DerError as error:
+        raise CertificateFileError("it holds no readable certificate: %s" % error)
+
+
+def _refuse_other_der(data, parts):
+    tags = [part[0] for part in parts]
+    version = der.integer(data[parts[0][2]:parts[0][3]]) if tags[:1] == [der.INTEGER] else None
+    if version == 3 and tags[1:2] == [der.SEQUENCE]:
+        raise CertificateFileError("it is a PKCS#12 file, which usually holds a private key too: take the certificates "
+                                   "out with 'openssl pkcs12 -in FILE -nokeys -out FILE.pem'")
+    if version in (0, 1, 2) or tags == [der.SEQUENCE, der.OCTET_STRING]:
+        raise CertificateFileError("it looks like a private key, which must not lie in a trust store")
+
+
+def _of_pkcs7(data, parts):
+    """The certificates field of SignedData (RFC 2315 section 9.1, RFC 5652 section 5.1), each as DER."""
+    if der.oid(data[parts[0][2]:parts[0][3]]) != SIGNED_DATA or len(parts) != 2:
+        raise CertificateFileError("it is PKCS#7, but not the kind that carries certificates (signedData)")
+    content, end = der.expect(data, parts[1][2], parts[1][3], der.SEQUENCE)
+    for tag, _start, inner, behind in der.children(data, content, end):
+        if tag == 0xA0:
+            for kind, start, _content, stop in der.children(data, inner, behind):
+                if kind == der.SEQUENCE:
+                    yield data[start:stop]
+
+
+def to_pem(data):
+    """DER bytes as a PEM certificate with lines of 64 characters (RFC 7468), as text."""
+    body = base64.b64encode(data).decode("ascii")
+    lines = [body[start:start + 64] for start in range(0, len(body), 64)]
+    return "\n".join(["-----BEGIN CERTIFICATE-----"] + lines + ["-----END CERTIFICATE-----", ""])

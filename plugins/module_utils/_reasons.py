@@ -1,0 +1,246 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""Sentences on why a certificate does not verify, for somebody who has to mend it now.
+
+Each continues 'FILE (CN=...): '. Names are shortened to their common names; the results have them in full.
+"""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import collections
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+Store = collections.namedtuple("Store", [
+    "trust",    # _openssl.Trust: where the anchors come from
+    "anchors",  # list of x509.Certificate
+    "pool",     # the same, as chains.index
+])
+
+# X509_V_ERR_* of OpenSSL 1.1.1 to 3.5 whose sentence needs no more than the certificate at that depth. Numbers that
+# changed their meaning between the two (24, 76 to 79) are told by their text.
+PLAIN = {
+    4: "has a signature that can't be decrypted",
+    6: "has an issuer whose public key can't be read",
+    13: "has a malformed date",
+    14: "has a malformed date",
+    22: "has a chain that is too long",
+    23: "is revoked",
+    25: "allows fewer CAs below it than this chain has (path length of its basicConstraints)",
+    27: "is in the store, but not as an anchor for this purpose",
+    28: "is distrusted by the store for this purpose",
+    32: "issued a certificate, and its key usage lacks keyCertSign",
+    34: "has a critical extension that OpenSSL does not know",
+    41: "has an invalid or inconsistent extension",
+    47: "has a name that a CA above it is not permitted to issue for (name constraints)",
+    48: "has a name that is excluded by a CA above it (name constraints)",
+    66: "has a key that is too small for this host's OpenSSL",
+    67: "has a key that is too small for this host's OpenSSL",
+    68: "is signed with a digest that is too weak for this host's OpenSSL",
+}
+NOT_A_CA = "invalid CA certificate"  # 24 in OpenSSL 1.1.1, 79 since 3.0
+NEEDED = {"server": "server_auth", "client": "client_auth", "email": "email_protection"}
+FOR = {"server": "servers", "client": "clients", "email": "email"}
+
+# How RFC 5280 and OpenSSL's configuration write what _x509 calls crl_sign and so on.
+WRITTEN = {"crl_sign": "cRLSign", "ocsp_signing": "OCSPSigning", "any": "anyExtendedKeyUsage"}
+WEAK_SIGNATURES = {
+    "1.2.840.113549.1.1.2": "MD2", "1.2.840.113549.1.1.4": "MD5", "1.2.840.113549.1.1.5": "SHA-1",
+    "1.2.840.10045.4.1": "SHA-1", "1.2.840.10040.4.3": "SHA-1",
+}
+
+
+def short(name):
+    """What sentences call a Name (DER): its common name, or all of it where it has none."""
+    common = x509.common_name(name)
+    return "CN=" + x509.escape(common) if common else x509.name(name) or "an empty name"
+
+
+def names(certificates):
+    """Their subjects in a row, in full where the short forms would look alike."""
+    brief = [short(certificate.subject_der) for certificate in certificates]
+    return ", ".join(brief if len(set(brief)) == len(brief)
+                     else [x509.label(certificate) for certificate in certificates])
+
+
+def written(usages):
+    """Key usages or purposes in the words of RFC 5280: ``digital_signature`` as ``digitalSignature``."""
+    return ", ".join(WRITTEN.get(usage) or usage.split("_")[0] + "".join(
+        part.capitalize() for part in usage.split("_")[1:]) for usage in usages)
+
+
+def of_verdict(verdict, links, sent, store, purpose, now):
+    """Sentences on what OpenSSL minds. links: the chain (list of chains.Link). sent: list of x509.Certificate."""
+    found = []
+    not_ca = {depth for _number, depth, text in verdict.errors if text == NOT_A_CA}
+    for number, depth, text in verdict.errors:
+        if number in (26, 32) and depth in not_ca:
+            continue  # of what is no CA it says too that it may not sign, and not for this purpose
+        sentence = _explain(number, depth, text, links, sent, store, purpose, now)
+        if sentence not in found:
+            found.append(sentence)
+    if not found and not verdict.accepted:
+        if verdict.return_code is None:
+            found.append("openssl gave no answer in time")
+        else:
+            lines = verdict.output.strip().splitlines()
+            found.append("openssl could not judge it: %s" % (lines[0] if lines else "it printed nothing"))
+    return found
+
+
+def _explain(number, depth, text, links, sent, store, purpose, now):
+    certificate = links[depth].certificate if depth < len(links) else None
+    if certificate is None:
+        return "%s (OpenSSL error %d at depth %d)" % (text, number, depth)
+    who = _who(depth, links[depth], store)
+    if number in (9, 10):
+        sentence = validity(certificate, now) or text
+    elif number in (2, 18, 19, 20, 21):
+        return _not_trusted(number, who, certificate, sent, store)
+    elif number == 7:
+        sentence = _bad_signature(certificate, links[depth + 1:depth + 2])
+    elif number == 26 and purpose in NEEDED:
+        sentence = _wrong_purpose(certificate, purpose, depth)
+    elif text == NOT_A_CA:
+        sentence = "issued a certificate and is not a CA (its basicConstraints do not say CA)"
+    else:
+        sentence = PLAIN.get(number) if number != 24 else None
+        sentence = sentence or "%s (OpenSSL error %d)" % (text, number)
+    return who + sentence
+
+
+def _who(depth, link, store):
+    if not depth:
+        return ""
+    place = "sent in the chain" if link.source == chains.CHAIN else "an anchor of %s" % _store_name(store)
+    return "%s, %s, " % (short(link.certificate.subject_der), place)
+
+
+def _store_name(store):
+    return store.trust.given or "this host"
+
+
+def _not_trusted(number, who, certificate, sent, store):
+    """Errors 2 and 18 to 21: no path from this certificate to an anchor."""
+    subject, issuer = short(certificate.subject_der), short(certificate.issuer_der)
+    if number == 2:
+        return ("the chain ends at the anchor %s, whose issuer %s is no anchor: this host's OpenSSL refuses such a "
+                "chain; curl, GnuTLS, Go and Python 3.13 accept it" % (subject, issuer))
+    where = "not trusted by this host" if not store.trust.given else "not among the anchors in %s" % store.trust.given
+    if number == 18:
+        sentence = "is self-signed and %s" % where
+    elif number == 19:
+        sentence = "the root it chains to, %s, sent in the chain, is not an anchor of %s" % (
+            subject, _store_name(store))
+    elif who:
+        sentence = "%swas issued by %s, which is %s" % (who, issuer, where)
+    else:
+        sentence = "issuer %s is %s" % (issuer, where)
+    return sentence + _near(certificate, store) + (
+        "" if sent or number == 18 else "; no chain came with it: if that issuer is an intermediate, append its "
+        "certificate to the file or name it in 'chain'")
+
+
+def _near(certificate, store):
+    """What the store has instead of the missing issuer."""
+    if not store.anchors:
+        return "; the store has no anchors at all"
+    same = chains.namesakes(certificate, store.pool)
+    if same:
+        return "; the anchor of that name has another key (%s)" % ", ".join(
+            "SHA-256 %s..., %s" % (anchor.fingerprint[:16], _dates(anchor)) for anchor in same)
+    near = chains.near_names(certificate.issuer_der, store.anchors)
+    return "; anchors with a near name: %s" % names(near) if near else ""
+
+
+def _dates(certificate):
+    return "valid %s to %s" % tuple(x509.iso_time(moment)[:10] for moment in (
+        certificate.not_before, certificate.not_after))
+
+
+def _bad_signature(certificate, above):
+    issuer = short(above[0].certificate.subject_der if above and above[0].certificate else certificate.issuer_der)
+    if certificate.signature in WEAK_SIGNATURES:
+        return "is signed with %s, which this host's OpenSSL may refuse, or its signature is not by the key of %s" % (
+            WEAK_SIGNATURES[certificate.signature], issuer)
+    return "has a signature that was not made with the key of %s (another CA of that name, or a damaged file)" % issuer
+
+
+def _wrong_purpose(certificate, purpose, depth):
+    """Error 26: its extended key usage or its key usage is for something else."""
+    purposes, usages = x509.extended_key_usage(certificate), x509.key_usage(certificate)
+    if purposes is not None and NEEDED[purpose] not in purposes:
+        return "is not for %s: its extended key usage is %s, without %s" % (
+            FOR[purpose], written(purposes) or "empty", written([NEEDED[purpose]]))
+    if not depth and usages is not None:
+        return "is not for %s: its key usage is only %s" % (FOR[purpose], written(usages) or "empty")
+    return "is not for %s" % FOR[purpose]
+
+
+def validity(certificate, now):
+    """A sentence on a certificate that is not valid now (epoch seconds), or None."""
+    if now > certificate.not_after:
+        return "expired %s ago (%s)" % (duration.spoken(now - certificate.not_after),
+                                        x509.iso_time(certificate.not_after))
+    if now < certificate.not_before:
+        return "is not yet valid, begins in %s (%s)" % (duration.spoken(certificate.not_before - now),
+                                                        x509.iso_time(certificate.not_before))
+    return None
+
+
+def too_short(links, min_remaining, store, now):
+    """Sentences on certificates of the chain that are valid now, and for less than min_remaining (such as ``30d``)."""
+    found, wanted = [], duration.seconds(min_remaining)
+    for depth, link in enumerate(links):
+        certificate = link.certificate
+        if certificate and not validity(certificate, now) and certificate.not_after - now < wanted:
+            found.append("%sexpires in %s (%s), sooner than min_remaining=%s allows" % (
+                _who(depth, link, store), duration.spoken(certificate.not_after - now),
+                x509.iso_time(certificate.not_after), min_remaining))
+    return found
+
+
+def no_ca(links):
+    """Sentences on why the first certificate of the chain can't work as a CA (RFC 5280 sections 4.2.1.3, 4.2.1.9)."""
+    certificate, found = links[0].certificate, []
+    usages = x509.key_usage(certificate)
+    if not x509.basic_constraints(certificate)[0]:
+        found.append("is not a CA: its basicConstraints do not say CA")
+    if usages is not None and "key_cert_sign" not in usages:
+        found.append("may not sign certificates: its key usage lacks keyCertSign")
+    for depth, link in enumerate(links[1:], 1):
+        limit = x509.basic_constraints(link.certificate)[1] if link.certificate else None
+        below = [one.certificate for one in links[:depth]
+                 if one.certificate and not x509.is_self_issued(one.certificate)]
+        if limit is not None and len(below) > limit:
+            found.append("%s allows %s CA below it: what this CA issues will be refused" % (
+                short(link.certificate.subject_der), "no" if not limit else "only %d" % limit))
+    return found
+
+
+def warnings(links, sent, purpose, hostnames):
+    """Sentences on what is no failure here, and will be one elsewhere."""
+    found, leaf = [], links[0].certificate
+    alt_names = x509.alt_names(leaf)
+    if purpose == "server" and not hostnames and not alt_names["dns"] and not alt_names["ip"]:
+        found.append("has no subject alternative names: no current client accepts it for any name (RFC 9525)")
+    for depth, link in enumerate(links):
+        certificate = link.certificate
+        if certificate is None:
+            continue
+        subject = "" if not depth else short(certificate.subject_der) + " "
+        root = chains.is_root(certificate)
+        if certificate.signature in WEAK_SIGNATURES and not root:
+            found.append("%sis signed with %s, which TLS clients refuse" % (
+                subject, WEAK_SIGNATURES[certificate.signature]))
+        kind, _space, size = x509.key_type(certificate).partition(" ")
+        if kind in ("RSA", "RSA-PSS") and int(size) < 2048:
+            found.append("%shas an RSA key of %s bits, which TLS clients refuse" % (subject, size))
+        if depth and link.source == chains.TRUST and not root and certificate not in sent:
+            found.append("%sis known here as an anchor and was not sent along: hosts that trust only its root refuse "
+                         "this chain" % subject)
+    return found

@@ -1,0 +1,211 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""The table of trust stores: where each keeps its anchors, what it extracts, and how it is told to distrust.
+
+A new trust store is a new row in STORES. What the rows' facts rest on: update-ca-trust(8) and p11-kit's trust module
+for ``redhat``, update-ca-certificates(8) for ``debian``.
+"""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import collections
+import os
+import re
+import unicodedata
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+ANY_PURPOSE = None
+
+Store = collections.namedtuple("Store", [
+    "name",
+    "families",      # os-release's ID and ID_LIKE that stand for it
+    "anchors",       # folder of local anchors, one certificate a file; None where they are one file, the bundle
+    "suffix",        # of the anchors' file names
+    "recursive",     # whether files in subfolders count, and then only those with the suffix; else every file does
+    "distrust",      # how certificates are distrusted: "folder", "configuration" or None
+    "distrusted",    # places of that: the folders, or the configuration file
+    "distribution",  # where the distribution's own certificates are
+    "bundles",       # extracted PEM bundles: (purpose that a certificate needs to be in it, path)
+    "others",        # extracted bundle of what fits no purpose, or None
+    "extract",       # command that makes the extracted store
+    "sources",       # command that writes what a bundle should hold, but for purpose and file; None: all sources together
+    "preview",       # option of that command that writes the same into another folder, and what it needs to be there
+    "extracted",     # what the preview's folder stands for
+    "tools",         # {command: package that brings it}
+    "staging",       # (folder whose files are changed, folder beside it to stage them in)
+])
+
+STORES = collections.OrderedDict((store.name, store) for store in [
+    Store(
+        name="redhat",
+        families=("rhel", "fedora", "centos"),
+        anchors="/etc/pki/ca-trust/source/anchors",
+        suffix=".pem",
+        recursive=False,
+        distrust="folder",
+        # blocklist is read from p11-kit 0.24 on (EL 9), blacklist before (EL 8); each ignores the other.
+        distrusted=("/etc/pki/ca-trust/source/blocklist", "/etc/pki/ca-trust/source/blacklist"),
+        distribution=("/usr/share/pki/ca-trust-source", "/usr/share/pki/ca-trust-source/anchors"),
+        bundles=(("server_auth", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"),
+                 ("email_protection", "/etc/pki/ca-trust/extracted/pem/email-ca-bundle.pem"),
+                 ("code_signing", "/etc/pki/ca-trust/extracted/pem/objsign-ca-bundle.pem")),
+        others="/etc/pki/ca-trust/extracted/openssl/ca-bundle.trust.crt",
+        extract=("update-ca-trust", "extract"),
+        sources=("trust", "extract", "--overwrite", "--format=pem-bundle", "--filter=ca-anchors"),
+        preview=("--output", ("openssl", "pem", "java", "edk2")),
+        extracted="/etc/pki/ca-trust/extracted",
+        tools={"update-ca-trust": "ca-certificates", "trust": "p11-kit-trust"},
+        staging=(("/etc/pki/ca-trust/source", "/etc/pki/ca-trust/.host_trust"),),
+    ),
+    Store(
+        name="debian",
+        families=("debian", "ubuntu"),
+        anchors="/usr/local/share/ca-certificates",
+        suffix=".crt",
+        recursive=True,
+        distrust="configuration",
+        distrusted=("/etc/ca-certificates.conf",),
+        distribution=("/usr/share/ca-certificates",),
+        bundles=((ANY_PURPOSE, "/etc/ssl/certs/ca-certificates.crt"),),
+        others=None,
+        extract=("update-ca-certificates",),
+        sources=None,
+        preview=None,
+        extracted="/etc/ssl/certs",
+        tools={"update-ca-certificates": "ca-certificates"},
+        staging=(("/usr/local/share/ca-certificates", "/usr/local/share/.host_trust"), ("/etc", "/etc/.host_trust")),
+    ),
+    Store(
+        name="bundle",
+        families=(),
+        anchors=None,
+        suffix=None,
+        recursive=False,
+        distrust=None,
+        distrusted=(),
+        distribution=(),
+        bundles=(),
+        others=None,
+        extract=None,
+        sources=None,
+        preview=None,
+        extracted=None,
+        tools={},
+        staging=(),
+    ),
+])
+
+
+class StoreError(Exception):
+    """The store can't be used on this host; ``facts`` go into the module's result."""
+
+    def __init__(self, message, **facts):
+        super(StoreError, self).__init__(message)
+        self.facts = facts
+
+
+def choose(name, bundle_path, root):
+    """The row of STORES for this host, with paths inside ``root``.
+
+    name: a store's name, or ``auto`` for the one of the host's family (os-release(5)).
+    Raises StoreError for an unknown family, or where the store's tools are missing (facts: missing_packages).
+    """
+    root = os.path.abspath(root)
+    if not os.path.isdir(root):
+        raise StoreError("root: %s is no folder" % root)
+    if name == "auto":
+        name = _store_of_family(root)
+    store = STORES[name]
+    if name == "bundle":
+        path = files.resolve(root, bundle_path)
+        folder, base = os.path.split(path)
+        return store._replace(bundles=((ANY_PURPOSE, path),), staging=((folder, "%s/.%s.host_trust" % (folder, base)),))
+    _require_tools(store, root)
+
+    def inside(path):
+        return path and files.resolve(root, path)
+
+    return store._replace(
+        anchors=inside(store.anchors),
+        # The first is the one that is written: of the folders, the one that this host's p11-kit came with.
+        distrusted=tuple(sorted((inside(path) for path in store.distrusted), key=lambda path: not os.path.exists(path))),
+        distribution=tuple(inside(path) for path in store.distribution),
+        bundles=tuple((purpose, inside(path)) for purpose, path in store.bundles),
+        others=inside(store.others),
+        extracted=inside(store.extracted),
+        staging=tuple((inside(folder), inside(stage)) for folder, stage in store.staging),
+    )
+
+
+def _os_release(root):
+    """os-release(5) as a dict; empty where there is none."""
+    for path in ("/etc/os-release", "/usr/lib/os-release"):
+        try:
+            with open(files.resolve(root, path), "rb") as stream:
+                lines = stream.read().decode("utf-8", "replace").splitlines()
+        except EnvironmentError:
+            continue
+        pairs = (line.partition("=") for line in lines if "=" in line)
+        return dict((key.strip(), value.strip().strip("\"'")) for key, _equals, value in pairs)
+    return {}
+
+
+def _store_of_family(root):
+    release = _os_release(root)
+    family = [release.get("ID", "")] + release.get("ID_LIKE", "").split()
+    for store in STORES.values():
+        if any(name in store.families for name in family):
+            return store.name
+    raise StoreError(
+        "the trust store of this host's family is not known (os-release has ID=%s, ID_LIKE=%s); known are: %s. "
+        "Choose one with the option store, or write a PEM file for an application with store: bundle and bundle_path"
+        % (release.get("ID", "(nothing)"), release.get("ID_LIKE", "(nothing)"),
+           ", ".join("%s (%s)" % (store.name, ", ".join(store.families)) for store in STORES.values() if store.families)))
+
+
+def find_command(name, root):
+    """The command's path inside ``root``, or None."""
+    for folder in ("/usr/bin", "/usr/sbin", "/bin", "/sbin"):
+        path = "%s/%s" % (folder, name)
+        if os.access(files.resolve(root, path), os.X_OK):
+            return path
+    return None
+
+
+def _require_tools(store, root):
+    missing = [command for command in sorted(store.tools) if not find_command(command, root)]
+    if missing:
+        packages = sorted(set(store.tools[command] for command in missing))
+        where = _os_release(root).get("PRETTY_NAME", "this host")
+        raise StoreError(
+            "the store %s needs the command %s, which %s does not have: install the package %s"
+            % (store.name, " and ".join(missing), where, " and ".join(packages)), missing_packages=packages)
+
+
+MARK = "# Managed by Ansible, fleetpki.host_trust.ca_trust_anchor: "
+
+
+def comment_safe(text):
+    """Text for a comment: one line of ASCII that no reader takes for the begin of a PEM block."""
+    line = re.sub("[\x00-\x1f\x7f]", lambda match: "\\x%02x" % ord(match.group()), text)
+    return re.sub("-{2,}", "-", line.encode("ascii", "backslashreplace").decode("ascii")).strip()
+
+
+def managed_block(name, certificate):
+    """A certificate as it is written into a store (bytes): a comment that says who manages it and what it is, PEM."""
+    facts = x509.describe(certificate)
+    comment = "%s%s\n# Subject: %s\n# SHA-256: %s\n# Expires: %s\n" % (
+        MARK, comment_safe(name), comment_safe(facts["subject"]), certificate.fingerprint, facts["not_after"])
+    return (comment + pem.to_pem(certificate.der)).encode("ascii")
+
+
+def file_name(name, fingerprint, suffix):
+    """A file name for an anchor: readable, harmless, never another anchor's, whatever the name."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip(".-_")[:80]
+    return "%s-%s%s" % (plain or "anchor", fingerprint[:16], suffix)

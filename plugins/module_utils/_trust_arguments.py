@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""The options of ca_trust_anchor and ca_trust_info, for their modules and for the action plugin."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+
+def store_arguments():
+    """Which store: for both modules."""
+    return {
+        "store": {"type": "str", "default": "auto", "choices": ["auto", "redhat", "debian", "bundle"]},
+        "bundle_path": {"type": "path"},
+        "root": {"type": "path", "default": "/"},
+    }
+
+
+def anchor_arguments():
+    """All options of ca_trust_anchor."""
+    return dict(
+        store_arguments(),
+        anchors={
+            "type": "list", "elements": "dict", "default": [],
+            "options": {
+                "name": {"type": "str"},
+                "src": {"type": "path"},
+                "content": {"type": "str"},
+                "path": {"type": "path"},
+                "fingerprint": {"type": "str"},
+                "state": {"type": "str", "default": "present", "choices": ["present", "absent", "distrusted"]},
+            },
+            "mutually_exclusive": [["src", "content", "path", "fingerprint"]],
+            "required_one_of": [["name", "src", "content", "path", "fingerprint"]],
+        },
+        purge={"type": "str", "default": "none", "choices": ["none", "managed", "all"]},
+        extract={"type": "str", "default": "auto", "choices": ["auto", "always", "never"]},
+        allow_expired={"type": "bool", "default": False},
+        allow_non_ca={"type": "bool", "default": False},
+        min_remaining={"type": "str", "default": "0"},
+    )
+
+
+REQUIRED_IF = [["store", "bundle", ["bundle_path"]]]
+
+
+def wanted(anchors):
+    """What the action plugin hands over, one certificate an element, as list of trust_plan.Wanted."""
+    found = []
+    for anchor in anchors:
+        certificate = pem.read_certificates(anchor["content"].encode("ascii"))[0] if anchor["content"] else None
+        fingerprint = certificate.fingerprint if certificate else anchor["fingerprint"]
+        found.append(trust_plan.Wanted(anchor["state"], anchor["name"],
+                                       fingerprint and x509.plain_fingerprint(fingerprint), certificate))
+    return found

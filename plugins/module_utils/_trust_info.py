@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""What ca_trust_info tells of a trust store, as plain JSON values; nothing is changed."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import os
+import shutil
+import tempfile
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+# What p11-kit calls the purposes of extended_key_usage().
+PURPOSES = {"server_auth": "server-auth", "email_protection": "email", "code_signing": "code-signing"}
+
+
+def info(store, root):
+    """The module's result (without ``changed``)."""
+    observed = trust_state.observe(store)
+    trusted = observed.extracted[store.bundles[0][1]][0]
+    local = [_certificate(held, trusted) for held in observed.anchors]
+    distribution = [_certificate(held, trusted) for held in trust_state.of_distribution(observed)]
+    distrusted = [_certificate(held, trusted) for held in observed.distrusted]
+    deviations, unknown = _deviations(store, root, observed)
+    return {
+        "store": store.name,
+        "anchors": local,
+        "distribution": distribution,
+        "distrusted": distrusted,
+        "counts": {"local": len(local), "managed": sum(anchor["managed"] for anchor in local),
+                   "distribution": len(distribution), "distrusted": len(distrusted)},
+        "bundles": [{"path": path, "certificates": len(fingerprints),
+                     "modified": x509.iso_time(changed) if changed is not None else None}
+                    for path, (fingerprints, changed) in sorted(observed.extracted.items())],
+        "interrupted": observed.interrupted,
+        "in_sync": None if unknown else not deviations and not observed.interrupted,
+        "deviations": deviations,
+        "warnings": [unknown] if unknown else [],
+    }
+
+
+def _certificate(held, trusted):
+    facts = dict.fromkeys(("subject", "issuer", "serial", "not_before", "not_after"))
+    try:
+        facts.update(x509.describe(x509.parse(held.der)))
+    except der.DerError:
+        facts["fingerprint_sha256"] = held.fingerprint
+    facts.update(path=held.path, name=held.name, managed=held.name is not None, trusted=held.fingerprint in trusted)
+    return facts
+
+
+def _deviations(store, root, observed):
+    """(how the extracted bundles differ from what their sources make, why that is not known or None)."""
+    if store.sources:
+        should, unknown = _made_from_sources(store, root)
+    else:
+        every = set(observed.distribution) | set(held.fingerprint for held in observed.anchors)
+        should, unknown = dict((path, every) for _purpose, path in store.bundles), None
+    found = []
+    for path in sorted(should):
+        fingerprints, changed = observed.extracted[path]
+        if changed is None:
+            found.append("%s is missing" % path)
+            continue
+        for fingerprint in sorted(should[path] - fingerprints):
+            found.append("%s lacks %s" % (path, _name_of(observed, fingerprint)))
+        for fingerprint in sorted(fingerprints - should[path]):
+            found.append("%s holds %s, which no source gives" % (path, _name_of(observed, fingerprint)))
+    return found, unknown
+
+
+def _made_from_sources(store, root):
+    """({path of a bundle: the fingerprints that it should hold}, why that is not known or None)."""
+    should = {}
+    folder = tempfile.mkdtemp(prefix="host_trust.", dir=files.resolve(root, "/tmp"))
+    try:
+        for number, (purpose, path) in enumerate(store.bundles):
+            if number and not os.path.exists(path):
+                continue
+            target = os.path.join(folder, "bundle")
+            command = store.sources + ("--purpose=" + PURPOSES[purpose], target[len(root.rstrip("/")):])
+            code, output = trust_store.run(command, root)
+            if code != 0:
+                return {}, "whether the extracted store is in order is not known: '%s' failed with exit code %d: %s" % (
+                    " ".join(store.sources[:2]), code, output.strip())
+            should[path] = trust_state.bundle(target)[0]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return should, None
+
+
+def _name_of(observed, fingerprint):
+    for held in observed.anchors + observed.distrusted:
+        if held.fingerprint == fingerprint:
+            return "%s (SHA-256 %s)" % (_certificate(held, ())["subject"], fingerprint)
+    return "the certificate with SHA-256 %s" % fingerprint

@@ -1,0 +1,267 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""From what a trust store holds and what is wanted of it to the steps between: pure, nothing is touched here."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import collections
+import os
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as state
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+Wanted = collections.namedtuple("Wanted", [
+    "state",        # present, absent or distrusted
+    "name",         # what the user calls it, or None
+    "fingerprint",  # SHA-256, hex; None: whatever is installed under the name
+    "certificate",  # x509.Certificate; None where only the fingerprint is known
+])
+
+Step = collections.namedtuple("Step", ["action", "path", "fingerprint", "certificate", "name", "reason"])
+
+Plan = collections.namedtuple("Plan", [
+    "wanted",   # list of Wanted, each with its fingerprint and, where anybody knows it, its certificate
+    "steps",    # list of Step, in the order in which they are taken
+    "changes",  # {path: new bytes, or None to remove}
+    "unsent",   # fingerprints of certificates that the steps need and nobody has given yet
+])
+
+
+class PlanError(Exception):
+    """What is wanted contradicts itself or what the host distrusts."""
+
+
+def plan(store, observed, wanted, purge="none", extract="auto"):
+    """The Plan that makes ``observed`` (state.State) what is ``wanted`` (list of Wanted).
+
+    purge: ``none``, ``managed`` (anchors of ours that are not wanted any more) or ``all`` (every local one).
+    extract: ``auto`` (when the extracted store is not what is wanted, or is about to be not), ``always``, ``never``.
+    """
+    wanted = resolve(store, observed, wanted)
+    steps = _steps(store, observed, wanted, purge)
+    changes, unsent = _changes(store, observed, steps)
+    if observed.interrupted:
+        steps.insert(0, Step("recover", store.staging[0][1], None, None, None,
+                             "an earlier run was interrupted: its half-done change is undone first"))
+    if store.extract and extract != "never":
+        reason = None
+        if steps:
+            reason = "what it is made from changes"
+        else:
+            reason = "; ".join(deviations(store, observed, wanted, purge)) or ("always" if extract == "always" else None)
+        if reason:
+            steps.append(Step("extract", store.extracted, None, None, None, reason))
+    return Plan(wanted, steps, changes, unsent)
+
+
+def resolve(store, observed, wanted):
+    """Gives each Wanted its fingerprint and, where it is found anywhere on the host, its certificate.
+
+    An ``absent`` by name becomes one for each certificate under that name. Raises PlanError for contradictions.
+    """
+    known = dict((held.fingerprint, held.der) for held in observed.anchors + observed.distrusted)
+    found = collections.OrderedDict()
+    for want in wanted:
+        fingerprints = [want.fingerprint] if want.fingerprint else _named(store, observed, want.name)
+        for fingerprint in fingerprints:
+            certificate = want.certificate or _parse(known.get(fingerprint))
+            entry = Wanted(want.state, want.name, fingerprint, certificate)
+            earlier = found.setdefault(fingerprint, entry)
+            if earlier.state != entry.state:
+                raise PlanError("%s (SHA-256 %s) is wanted %s (%s) and %s (%s): leave one of them" % (
+                    label(certificate), fingerprint, earlier.state, earlier.name or "without a name",
+                    entry.state, entry.name or "without a name"))
+    return list(found.values())
+
+
+def _named(store, observed, name):
+    """Fingerprints of the local anchors that go by ``name``: ours by the name in the comment, others by the file."""
+    files = (name, "%s%s" % (name, store.suffix))
+    return [held.fingerprint for held in observed.anchors
+            if (held.name == stores.comment_safe(name) if held.name is not None
+                else store.anchors and os.path.basename(held.path) in files)]
+
+
+def _parse(data):
+    try:
+        return x509.parse(data) if data else None
+    except der.DerError:
+        return None
+
+
+def label(certificate):
+    """The subject for a message, or words in its place."""
+    return x509.label(certificate) if certificate else "a certificate"
+
+
+def _steps(store, observed, wanted, purge):
+    steps = []
+
+    def step(action, path, want, reason):
+        steps.append(Step(action, path, want.fingerprint, want.certificate, want.name, reason))
+
+    for want in wanted:
+        held = [one for one in observed.anchors if one.fingerprint == want.fingerprint]
+        blocks = [one for one in observed.distrusted if one.fingerprint == want.fingerprint]
+        if want.state == "present":
+            for one in blocks:
+                step("trust_again", one.path, want, "it is distrusted there")
+            _refuse_blocked_key(observed, want)
+            if not any(one.plain for one in held):
+                step("install", _anchor_path(store, want), want, "no local anchor holds it")
+        else:
+            for path in _paths(held):
+                step("remove", path, want, "wanted %s" % want.state)
+        if want.state == "distrusted":
+            if store.distrust is None:
+                raise PlanError("%s can't be distrusted in a bundle, which only lists what is trusted: "
+                                "use state: absent" % label(want.certificate))
+            if not blocks:
+                for path in _distrust_paths(store, observed, want):
+                    step("distrust", path, want, "nothing distrusts it yet")
+    listed = set(want.fingerprint for want in wanted)
+    if purge != "none":
+        for path, fingerprint in collections.OrderedDict.fromkeys(
+                (held.path, held.fingerprint) for held in observed.anchors
+                if held.fingerprint not in listed and (purge == "all" or held.name is not None)):
+            held = next(one for one in observed.anchors if one.fingerprint == fingerprint)
+            gone = Wanted("absent", held.name, fingerprint, _parse(held.der))
+            step("remove", path, gone, "not listed (purge: %s)" % purge)
+    for path in sorted(observed.untidy):
+        held = next(one for one in observed.anchors + observed.distrusted if one.path == path)
+        if not any(one.path == path for one in steps):
+            steps.append(Step("repair", path, held.fingerprint, _parse(held.der), held.name, observed.untidy[path]))
+    return steps
+
+
+def _paths(held):
+    return list(collections.OrderedDict.fromkeys(one.path for one in held))
+
+
+def _anchor_path(store, want):
+    if store.anchors is None:
+        return store.bundles[0][1]
+    name = want.name or (want.certificate and x509.common_name(want.certificate.subject_der)) or ""
+    return os.path.join(store.anchors, stores.file_name(name, want.fingerprint, store.suffix))
+
+
+def _distrust_paths(store, observed, want):
+    """Where a certificate has to be distrusted; on Debian nowhere if the distribution does not trust it."""
+    if store.distrust == "folder":
+        name = want.name or (want.certificate and x509.common_name(want.certificate.subject_der)) or ""
+        return [os.path.join(store.distrusted[0], stores.file_name(name, want.fingerprint, store.suffix))]
+    return [observed.distribution[want.fingerprint]] if want.fingerprint in observed.distribution else []
+
+
+def _refuse_blocked_key(observed, want):
+    """p11-kit distrusts by public key: another certificate with the same key blocks this one too."""
+    if want.certificate is None:
+        return
+    for held in observed.distrusted:
+        other = _parse(held.der)
+        if other and other.fingerprint != want.fingerprint and other.spki_der == want.certificate.spki_der:
+            raise PlanError("%s (SHA-256 %s) can't be trusted: %s distrusts its public key, through the certificate %s "
+                            "(SHA-256 %s); take that one off first" % (
+                                label(want.certificate), want.fingerprint, held.path, label(other), other.fingerprint))
+
+
+def _changes(store, observed, steps):
+    """The files' new contents ({path: bytes or None}), and fingerprints of certificates that are needed for them."""
+    cut = collections.defaultdict(set)
+    add, unsent = collections.OrderedDict(), []
+    switch_off, switch_on = set(), set()
+    for step in steps:
+        if step.action in ("install", "distrust"):
+            if store.distrust == "configuration" and step.action == "distrust":
+                switch_off.add(step.path)
+            elif step.certificate is None:
+                unsent.append(step.fingerprint)
+            else:
+                name = step.name or x509.common_name(step.certificate.subject_der) or "anchor"
+                add.setdefault(step.path, []).append(stores.managed_block(name, step.certificate))
+        elif step.action == "trust_again" and store.distrust == "configuration":
+            switch_on.add(step.path)
+        elif step.action in ("remove", "trust_again"):
+            cut[step.path].add(step.fingerprint)
+        elif step.action == "repair":
+            cut[step.path].update()
+    changes = {}
+    for path in set(cut) | set(add):
+        # An anchor has a file for itself: what was there under its name is no use. A bundle keeps its others.
+        former = b"" if store.anchors and path in add else observed.files.get(path, b"")
+        changes[path] = _rewritten(path, former, cut[path], add.get(path, []), keep_empty=store.anchors is None)
+    if switch_off or switch_on:
+        path = store.distrusted[0]
+        changes[path] = _switched(observed.files[path], store.distribution[0], switch_off, switch_on)
+    return changes, unsent
+
+
+def _rewritten(path, data, cut, add, keep_empty):
+    """A file without some certificates and with others at its end; None where no certificate is left."""
+    kept, position, rest = [], 0, 0
+    for held in state.certificates_in(path, data):
+        if held.fingerprint in cut:
+            kept.append(data[position:held.start])
+            position = held.end
+        else:
+            rest += 1
+    if not rest and not add and not keep_empty:
+        return None
+    left = b"".join(kept + [data[position:]])
+    if add and left and not left.endswith(b"\n"):
+        left += b"\n"
+    return left + b"".join(add)
+
+
+def _switched(data, folder, off, on):
+    """/etc/ca-certificates.conf with certificates of the distribution switched off and on."""
+    lines = []
+    for line in data.decode("utf-8", "surrogateescape").splitlines(True):
+        name = line.strip()
+        if name and name[0] not in "#!" and os.path.join(folder, name) in off:
+            line = "!" + line.lstrip()
+        elif name[:1] == "!" and os.path.join(folder, name[1:].strip()) in on:
+            line = line.lstrip()[1:].lstrip()
+        lines.append(line)
+    return "".join(lines).encode("utf-8", "surrogateescape")
+
+
+def expected_bundles(store, observed, certificate):
+    """Paths of the extracted bundles that must hold a trusted certificate, by what it may be used for."""
+    purposes = x509.extended_key_usage(certificate)
+    found = [path for number, (purpose, path) in enumerate(store.bundles)
+             if (purpose is stores.ANY_PURPOSE or purposes is None or purpose in purposes)
+             and (number == 0 or observed.extracted[path][1] is not None)]  # later releases drop all but the first
+    return found or [path for path in [store.others] if path and observed.extracted[path][1] is not None]
+
+
+def deviations(store, observed, wanted, purge="none"):
+    """What of the extracted store is not as wanted: a list of reasons. It is the proof, and the cause of an extract.
+
+    wanted: as ``resolve`` gives it.
+    """
+    reasons = []
+    trusted = [path for _purpose, path in store.bundles]
+    local = set(held.fingerprint for held in observed.anchors)
+    for want in wanted:
+        holding = [path for path in trusted if want.fingerprint in observed.extracted[path][0]]
+        if want.state == "present" and want.certificate is not None:
+            for path in expected_bundles(store, observed, want.certificate):
+                if want.fingerprint not in observed.extracted[path][0]:
+                    reasons.append("%s lacks %s" % (path, label(want.certificate)))
+        elif want.state == "distrusted" and holding:
+            reasons.append("%s still holds %s, which is distrusted" % (holding[0], label(want.certificate)))
+        elif want.state == "absent" and holding and want.fingerprint not in observed.distribution:
+            if want.fingerprint not in local:
+                reasons.append("%s still holds %s, which is removed" % (holding[0], label(want.certificate)))
+    if purge != "none" and store.anchors:
+        path = trusted[0]
+        extra = observed.extracted[path][0] - local - set(observed.distribution)
+        # Sources that are not known here could hold it; but then the extract is newer than the last removal.
+        if extra and (observed.extracted[path][1] or 0) < observed.changed:
+            reasons.append("%s is older than the last removal and holds %d certificates of no source" % (path, len(extra)))
+    return reasons

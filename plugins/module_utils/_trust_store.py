@@ -1,0 +1,219 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""A trust store brought to what is wanted: observe, plan, apply, prove; all of it or nothing."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import collections
+import os
+import shutil
+import subprocess
+import time
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+LOCK_SECONDS = 120
+EXTRACT_SECONDS = 900  # 3,000 anchors take some 160 on the slowest generation
+# Others run the extract too (RPM's scriptlets), none of them takes a lock, and runs at the same time fail.
+RETRY_AFTER_SECONDS = (0.2, 0.6, 1.5)
+
+Outcome = collections.namedtuple("Outcome", [
+    "plan",       # trust_plan.Plan that was carried out, or would be in check mode
+    "before",     # trust_state.State
+    "after",      # trust_state.State; in check mode the same as before
+    "extracted",  # whether the extract ran
+])
+
+
+class TrustError(Exception):
+    """The store could not be made what is wanted; it is as it was before. The message says what was found."""
+
+
+def converge(store, root, wanted, purge="none", extract="auto", check=False):
+    """Makes the store what is ``wanted`` (list of Wanted) and proves it; returns an Outcome.
+
+    With ``check`` nothing is touched. A plan whose ``unsent`` is not empty is not carried out either.
+    Raises files.FilesError, trust_plan.PlanError or TrustError, with the store as it was.
+    """
+    outcome = _look(store, wanted, purge, extract)
+    if check or outcome.plan.unsent or not outcome.plan.steps:
+        return outcome
+    if store.anchors:
+        files.make_folder(store.anchors)
+    with files.lock(store.anchors or os.path.dirname(store.bundles[0][1]), LOCK_SECONDS):
+        journal = files.Journal(store.staging)
+        interrupted = bool(journal.entries)
+        if interrupted:
+            journal.undo()
+        outcome = _look(store, wanted, purge, extract, interrupted)  # others may have been here before the lock was
+        if outcome.plan.unsent or not outcome.plan.steps:
+            return outcome
+        return _apply(store, root, outcome, purge, journal)
+
+
+def _look(store, wanted, purge, extract, interrupted=False):
+    observed = trust_state.observe(store)
+    observed = observed._replace(interrupted=observed.interrupted or interrupted)
+    wanted = [want if want.certificate or want.fingerprint not in observed.distribution else
+              want._replace(certificate=trust_state.find(observed.distribution[want.fingerprint], want.fingerprint))
+              for want in wanted]
+    return Outcome(trust_plan.plan(store, observed, wanted, purge, extract), observed, observed, False)
+
+
+def _apply(store, root, outcome, purge, journal):
+    """Carries the plan out under the lock; on any failure everything is as it was, and the failure is raised."""
+    plan = outcome.plan
+    extracts = any(step.action == "extract" for step in plan.steps)
+    unproven = store.extract and not extracts  # extract: never
+    keep_owner = [path for path in plan.changes if not store.anchors or path in store.distrusted]
+    for folder in sorted(set(os.path.dirname(path) for path in plan.changes)):
+        if store.anchors:
+            files.make_folder(folder)
+    journal.change(plan.changes, keep_owner)
+    kept = {}
+    try:
+        _restore_labels(plan.changes, root)
+        if extracts:
+            _preview(store, root, plan, purge)
+            kept = _keep(store, outcome.before)
+            _until_proven(store, root, plan, purge, store.extract, lambda: trust_state.observe(store, recovered=False))
+        after = trust_state.observe(store, recovered=False)
+        if not unproven:
+            _refuse(store, plan, trust_plan.deviations(store, after, plan.wanted, purge))
+    except TrustError as error:
+        raise TrustError("%s. %s" % (error, _take_back(store, root, outcome, journal, kept)))
+    except BaseException:
+        _take_back(store, root, outcome, journal, kept)
+        raise
+    journal.clean()
+    return outcome._replace(after=after, extracted=extracts)
+
+
+def _until_proven(store, root, plan, purge, command, look):
+    """Runs an extract until it succeeds and ``look`` (a function that returns a State) shows what is wanted."""
+    for pause in RETRY_AFTER_SECONDS + (None,):
+        code, output = run(command, root)
+        found = trust_plan.deviations(store, look(), plan.wanted, purge)
+        if code == 0 and not found:
+            return
+        if pause is not None:
+            time.sleep(pause)
+    _refuse(store, plan, found, code, output)
+
+
+def _preview(store, root, plan, purge):
+    """Looks at the outcome in a folder of its own before the live store is touched, where the command can do that."""
+    if not store.preview or not _knows(stores.find_command(store.extract[0], root), store.preview[0], root):
+        return
+    option, folders = store.preview
+    target = os.path.join(store.staging[0][1], "preview")
+    for folder in folders:
+        files.make_folder(os.path.join(target, folder))
+    inside = target[len(root.rstrip("/")):]
+    places = dict((path, os.path.join(target, os.path.relpath(path, store.extracted)))
+                  for path in trust_state.bundle_paths(store))
+
+    def look():
+        observed = trust_state.observe(store, recovered=False)
+        return observed._replace(extracted=dict((path, trust_state.bundle(place)) for path, place in places.items()))
+
+    _until_proven(store, root, plan, purge, store.extract + (option, inside), look)
+
+
+def _keep(store, before):
+    """Copies of the live bundles, for the case that the extract spoils them and can't make them again."""
+    kept = {}
+    try:
+        for number, path in enumerate(trust_state.bundle_paths(store)):
+            if before.extracted[path][1] is not None:
+                kept[path] = os.path.join(store.staging[-1][1], "%d.bundle" % number)
+                shutil.copy2(path, kept[path])
+    except EnvironmentError as error:
+        raise files.explain(error, "copied")
+    return kept
+
+
+def _take_back(store, root, outcome, journal, kept):
+    """Undoes a change; where the live store was touched (there are ``kept`` bundles) it is extracted again, too.
+
+    Returns what became of the store, as a sentence.
+    """
+    journal.undo(clean=False)
+    _restore_labels(outcome.plan.changes, root)
+    said = "Nothing was changed: the store is as it was before"
+    if kept:
+        code, _output = run(store.extract, root)
+        after = trust_state.observe(store, recovered=False).extracted
+        poorer = [path for path in kept if outcome.before.extracted[path][0] - after[path][0]]
+        if code != 0 or poorer:
+            said = "The store's files are as they were before, but '%s' fails with them too (exit code %d)" % (
+                " ".join(store.extract), code)
+        for path in poorer:
+            try:
+                os.rename(kept[path], path)
+            except OSError as error:
+                raise files.explain(error, "brought back")
+        if poorer:
+            said += "; copies of the former bundles were put back, so that what was trusted still is"
+    journal.clean()
+    return said
+
+
+def _knows(command, option, root):
+    """Whether the command, a script, speaks of the option; EL 7's and 8's ignores it and writes the live store."""
+    try:
+        with open(files.resolve(root, command), "rb") as stream:
+            return option.encode("ascii") in stream.read(1024 * 1024)
+    except EnvironmentError:
+        return False
+
+
+def run(command, root):
+    """(exit code, output) of a command of the host, or of the system under ``root``."""
+    command = list(command) if root == "/" else ["chroot", root] + list(command)
+    environment = dict(os.environ, LC_ALL="C", PATH="/usr/sbin:/usr/bin:/sbin:/bin")
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, env=environment, start_new_session=True)
+    except OSError as error:
+        return 127, "%s can't be run: %s" % (command[0], error.strerror)
+    try:
+        output = process.communicate(timeout=EXTRACT_SECONDS)[0]
+    except BaseException as error:
+        os.killpg(process.pid, 9)
+        process.communicate()
+        if not isinstance(error, subprocess.TimeoutExpired):
+            raise
+        return 124, "it did not end within %d seconds" % EXTRACT_SECONDS
+    text = output.decode("utf-8", "replace")
+    return process.returncode, "".join(character for character in text if character.isprintable() or character == "\n")
+
+
+def _refuse(store, plan, found, code=0, output=""):
+    """Raises TrustError where the proof failed; nothing where there is nothing to say."""
+    if not found and code == 0:
+        return
+    reasons = list(found)
+    if code != 0:
+        reasons.insert(0, "'%s' failed with exit code %d" % (" ".join(store.extract), code))
+    for want in plan.wanted:
+        if store.extract and want.state == "present" and want.certificate:
+            if not x509.basic_constraints(want.certificate)[0]:
+                reasons.append("%s is no CA certificate, and this store's tools leave such out of the bundles: give it "
+                               "to the application that needs it (store: bundle)" % x509.label(want.certificate))
+    said = " / ".join(line.strip() for line in output.splitlines() if line.strip())[:2000]
+    raise TrustError("; ".join(reasons) + ("; it said: %s" % said if said else ""))
+
+
+def _restore_labels(paths, root):
+    """SELinux contexts of new files as the policy has them, where SELinux is on (selinux(8), restorecon(8))."""
+    command = stores.find_command("restorecon", root)
+    if command and os.path.exists("/sys/fs/selinux/enforce"):
+        inside = len(root.rstrip("/"))
+        run([command, "-F"] + [path[inside:] for path in sorted(paths) if os.path.lexists(path)], root)

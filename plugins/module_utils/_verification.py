@@ -1,0 +1,242 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""Certificates judged against the trust that is installed on a host: what the module cert_verify does.
+
+Reads files and asks ``openssl``; changes nothing. Everything comes in and goes out as plain values.
+"""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import collections
+import os
+import re
+import shutil
+import tempfile
+import time
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+DAY = 86400
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}$", re.ASCII)
+NOTHING_KNOWN = dict.fromkeys([
+    "subject", "issuer", "serial", "fingerprint_sha256", "not_before", "not_after", "key_type", "remaining_days",
+    "private_key_matches", "openssl"])
+
+Material = collections.namedtuple("Material", [
+    "leaf",       # x509.Certificate: the one to judge
+    "sent",       # list of x509.Certificate: what came with it, from its own file and from chain files
+    "misplaced",  # whether the leaf is a CA that stands before the certificate that its file is about
+])
+
+
+class Unable(Exception):
+    """Nothing can be judged at all; ``facts`` is what the failure returns besides the message."""
+
+    def __init__(self, message, **facts):
+        super(Unable, self).__init__(message)
+        self.facts = facts
+
+
+def verify(certificates, trust=None, purpose="server", min_remaining="0", tmpdir=None, now=None):
+    """Judges certificates; returns the module's result: verified, msg, results, trust.
+
+    certificates: list of dict with the module's suboptions; what is None there is taken from the defaults beside it.
+    trust: path of a PEM file or a hashed directory, None for what this host's OpenSSL uses.
+    now: epoch seconds, for what is computed here; OpenSSL looks at the clock itself.
+    Raises Unable where the host or the arguments leave nothing to judge.
+    """
+    if not certificates:
+        raise Unable("'certificates' is empty: there is nothing to verify")
+    items = [_item(number, given, purpose, min_remaining) for number, given in enumerate(certificates)]
+    program, store = _host(trust)
+    now = int(time.time()) if now is None else now
+    directory = tempfile.mkdtemp(dir=tmpdir)
+    try:
+        results = [_result(item, program, store, directory, now) for item in items]
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    failed = [result for result in results if not result["verified"]]
+    return {
+        "verified": not failed,
+        "msg": "\n".join("%s: %s" % (result["name"], "; ".join(result["reasons"])) for result in failed)
+               or _success(results, store),
+        "results": results,
+        "trust": {"file": store.trust.file, "directory": store.trust.directory, "anchors": len(store.anchors)},
+    }
+
+
+def _item(number, given, purpose, min_remaining):
+    """One element of the list with its defaults filled in; ``name`` is what sentences call it."""
+    item = {key: value for key, value in given.items() if value is not None}
+    item.setdefault("purpose", purpose)
+    item.setdefault("min_remaining", min_remaining)
+    item["name"] = item.get("path") or "certificates[%d]" % number
+    try:
+        duration.seconds(item["min_remaining"])
+    except ValueError as error:
+        raise Unable("%s: min_remaining: %s" % (item["name"], error))
+    return item
+
+
+def _host(trust):
+    """(this host's OpenSSL, its Store of anchors)."""
+    try:
+        program = openssl.find()
+    except openssl.Missing as error:
+        raise Unable(str(error), missing_packages=["openssl"])
+    place = openssl.trust_at(trust, program)
+    anchors = chains.read_anchors(openssl.trust_files(place))
+    if trust and not anchors:
+        raise Unable("the trust in %s can't be used: %s" % (trust, _why_empty(place)))
+    return program, reasons.Store(place, anchors, chains.index(anchors))
+
+
+def _why_empty(place):
+    if place.directory:
+        return _advised("the directory can't be read: Permission denied") if not os.access(
+            place.directory, os.R_OK | os.X_OK) else (
+            "the directory has no certificates under hashed names: run 'openssl rehash %s'" % place.directory)
+    try:
+        _bytes(place.file)
+    except pem.CertificateFileError as error:
+        return str(error)
+    return "there is no PEM certificate in it"
+
+
+def _result(item, program, store, directory, now):
+    """The result of one certificate (dict)."""
+    result = dict(NOTHING_KNOWN, path=item.get("path"), name=item["name"], purpose=item["purpose"], verified=False,
+                  dns_names=[], ip_addresses=[], chain=[], reasons=[], warnings=[])
+    try:
+        material = _read(item)
+        result.update(_facts(item, material.leaf, now))
+        result.update(_judgement(item, material, program, store, directory, now))
+    except pem.CertificateFileError as error:
+        result["reasons"] = [str(error)]
+    except der.DerError as error:  # an extension that only now was looked into
+        result["reasons"] = ["it or a certificate of its chain is malformed: %s" % error]
+    return dict(result, verified=not result["reasons"])
+
+
+def _facts(item, leaf, now):
+    """What is known of a certificate before anybody judges it (dict)."""
+    alt_names = x509.alt_names(leaf)
+    return dict(x509.describe(leaf), name="%s (%s)" % (item["name"], reasons.short(leaf.subject_der)),
+                dns_names=alt_names["dns"], ip_addresses=alt_names["ip"], key_type=x509.key_type(leaf),
+                remaining_days=(leaf.not_after - now) // DAY)
+
+
+def _judgement(item, material, program, store, directory, now):
+    """The verdict of OpenSSL, and what this collection looks at itself (dict)."""
+    leaf, sent, purpose, hostnames = material.leaf, material.sent, item["purpose"], item.get("hostnames", [])
+    if material.misplaced:
+        return {"reasons": ["the first certificate in the file is %s, a CA; put %s first" % (
+            reasons.short(leaf.subject_der),
+            "the one to be judged" if purpose == "ca" else "the host's own certificate")]}
+    verdict = _ask(item, material, program, store, directory)
+    if verdict.links:
+        links = chains.follow(leaf, verdict.links, chains.index(sent), store.pool, now)
+    else:
+        links = chains.build(leaf, chains.index(sent), store.pool, now)
+    key_matches, key_reasons, key_warnings = _private_key(item, leaf, program)
+    common_name = x509.common_name(leaf.subject_der)
+
+    found = reasons.of_verdict(verdict, links, sent, store, purpose, now)
+    expiry = reasons.validity(leaf, now)
+    found += [expiry] if expiry and expiry not in found else []
+    found += reasons.no_ca(links) if purpose == "ca" else []
+    found += reasons.too_short(links, item["min_remaining"], store, now)
+    found += names.findings(hostnames, item.get("ips", []), x509.alt_names(leaf),
+                            common_name and x509.escape(common_name))
+    return {
+        "reasons": found + key_reasons,
+        "warnings": reasons.warnings(links, sent, purpose, hostnames) + key_warnings,
+        "private_key_matches": key_matches,
+        "chain": [{"subject": link.subject, "source": link.source,
+                   "fingerprint_sha256": link.certificate and link.certificate.fingerprint} for link in links],
+        "openssl": {"version": program.version, "command": " ".join(verdict.command),
+                    "return_code": verdict.return_code, "output": verdict.output},
+    }
+
+
+def _read(item):
+    """The Material of an item; raises CertificateFileError."""
+    data = _bytes(item["path"]) if "path" in item else _encoded(item["content"])
+    found = pem.read_certificates(data, keys_allowed=True)
+    ordered = b"-----BEGIN CERTIFICATE-----" in data  # PKCS#7 holds a set
+    leaf, others = chains.pick_leaf(found, ordered)
+    sent = list(others)
+    for path in item.get("chain", []):
+        sent += _read_chain(_bytes, path, path)
+    if "chain_content" in item:
+        sent += _read_chain(_encoded, item["chain_content"], "chain_content")
+    once = collections.OrderedDict((one.fingerprint, one) for one in sent)
+    once.pop(leaf.fingerprint, None)
+    return Material(leaf, list(once.values()), ordered and chains.comes_too_early(leaf, others))
+
+
+def _read_chain(read, source, name):
+    try:
+        return pem.read_certificates(read(source), keys_allowed=True)
+    except pem.CertificateFileError as error:
+        raise pem.CertificateFileError("its chain %s can't be used: %s" % (name, error))
+
+
+def _bytes(path):
+    try:
+        return pem.read_file(path)
+    except pem.CertificateFileError as error:
+        raise pem.CertificateFileError(_advised(str(error)))
+
+
+def _encoded(text):
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _advised(message):
+    return message + ("; does the task need 'become'?" if "Permission denied" in message else "")
+
+
+def _ask(item, material, program, store, directory):
+    """OpenSSL's verdict. It is given what was read here, as PEM, under the name that the user knows."""
+    name = os.path.basename(item.get("path", ""))
+    name = name if PLAIN_NAME.match(name) and name != "untrusted.pem" else "certificate.pem"
+    with open(os.path.join(directory, name), "w") as stream:
+        stream.write(pem.to_pem(material.leaf.der))
+    with open(os.path.join(directory, "untrusted.pem"), "w") as stream:
+        stream.write("".join(pem.to_pem(one.der) for one in material.sent))
+    return openssl.verify(program, store.trust, item["purpose"], directory, name,
+                          "untrusted.pem" if material.sent else None)
+
+
+def _private_key(item, leaf, program):
+    """(whether the private key belongs to the certificate, or None; reasons; warnings)."""
+    path = item.get("private_key")
+    if not path:
+        return None, [], []
+    try:
+        spki = openssl.public_key(program, path, item.get("private_key_passphrase"))
+    except (openssl.KeyFileError, pem.CertificateFileError) as error:
+        return None, ["the private key %s can't be used: %s" % (path, _advised(str(error)))], []
+    warnings = ["the private key %s is readable by every user of the host" % path] * openssl.readable_by_all(path)
+    if not openssl.same_key(spki, leaf.spki_der):
+        return False, ["the private key %s belongs to another certificate" % path], warnings
+    stored, used = (x509.key_type(leaf._replace(spki_der=one)).partition(" ")[0] for one in (spki, leaf.spki_der))
+    if stored != used:
+        return False, ["the private key %s fits by its numbers, but is stored as %s where the certificate says %s: "
+                       "OpenSSL refuses to use the two together" % (path, stored, used)], warnings
+    return True, [], warnings
+
+
+def _success(results, store):
+    return "%d certificate%s verified against %s" % (
+        len(results), "" if len(results) == 1 else "s", store.trust.given or "what this host trusts")

@@ -1,0 +1,333 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""Certificates (RFC 5280) as plain values, read with the standard library alone.
+
+It describes certificates; it does not judge them. Whether one may be trusted is decided on the controller
+(plugin_utils/_anchors.py) and by OpenSSL.
+"""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import calendar
+import collections
+import hashlib
+import re
+import socket
+import time
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
+
+Certificate = collections.namedtuple("Certificate", [
+    "der",           # bytes: the whole certificate
+    "fingerprint",   # SHA-256 of it, lower-case hex
+    "version",       # 1, 2 or 3
+    "serial",        # int
+    "signature",     # OID of the signature algorithm
+    "issuer_der",    # bytes: the issuer's Name, as encoded
+    "subject_der",   # bytes: the subject's Name, as encoded
+    "not_before",    # int: seconds since the epoch
+    "not_after",     # int: seconds since the epoch
+    "spki_der",      # bytes: SubjectPublicKeyInfo
+    "extensions",    # dict: OID -> (critical, bytes of the value)
+])
+
+# RFC 4514 section 3, and two more that everybody writes.
+ATTRIBUTES = {
+    "2.5.4.3": "CN", "2.5.4.7": "L", "2.5.4.8": "ST", "2.5.4.10": "O", "2.5.4.11": "OU", "2.5.4.6": "C",
+    "2.5.4.9": "STREET", "0.9.2342.19200300.100.1.25": "DC", "0.9.2342.19200300.100.1.1": "UID",
+    "2.5.4.5": "serialNumber", "1.2.840.113549.1.9.1": "emailAddress",
+}
+STRING_CODECS = {12: "utf-8", 18: "ascii", 19: "ascii", 20: "latin-1", 22: "ascii", 28: "utf-32-be", 30: "utf-16-be"}
+
+SUBJECT_KEY_IDENTIFIER = "2.5.29.14"
+KEY_USAGE = "2.5.29.15"
+SUBJECT_ALT_NAME = "2.5.29.17"
+BASIC_CONSTRAINTS = "2.5.29.19"
+AUTHORITY_KEY_IDENTIFIER = "2.5.29.35"
+EXTENDED_KEY_USAGE = "2.5.29.37"
+
+KEY_USAGES = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+              "key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
+EXTENDED_KEY_USAGES = {
+    "1.3.6.1.5.5.7.3.1": "server_auth", "1.3.6.1.5.5.7.3.2": "client_auth", "1.3.6.1.5.5.7.3.3": "code_signing",
+    "1.3.6.1.5.5.7.3.4": "email_protection", "1.3.6.1.5.5.7.3.8": "time_stamping",
+    "1.3.6.1.5.5.7.3.9": "ocsp_signing", "2.5.29.37.0": "any",
+}
+KEY_ALGORITHMS = {
+    "1.2.840.113549.1.1.1": "RSA", "1.2.840.113549.1.1.10": "RSA-PSS", "1.2.840.10040.4.1": "DSA",
+    "1.2.840.10045.2.1": "EC", "1.3.101.112": "Ed25519", "1.3.101.113": "Ed448",
+}
+UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
+_ZONE = r"(?:Z|([+-])(\d\d)(\d\d))$"
+TIMES = {
+    UTC_TIME: re.compile(r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?" + _ZONE, re.ASCII),
+    GENERALIZED_TIME: re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(?:\.\d+)?" + _ZONE, re.ASCII),
+}
+CURVES = {"1.2.840.10045.3.1.7": "P-256", "1.3.132.0.34": "P-384", "1.3.132.0.35": "P-521", "1.3.132.0.10": "secp256k1"}
+
+
+def parse(data):
+    """Reads one DER certificate; raises DerError for anything else, trailing bytes included.
+
+    The extensions' values are read only when they are asked for, by the functions below; these raise DerError too.
+    """
+    content, end = der.expect(data, 0, len(data), der.SEQUENCE)
+    if end != len(data):
+        raise der.DerError("%d stray bytes behind the certificate" % (len(data) - end))
+    parts = list(der.children(data, content, end))
+    if [part[0] for part in parts] != [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING]:
+        raise der.DerError("not a certificate")
+    _tag, _start, content, end = parts[0]
+    fields = list(der.children(data, content, end))
+    version = 1
+    if fields and fields[0][0] == 0xA0:
+        inner, behind = der.expect(data, fields[0][2], fields[0][3], der.INTEGER)
+        version = der.integer(data[inner:behind]) + 1
+        fields = fields[1:]
+    tags = [field[0] for field in fields[:6]]
+    if tags != [der.INTEGER] + [der.SEQUENCE] * 5:
+        raise der.DerError("not a certificate")
+    serial, algorithm, issuer, validity, subject, spki = fields[:6]
+    oid_start, oid_end = der.expect(data, algorithm[2], algorithm[3], der.OID)
+    times = list(der.children(data, validity[2], validity[3]))
+    if len(times) != 2:
+        raise der.DerError("malformed validity")
+    certificate = Certificate(
+        der=data,
+        fingerprint=hashlib.sha256(data).hexdigest(),
+        version=version,
+        serial=der.integer(data[serial[2]:serial[3]]),
+        signature=der.oid(data[oid_start:oid_end]),
+        issuer_der=data[issuer[1]:issuer[3]],
+        subject_der=data[subject[1]:subject[3]],
+        not_before=_time(data, times[0]),
+        not_after=_time(data, times[1]),
+        spki_der=data[spki[1]:spki[3]],
+        extensions=_extensions(data, fields[6:]),
+    )
+    name(certificate.issuer_der), name(certificate.subject_der)  # malformed ones are an error here, not later
+    return certificate
+
+
+def _extensions(data, fields):
+    found = {}
+    for tag, _start, content, end in fields:
+        if tag != 0xA3:
+            continue
+        content, end = der.expect(data, content, end, der.SEQUENCE)
+        for _tag, _start, inner, behind in der.children(data, content, end):
+            parts = list(der.children(data, inner, behind))
+            if len(parts) not in (2, 3) or parts[0][0] != der.OID or parts[-1][0] != der.OCTET_STRING:
+                raise der.DerError("malformed extension")
+            critical = len(parts) == 3 and data[parts[1][2]:parts[1][3]] != b"\0"
+            found[der.oid(data[parts[0][2]:parts[0][3]])] = (critical, data[parts[-1][2]:parts[-1][3]])
+    return found
+
+
+def _time(data, part):
+    """UTCTime or GeneralizedTime (RFC 5280 section 4.1.2.5, and the looser forms of old roots) in epoch seconds."""
+    tag, _start, content, end = part
+    text = data[content:end].decode("ascii", "replace")
+    match = TIMES[tag].match(text) if tag in TIMES else None
+    if not match:
+        raise der.DerError("malformed time %r" % text)
+    year, month, day, hour, minute, second = (int(group or 0) for group in match.groups()[:6])
+    if tag == UTC_TIME:
+        year += 2000 if year < 50 else 1900
+    if not (1 <= month <= 12 and 1 <= day <= 31 and hour <= 23 and minute <= 59):
+        raise der.DerError("malformed time %r" % text)
+    sign, hours, minutes = match.groups()[6:]
+    offset = int((sign or "+") + "1") * (int(hours or 0) * 60 + int(minutes or 0)) * 60
+    return calendar.timegm((year, month, day, hour, minute, second, 0, 0, 0)) - offset
+
+
+def iso_time(seconds):
+    """Seconds since the epoch as ``2027-01-31T12:00:00Z``."""
+    try:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    except (ValueError, OverflowError):
+        return "%d seconds since the epoch" % seconds
+
+
+def name(encoded):
+    """A Name in the form of RFC 4514, on one line and harmless to a terminal: what can't be printed is escaped."""
+    content, end = der.expect(encoded, 0, len(encoded), der.SEQUENCE)
+    rdns = []
+    for _tag, _start, inner, behind in der.children(encoded, content, end):
+        values = [_attribute(encoded, part[2], part[3]) for part in der.children(encoded, inner, behind)]
+        rdns.append("+".join("%s=%s" % (ATTRIBUTES.get(kind, kind), escape(value)) for kind, value in values))
+    return ",".join(reversed(rdns))
+
+
+def common_name(encoded):
+    """The last (most specific) CN of a Name as text, or None."""
+    content, end = der.expect(encoded, 0, len(encoded), der.SEQUENCE)
+    found = None
+    for _tag, _start, inner, behind in der.children(encoded, content, end):
+        for part in der.children(encoded, inner, behind):
+            kind, value = _attribute(encoded, part[2], part[3])
+            found = value if kind == "2.5.4.3" else found
+    return found
+
+
+def _attribute(data, content, end):
+    parts = list(der.children(data, content, end))
+    if len(parts) != 2 or parts[0][0] != der.OID:
+        raise der.DerError("malformed name")
+    tag, start, inner, behind = parts[1]
+    try:
+        value = data[inner:behind].decode(STRING_CODECS[tag])
+    except (KeyError, UnicodeDecodeError):
+        value = "#" + "".join("%02x" % byte for byte in data[start:behind])
+    return der.oid(data[parts[0][2]:parts[0][3]]), value
+
+
+def escape(value):
+    """RFC 4514 section 2.4, and as hex pairs whatever does not print (control characters, bidirectional marks)."""
+    escaped = []
+    for character in value:
+        if character in ',+"\\<>;':
+            escaped.append("\\" + character)
+        elif character.isprintable():
+            escaped.append(character)
+        else:
+            escaped.extend("\\%02X" % byte for byte in character.encode("utf-8", "surrogatepass"))
+    if escaped and escaped[0] == " ":
+        escaped[0] = "\\ "
+    if len(escaped) > 1 and escaped[-1] == " ":
+        escaped[-1] = "\\ "
+    return "".join(escaped)
+
+
+def basic_constraints(certificate):
+    """(is a CA, path length or None); (False, None) where the extension is missing (RFC 5280 section 4.2.1.9)."""
+    if BASIC_CONSTRAINTS not in certificate.extensions:
+        return False, None
+    value = certificate.extensions[BASIC_CONSTRAINTS][1]
+    content, end = der.expect(value, 0, len(value), der.SEQUENCE)
+    is_ca, path_length = False, None
+    for tag, _start, inner, behind in der.children(value, content, end):
+        if tag == 0x01:
+            is_ca = value[inner:behind] != b"\0"
+        elif tag == der.INTEGER:
+            path_length = der.integer(value[inner:behind])
+    return is_ca, path_length
+
+
+def key_usage(certificate):
+    """List of key usages by name, or None where the extension is missing (RFC 5280 section 4.2.1.3)."""
+    if KEY_USAGE not in certificate.extensions:
+        return None
+    value = certificate.extensions[KEY_USAGE][1]
+    content, end = der.expect(value, 0, len(value), der.BIT_STRING)
+    bits = value[content + 1:end]
+    return [usage for number, usage in enumerate(KEY_USAGES)
+            if number // 8 < len(bits) and bits[number // 8] >> (7 - number % 8) & 1]
+
+
+def extended_key_usage(certificate):
+    """List of purposes by name (or OID), or None where the extension is missing (RFC 5280 section 4.2.1.12)."""
+    if EXTENDED_KEY_USAGE not in certificate.extensions:
+        return None
+    value = certificate.extensions[EXTENDED_KEY_USAGE][1]
+    content, end = der.expect(value, 0, len(value), der.SEQUENCE)
+    oids = [der.oid(value[inner:behind]) for _tag, _start, inner, behind in der.children(value, content, end)]
+    return [EXTENDED_KEY_USAGES.get(oid, oid) for oid in oids]
+
+
+def alt_names(certificate):
+    """The subject's alternative names by kind: {dns: [...], ip: [...], email: [...], uri: [...]}."""
+    found = {"dns": [], "ip": [], "email": [], "uri": []}
+    if SUBJECT_ALT_NAME not in certificate.extensions:
+        return found
+    value = certificate.extensions[SUBJECT_ALT_NAME][1]
+    content, end = der.expect(value, 0, len(value), der.SEQUENCE)
+    for tag, _start, inner, behind in der.children(value, content, end):
+        raw = value[inner:behind]
+        if tag == 0x87 and len(raw) in (4, 16):
+            found["ip"].append(socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw))
+        elif tag in (0x81, 0x82, 0x86):
+            found[{0x81: "email", 0x82: "dns", 0x86: "uri"}[tag]].append(escape(raw.decode("ascii", "replace")))
+    return found
+
+
+def subject_key_identifier(certificate):
+    """The identifier of the subject's key as hex, or None."""
+    if SUBJECT_KEY_IDENTIFIER not in certificate.extensions:
+        return None
+    value = certificate.extensions[SUBJECT_KEY_IDENTIFIER][1]
+    content, end = der.expect(value, 0, len(value), der.OCTET_STRING)
+    return "".join("%02x" % byte for byte in value[content:end])
+
+
+def authority_key_identifier(certificate):
+    """The identifier of the issuer's key as hex, or None."""
+    if AUTHORITY_KEY_IDENTIFIER not in certificate.extensions:
+        return None
+    value = certificate.extensions[AUTHORITY_KEY_IDENTIFIER][1]
+    content, end = der.expect(value, 0, len(value), der.SEQUENCE)
+    for tag, _start, inner, behind in der.children(value, content, end):
+        if tag == 0x80:
+            return "".join("%02x" % byte for byte in value[inner:behind])
+    return None
+
+
+def key_type(certificate):
+    """The public key's algorithm, with size or curve where it has one: ``RSA 2048``, ``EC P-256``, ``Ed25519``."""
+    spki = certificate.spki_der
+    content, end = der.expect(spki, 0, len(spki), der.SEQUENCE)
+    algorithm, behind = der.expect(spki, content, end, der.SEQUENCE)
+    key, key_end = der.expect(spki, behind, end, der.BIT_STRING)
+    parts = list(der.children(spki, algorithm, behind))
+    if not parts:
+        raise der.DerError("malformed public key")
+    oid = der.oid(spki[parts[0][2]:parts[0][3]])
+    kind = KEY_ALGORITHMS.get(oid, oid)
+    if kind == "EC" and len(parts) > 1 and parts[1][0] == der.OID:
+        curve = der.oid(spki[parts[1][2]:parts[1][3]])
+        return "EC " + CURVES.get(curve, curve)
+    if kind in ("RSA", "RSA-PSS"):
+        modulus, key_end = der.expect(spki, key + 1, key_end, der.SEQUENCE)
+        modulus, key_end = der.expect(spki, modulus, key_end, der.INTEGER)
+        return "%s %d" % (kind, der.integer(spki[modulus:key_end]).bit_length())
+    return kind
+
+
+def is_self_issued(certificate):
+    """Whether subject and issuer are the same name, as a root's are."""
+    return certificate.subject_der == certificate.issuer_der
+
+
+def may_have_issued(issuer, certificate):
+    """Whether ``issuer`` fits by name and key identifier (RFC 5280 sections 4.2.1.1, 6.1); no signature is checked."""
+    if issuer.subject_der != certificate.issuer_der:
+        return False
+    wanted, offered = authority_key_identifier(certificate), subject_key_identifier(issuer)
+    return wanted is None or offered is None or wanted == offered
+
+
+def plain_fingerprint(text):
+    """A SHA-256 fingerprint as people write it (``AB:CD:…``, ``sha256:…``) in lower-case hex; ValueError otherwise."""
+    plain = re.sub("[:\\s]", "", re.sub("^sha-?256[:=]", "", text.strip().lower()))
+    if not re.match("[0-9a-f]{64}$", plain):
+        raise ValueError("%r is not a SHA-256 fingerprint: that has 64 hexadecimal digits" % text)
+    return plain
+
+
+def label(certificate):
+    """What messages call a certificate: its subject, or its serial number where the subject is empty."""
+    return name(certificate.subject_der) or "serial %x" % certificate.serial
+
+
+def describe(certificate):
+    """The facts that results show of a certificate, as plain JSON values."""
+    return {
+        "subject": name(certificate.subject_der),
+        "issuer": name(certificate.issuer_der),
+        "serial": "%x" % certificate.serial,
+        "fingerprint_sha256": certificate.fingerprint,
+        "not_before": iso_time(certificate.not_before),
+        "not_after": iso_time(certificate.not_after),
+    }

@@ -1,0 +1,313 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The anchors of a host's trust store: the host's side."""
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+module: ca_trust_anchor
+short_description: Decide which certificate authorities a host trusts, and prove it
+version_added: 0.1.0
+author: fleetpki.host_trust contributors (@fleetpki)
+description:
+  - Installs, removes and distrusts certificate authorities in the trust store of a host, the whole list at once.
+  - Certificates are read and judged on the controller, before any host is touched.
+    Refused are files with a private key in them, certificates that are no CA, expired ones, ones with an RSA key below
+    2048 bits, and ones that are signed with MD5 or SHA-1 by somebody else than themselves.
+  - What counts is the store as applications read it, after the extract. Each certificate is looked up there by its
+    SHA-256 fingerprint. A file that was copied and never extracted, an extract that failed, and a store that was edited by
+    hand are repaired by the next run.
+  - It is all or nothing. If the extract fails, or an anchor is not in the extracted store afterwards, the former files
+    come back and the task fails with what was found.
+    A run that was killed in the middle is undone by the next one, which then does its own work.
+options:
+  anchors:
+    description:
+      - The certificates, and what is wanted of them.
+      - Exactly one of O(anchors[].src), O(anchors[].content), O(anchors[].path) and O(anchors[].fingerprint) says which
+        certificate is meant. With O(anchors[].state=absent), O(anchors[].name) alone does, too.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description:
+          - What to call it. It becomes part of the file's name, and O(anchors[].state=absent) finds it again by it.
+          - The default is the common name of the certificate's subject.
+        type: str
+      src:
+        description:
+          - A file on the controller, found as M(ansible.builtin.copy) finds it. It may be encrypted by Ansible Vault.
+          - PEM with one certificate or many, DER, or PKCS#7 (C(.p7b)). Each certificate becomes a file of its own.
+        type: path
+      content:
+        description:
+          - The certificates as text, in PEM form.
+        type: str
+      path:
+        description:
+          - A file that is on the host already, in the same forms as O(anchors[].src).
+            Its certificates are judged on the controller, too, which takes one more execution.
+        type: path
+      fingerprint:
+        description:
+          - The SHA-256 fingerprint of a certificate, with or without colons.
+          - With O(anchors[].state=distrusted) the certificate itself is needed too, somewhere in the host's store.
+        type: str
+      state:
+        description:
+          - V(present) makes it a trusted anchor. Where it is distrusted, that is taken back.
+          - V(absent) takes every local anchor away that holds the certificate, whatever the file is called.
+            A certificate that the distribution trusts stays trusted, and the result warns of that.
+          - V(distrusted) makes the host distrust it, wherever else it comes from.
+            On EL this is done by its public key, so a renewed certificate with the same key is distrusted, too.
+        type: str
+        choices: [present, absent, distrusted]
+        default: present
+  purge:
+    description:
+      - What else is taken away.
+      - V(none) takes away nothing that is not listed.
+      - V(managed) takes away anchors that this collection installed and that are not listed any more.
+      - V(all) takes away every local anchor that is not listed. The distribution's own are never touched.
+      - Distrust is never taken back by this, only by O(anchors[].state=present).
+    type: str
+    choices: [none, managed, all]
+    default: none
+  extract:
+    description:
+      - When to run the store's C(update-ca-trust) or C(update-ca-certificates).
+      - V(auto) runs it when the extracted store is not what is wanted.
+      - V(always) runs it each time, and the task is always changed.
+      - V(never) only writes the anchors. Nothing is proven then.
+    type: str
+    choices: [auto, always, never]
+    default: auto
+  allow_expired:
+    description:
+      - Let through certificates that are expired or not valid yet.
+    type: bool
+    default: false
+  allow_non_ca:
+    description:
+      - Let through certificates that are no CA, such as a server's self-signed one.
+      - The store V(redhat) leaves such out of its bundles, so the task fails there when that is found.
+        V(debian) and V(bundle) take them.
+    type: bool
+    default: false
+  min_remaining:
+    description:
+      - Refuse certificates that expire sooner than this, such as V(30d).
+      - Weeks (C(w)), days (C(d)), hours (C(h)), minutes (C(m)) and seconds (C(s)); a plain number is seconds.
+    type: str
+    default: "0"
+notes:
+  - Files are owned by root and have mode 0644; where SELinux is on, their context is restored.
+  - On hosts nothing but Python 3.6 or later and the distribution's trust store tools is needed.
+seealso:
+  - module: fleetpki.host_trust.ca_trust_info
+  - module: fleetpki.host_trust.cert_verify
+extends_documentation_fragment:
+  - fleetpki.host_trust.trust_store
+attributes:
+  check_mode:
+    support: full
+    description: Says exactly what the run will do, and touches nothing.
+  diff_mode:
+    support: full
+    description: Anchors by subject, fingerprint and expiry.
+  idempotent:
+    support: full
+    description: Except with O(extract=always).
+  platform:
+    support: full
+    platforms: posix
+    description: Linux; the stores are those of Red Hat's and Debian's families, and plain PEM bundles anywhere.
+"""
+
+EXAMPLES = r"""
+- name: Trust the company's root and issuing CA
+  fleetpki.host_trust.ca_trust_anchor:
+    anchors:
+      - name: corp-root
+        src: corp-root.crt
+      - name: corp-issuing
+        src: corp-issuing.p7b
+  become: true
+
+- name: Exactly these local anchors, nothing that was installed by hand
+  fleetpki.host_trust.ca_trust_anchor:
+    anchors:
+      - src: corp-root.crt
+    purge: all
+    min_remaining: 90d
+  become: true
+
+- name: Retire the old root, and distrust one that the distribution brings
+  fleetpki.host_trust.ca_trust_anchor:
+    anchors:
+      - name: corp-root-2014
+        state: absent
+      - fingerprint: 18:F1:FC:7F:20:5D:F8:AD:DD:EB:7F:E0:07:DD:57:E3:AF:37:5A:9C:4D:8D:73:54:6B:F4:F1:FE:D1:E1:8D:35
+        state: distrusted
+  become: true
+
+- name: A CA file for one application
+  fleetpki.host_trust.ca_trust_anchor:
+    store: bundle
+    bundle_path: /etc/myapp/ca.pem
+    anchors:
+      - src: corp-root.crt
+    purge: all
+
+- name: In an image that is mounted
+  fleetpki.host_trust.ca_trust_anchor:
+    root: /mnt/sysimage
+    anchors:
+      - src: corp-root.crt
+  become: true
+"""
+
+RETURN = r"""
+store:
+  description: The store that was used.
+  type: str
+  returned: success
+  sample: redhat
+extracted:
+  description: Whether the extract ran.
+  type: bool
+  returned: success
+  sample: true
+anchors:
+  description: Every certificate that was listed, and those that were purged.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - action: installed
+      fingerprint_sha256: 4f39ec2e21a8c3d5e5b3f6f6a3e8f6cbd2ef6f0c38f0d5a1b8b2c6d4c1a0e9f7
+      found_in: [/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem]
+      issuer: CN=Corp Root CA,O=Corp
+      name: corp-root
+      not_after: '2036-01-01T00:00:00Z'
+      not_before: '2026-01-01T00:00:00Z'
+      notes: []
+      path: /etc/pki/ca-trust/source/anchors/corp-root-4f39ec2e21a8c3d5.pem
+      serial: 5a1b8b2c6d4c1a0e
+      state: present
+      subject: CN=Corp Root CA,O=Corp
+      warnings: []
+  contains:
+    name:
+      description: The name that was given.
+      type: str
+    path:
+      description: The file that holds it, also when somebody else put it there.
+      type: str
+    subject:
+      description: Its subject, in the form of RFC 4514. Null where only a fingerprint is known.
+      type: str
+    issuer:
+      description: Its issuer.
+      type: str
+    serial:
+      description: Its serial number in hexadecimal.
+      type: str
+    fingerprint_sha256:
+      description: SHA-256 of the certificate in hexadecimal.
+      type: str
+    not_before:
+      description: When it becomes valid, in UTC.
+      type: str
+    not_after:
+      description: When it expires, in UTC.
+      type: str
+    state:
+      description: What is wanted of it.
+      type: str
+    action:
+      description: What was done for that, or C(none).
+      type: str
+    found_in:
+      description: The extracted bundles that hold it.
+      type: list
+      elements: str
+    notes:
+      description: What is good to know of it.
+      type: list
+      elements: str
+    warnings:
+      description: What was asked for and does not have the effect that one would expect.
+      type: list
+      elements: str
+plan:
+  description: The steps that were taken, or would be in check mode, each with its reason.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - action: install
+      fingerprint_sha256: 4f39ec2e21a8c3d5e5b3f6f6a3e8f6cbd2ef6f0c38f0d5a1b8b2c6d4c1a0e9f7
+      path: /etc/pki/ca-trust/source/anchors/corp-root-4f39ec2e21a8c3d5.pem
+      reason: no local anchor holds it
+      subject: CN=Corp Root CA,O=Corp
+missing_packages:
+  description: The packages to install where the store's tools are missing.
+  type: list
+  elements: str
+  returned: when the store's tools are missing
+  sample: [ca-certificates]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_arguments as arguments
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_report as trust_report
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
+
+
+def collect(paths):
+    """What the host's files hold, for the controller to judge; nothing of a file with a private key leaves the host."""
+    found = {}
+    for path in paths:
+        try:
+            certificates = pem.read_certificates(pem.read_file(path))
+            found[path] = {"pem": "".join(pem.to_pem(certificate.der) for certificate in certificates)}
+        except pem.CertificateFileError as error:
+            found[path] = {"error": str(error)}
+    return found
+
+
+def main():
+    module = AnsibleModule(arguments.anchor_arguments(), required_if=arguments.REQUIRED_IF, supports_check_mode=True)
+    options = module.params
+    paths = [anchor["path"] for anchor in options["anchors"] if anchor["path"]]
+    if paths:
+        # Not judged yet: the action plugin does that, and calls again.
+        module.exit_json(changed=False, collected=collect(paths))
+    try:
+        store = stores.choose(options["store"], options["bundle_path"], options["root"])
+        outcome = trust_store.converge(store, options["root"], arguments.wanted(options["anchors"]),
+                                       options["purge"], options["extract"], module.check_mode)
+    except stores.StoreError as error:
+        module.fail_json(msg=str(error), **error.facts)
+    except (files.FilesError, trust_plan.PlanError, trust_store.TrustError) as error:
+        module.fail_json(msg=str(error))
+    if outcome.plan.unsent:
+        module.exit_json(changed=False, unsent=outcome.plan.unsent)
+    result = trust_report.report(store, outcome, module.check_mode)
+    for warning in result.pop("warnings"):
+        module.warn(warning)
+    module.exit_json(changed=bool(outcome.plan.steps), **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host trusts."""
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+module: ca_trust_info
+short_description: Tell which certificate authorities a host trusts and distrusts
+version_added: 0.1.0
+author: fleetpki.host_trust contributors (@fleetpki)
+description:
+  - Lists the local anchors of a host's trust store, the distribution's, and what is distrusted, and says which of them
+    this collection manages.
+  - Says whether the extracted store, which is what applications read, is what its sources make.
+  - Changes nothing and needs no root.
+notes:
+  - On hosts nothing but Python 3.6 or later and the distribution's trust store tools is needed.
+seealso:
+  - module: fleetpki.host_trust.ca_trust_anchor
+extends_documentation_fragment:
+  - fleetpki.host_trust.trust_store
+attributes:
+  check_mode:
+    support: full
+    description: Nothing is ever changed.
+  diff_mode:
+    support: none
+    description: Nothing is ever changed.
+  idempotent:
+    support: full
+    description: Nothing is ever changed.
+  platform:
+    support: full
+    platforms: posix
+    description: Linux; the stores are those of Red Hat's and Debian's families, and plain PEM bundles anywhere.
+"""
+
+EXAMPLES = r"""
+- name: Look at the trust store
+  fleetpki.host_trust.ca_trust_info:
+  register: trust
+
+- name: Nobody has installed an anchor by hand, and the store is as its sources say
+  ansible.builtin.assert:
+    that:
+      - trust.in_sync
+      - trust.anchors | rejectattr('managed') | length == 0
+"""
+
+RETURN = r"""
+store:
+  description: The store that was looked at.
+  type: str
+  returned: success
+  sample: redhat
+anchors:
+  description: The local anchors.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - fingerprint_sha256: 4f39ec2e21a8c3d5e5b3f6f6a3e8f6cbd2ef6f0c38f0d5a1b8b2c6d4c1a0e9f7
+      issuer: CN=Corp Root CA,O=Corp
+      managed: true
+      name: corp-root
+      not_after: '2036-01-01T00:00:00Z'
+      not_before: '2026-01-01T00:00:00Z'
+      path: /etc/pki/ca-trust/source/anchors/corp-root-4f39ec2e21a8c3d5.pem
+      serial: 5a1b8b2c6d4c1a0e
+      subject: CN=Corp Root CA,O=Corp
+      trusted: true
+  contains: &certificate
+    path:
+      description: The file that holds it.
+      type: str
+    name:
+      description: The name it was given by M(fleetpki.host_trust.ca_trust_anchor), else null.
+      type: str
+    managed:
+      description: Whether this collection installed it.
+      type: bool
+    trusted:
+      description: Whether it is in the extracted bundle for TLS servers.
+      type: bool
+    subject:
+      description: Its subject, in the form of RFC 4514.
+      type: str
+    issuer:
+      description: Its issuer.
+      type: str
+    serial:
+      description: Its serial number in hexadecimal.
+      type: str
+    fingerprint_sha256:
+      description: SHA-256 of the certificate in hexadecimal.
+      type: str
+    not_before:
+      description: When it becomes valid, in UTC.
+      type: str
+    not_after:
+      description: When it expires, in UTC.
+      type: str
+distribution:
+  description: The certificates that the distribution brings and trusts.
+  type: list
+  elements: dict
+  returned: success
+  sample: []
+  contains: *certificate
+distrusted:
+  description: What local settings distrust.
+  type: list
+  elements: dict
+  returned: success
+  sample: []
+  contains: *certificate
+counts:
+  description: How many there are.
+  type: dict
+  returned: success
+  sample: {distribution: 142, distrusted: 0, local: 2, managed: 2}
+bundles:
+  description: The extracted bundles.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - certificates: 144
+      modified: '2026-11-23T15:24:00Z'
+      path: /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem
+interrupted:
+  description: Whether a run of M(fleetpki.host_trust.ca_trust_anchor) was killed in the middle. The next one undoes that.
+  type: bool
+  returned: success
+  sample: false
+in_sync:
+  description: Whether the extracted bundles hold what their sources make. Null where that could not be found out.
+  type: bool
+  returned: success
+  sample: true
+deviations:
+  description: What they lack or hold without a source.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+missing_packages:
+  description: The packages to install where the store's tools are missing.
+  type: list
+  elements: str
+  returned: when the store's tools are missing
+  sample: [ca-certificates]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_arguments as arguments
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_info as trust_info
+
+
+def main():
+    module = AnsibleModule(arguments.store_arguments(), required_if=arguments.REQUIRED_IF, supports_check_mode=True)
+    try:
+        store = stores.choose(module.params["store"], module.params["bundle_path"], module.params["root"])
+        result = trust_info.info(store, module.params["root"])
+    except stores.StoreError as error:
+        module.fail_json(msg=str(error), **error.facts)
+    except files.FilesError as error:
+        module.fail_json(msg=str(error))
+    for warning in result.pop("warnings"):
+        module.warn(warning)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: may change without notice.
+"""The user's list of anchors, read and judged: what is sent to the host has one certificate an element, each once."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import typing as t
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchors as anchors
+
+# Up to this size certificates go along at once; above, their fingerprints go first, and the rest where it is missing.
+SENT_AT_ONCE_BYTES = 16 * 1024
+
+
+class AnchorListError(Exception):
+    """What is wrong with the list: all of it, a sentence each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+
+
+class Anchor(t.NamedTuple):
+    """One certificate that is wanted, or (without one) a fingerprint or a name."""
+
+    state: str
+    name: str | None
+    fingerprint: str | None
+    certificate: x509.Certificate | None
+    origin: str
+
+
+def read(
+    elements: list[dict[str, t.Any]],
+    load: c.Callable[[str], bytes],
+    collected: dict[str, t.Any],
+    terms: anchors.Terms,
+) -> list[Anchor]:
+    """Reads and judges the option ``anchors``; raises AnchorListError with all that is wrong with it.
+
+    load: gives the bytes of a ``src``. collected: what the host sent of each ``path``, {path: {pem | error}}.
+    """
+    found: dict[str, Anchor] = {}
+    problems: list[str] = []
+    for number, element in enumerate(elements, 1):
+        origin = _origin(number, element)
+        try:
+            listed = list(_read_one(element, origin, load, collected))
+        except (pem.CertificateFileError, ValueError) as error:
+            problems.append(f"{origin}: {error}")
+            continue
+        for anchor in listed:
+            problems.extend(_objections(anchor, terms))
+            key = anchor.fingerprint or f"name {anchor.name}"
+            earlier = found.setdefault(key, anchor)
+            if earlier.state != anchor.state:
+                problems.append(
+                    f"{origin}: {_label(anchor)} is wanted {anchor.state} here and {earlier.state} in {earlier.origin}: "
+                    "leave one of them"
+                )
+            elif earlier.certificate is None and anchor.certificate is not None:
+                found[key] = anchor
+    if problems:
+        raise AnchorListError(problems)
+    return list(found.values())
+
+
+def _origin(number: int, element: dict[str, t.Any]) -> str:
+    """What messages call an element of the list: its place, its name and where its certificates come from."""
+    name = f" ({x509.escape(element['name'])})" if element["name"] else ""
+    source = next((f", {kind} {x509.escape(str(element[kind]))}" for kind in ("src", "path") if element[kind]), "")
+    return f"anchors, element {number}{name}{source}"
+
+
+def _read_one(
+    element: dict[str, t.Any], origin: str, load: c.Callable[[str], bytes], collected: dict[str, t.Any]
+) -> c.Iterator[Anchor]:
+    state, name = element["state"], element["name"]
+    if element["fingerprint"] is not None:
+        if state == "present":
+            raise ValueError("a fingerprint alone can't be installed: give the certificate (src, content or path)")
+        yield Anchor(state, name, x509.plain_fingerprint(element["fingerprint"]), None, origin)
+        return
+    if element["src"] is not None:
+        data = load(element["src"])
+    elif element["content"] is not None:
+        data = element["content"].encode("utf-8", "replace")
+    elif element["path"] is not None:
+        answer = collected[element["path"]]
+        if "error" in answer:
+            raise ValueError(f"on the host: {answer['error']}")
+        data = answer["pem"].encode("ascii")
+    elif state == "absent":
+        yield Anchor(state, name, None, None, origin)
+        return
+    else:
+        raise ValueError(f"state {state} needs the certificate: give src, content or path")
+    for certificate in pem.read_certificates(data):
+        yield Anchor(state, name, certificate.fingerprint, certificate, origin)
+
+
+def _objections(anchor: Anchor, terms: anchors.Terms) -> list[str]:
+    if anchor.state != "present" or anchor.certificate is None:
+        return []
+    return [f"{anchor.origin}: {_label(anchor)} is refused: {reason}" for reason in anchors.objections(anchor.certificate, terms)]
+
+
+def _label(anchor: Anchor) -> str:
+    if anchor.certificate is None:
+        return f"SHA-256 {anchor.fingerprint}" if anchor.fingerprint else "it"
+    return f"{x509.label(anchor.certificate)} (SHA-256 {anchor.fingerprint})"
+
+
+def to_send(listed: list[Anchor], missing: c.Container[str] | None = None) -> list[dict[str, t.Any]]:
+    """The list for the module: with the certificates that the host is missing, or at first those of a short list."""
+    size = sum(len(anchor.certificate.der) for anchor in listed if anchor.certificate)
+    sent = []
+    for anchor in listed:
+        along = size <= SENT_AT_ONCE_BYTES if missing is None else anchor.fingerprint in missing
+        content = pem.to_pem(anchor.certificate.der) if anchor.certificate and along else None
+        sent.append(
+            {
+                "state": anchor.state,
+                "name": anchor.name,
+                **({"content": content} if content else {"fingerprint": anchor.fingerprint} if anchor.fingerprint else {}),
+            }
+        )
+    return sent

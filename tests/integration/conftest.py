@@ -1,0 +1,32 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures: fresh test hosts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "hosts"), str(TESTS / "integration")]
+
+import podman  # noqa: E402  (found through the path above)
+
+ALL = ("el8", "el9", "el10", "debian12", "debian13")
+EL = ("el8", "el9", "el10")
+
+
+@pytest.fixture()
+def all_hosts():
+    """One fresh host of each platform."""
+    with podman.fleet(ALL) as fleet:
+        yield fleet
+
+
+@pytest.fixture()
+def el_hosts():
+    """One fresh EL stand-in of each generation."""
+    with podman.fleet(EL) as fleet:
+        yield fleet

@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plays as users write them, run by the real ansible-playbook; results come back as plain values."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import typing as t
+from pathlib import Path
+
+import podman
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class PlayResult(t.NamedTuple):
+    """What a play did: results by host, a list in the order of the tasks; everything it printed."""
+
+    results: dict[str, list[dict]]
+    output: str
+    code: int
+
+    def of(self, host: str) -> list[dict]:
+        return self.results[host]
+
+
+def ansible_environment() -> dict[str, str]:
+    """The environment in which this checkout is found as the collection, and nothing of the user's matters."""
+    return {
+        **os.environ,
+        **podman.environment(),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build" / "collections"),
+        "ANSIBLE_CONFIG": str(ROOT / "tools" / "ansible.cfg"),
+        "ANSIBLE_HOME": str(ROOT / ".build" / "ansible"),
+        "ANSIBLE_NOCOLOR": "1",
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+    }
+
+
+def run(inventory: Path | str, tasks: list[dict], *args: str, hosts: str = "all", folder: Path | None = None,
+        environment: dict[str, str] | None = None, **play: t.Any) -> PlayResult:
+    """Runs ``tasks`` as one play; each is a task as in a playbook. Goes on where a task failed.
+
+    args: more arguments of ansible-playbook (``--check``). folder: where the playbook lies, and its folder files/.
+    """
+    book = [{"hosts": hosts, "gather_facts": False, "ignore_errors": True, **play, "tasks": tasks}]
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(folder or scratch, "play.yml")
+        path.write_text(yaml.safe_dump(book), encoding="utf-8")
+        done = subprocess.run(
+            ["ansible-playbook", "-i", str(inventory), str(path), *args],
+            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+            env={**ansible_environment(), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", **(environment or {})},
+        )
+    try:
+        report = json.loads(done.stdout[done.stdout.index("{"):])
+    except ValueError:
+        raise AssertionError(f"ansible-playbook ended with {done.returncode}:\n{done.stdout}\n{done.stderr}") from None
+    results: dict[str, list[dict]] = {}
+    for task in report["plays"][0]["tasks"]:
+        for host, result in task["hosts"].items():
+            results.setdefault(host, []).append(result)
+    return PlayResult(results, done.stdout + done.stderr, done.returncode)
+
+
+def anchors(*elements: t.Any, **options: t.Any) -> dict:
+    """A task with ca_trust_anchor. An element is a dict, or something with ``pem`` that is to be present."""
+    listed = [element if isinstance(element, dict) else {"content": element.pem} for element in elements]
+    return {"fleetpki.host_trust.ca_trust_anchor": {"anchors": listed, **options}}
+
+
+def command(*argv: str) -> dict:
+    """A task that runs a command and never counts as a change."""
+    return {"ansible.builtin.command": {"argv": list(argv)}, "changed_when": False, "failed_when": False}

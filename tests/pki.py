@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Throwaway certificate authorities for tests: made when a test runs, never committed.
+
+Runs with every ``cryptography`` from 3.2 on and in Python 3.6 syntax, as the tests of host code do.
+"""
+import datetime
+import ipaddress
+
+from cryptography import x509
+from cryptography.hazmat.backends import default_backend
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+DAY = datetime.timedelta(days=1)
+ATTRIBUTES = {"CN": NameOID.COMMON_NAME, "O": NameOID.ORGANIZATION_NAME, "OU": NameOID.ORGANIZATIONAL_UNIT_NAME,
+              "C": NameOID.COUNTRY_NAME, "L": NameOID.LOCALITY_NAME}
+PURPOSES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH,
+            "email": ExtendedKeyUsageOID.EMAIL_PROTECTION, "code": ExtendedKeyUsageOID.CODE_SIGNING}
+
+
+def new_key(kind="ec"):
+    """A private key: ``ec`` (P-256), ``p384``, ``rsa`` (2048), ``rsa1024``, ``ed25519``."""
+    if kind == "ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    if kind.startswith("rsa"):
+        return rsa.generate_private_key(65537, int(kind[3:] or 2048), default_backend())
+    return ec.generate_private_key({"ec": ec.SECP256R1, "p384": ec.SECP384R1}[kind](), default_backend())
+
+
+class Pair:
+    """A private key and its certificate, in the forms that tests hand around."""
+
+    def __init__(self, key, certificate, issuer=None):
+        self.key, self.certificate, self.issuer = key, certificate, issuer
+
+    @property
+    def der(self):
+        return self.certificate.public_bytes(serialization.Encoding.DER)
+
+    @property
+    def pem(self):
+        return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    @property
+    def fingerprint(self):
+        return "".join("%02x" % byte for byte in bytearray(self.certificate.fingerprint(hashes.SHA256())))
+
+    def key_pem(self, passphrase=None, form=serialization.PrivateFormat.PKCS8):
+        encryption = (serialization.BestAvailableEncryption(passphrase.encode()) if passphrase
+                      else serialization.NoEncryption())
+        return self.key.private_bytes(serialization.Encoding.PEM, form, encryption).decode()
+
+
+def issue(subject, issuer=None, ca=False, key=None, key_type="ec", days=(-1, 365), path_length=None, dns=(), ips=(),
+          purposes=(), key_usage=True, basic_constraints=True, digest=None, identifiers=True, serial=None, now=None):
+    """Makes a key and a certificate, self-signed without an ``issuer`` (a Pair).
+
+    subject: a common name, or a list of (short attribute name, value).
+    days: first and last moment of validity, in days from ``now``.
+    """
+    now = now or datetime.datetime.utcnow().replace(microsecond=0)
+    key = key or new_key(key_type)
+    signer = issuer.key if issuer else key
+    fields = [("CN", subject)] if isinstance(subject, str) else subject
+    name = x509.Name([x509.NameAttribute(ATTRIBUTES[kind], value) for kind, value in fields])
+    builder = (x509.CertificateBuilder()
+               .subject_name(name).issuer_name(issuer.certificate.subject if issuer else name)
+               .public_key(key.public_key()).serial_number(serial or x509.random_serial_number())
+               .not_valid_before(now + days[0] * DAY).not_valid_after(now + days[1] * DAY))
+    if basic_constraints:
+        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=path_length), critical=True)
+    if key_usage:
+        builder = builder.add_extension(x509.KeyUsage(
+            digital_signature=not ca, key_cert_sign=ca, crl_sign=ca, content_commitment=False, key_encipherment=False,
+            data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False), critical=True)
+    if identifiers:
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        builder = builder.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+    names = [x509.DNSName(name) for name in dns] + [x509.IPAddress(ipaddress.ip_address(ip)) for ip in ips]
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    if purposes:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([PURPOSES[p] for p in purposes]), critical=False)
+    algorithm = None if isinstance(signer, ed25519.Ed25519PrivateKey) else (digest or hashes.SHA256())
+    return Pair(key, builder.sign(signer, algorithm, default_backend()), issuer)
+
+
+def root(subject="Corp Root CA", **options):
+    """A self-signed certificate authority."""
+    return issue(subject, ca=True, **options)
+
+
+def server(name="web1.example.com", issuer=None, **options):
+    """A server's certificate for ``name``."""
+    options.setdefault("dns", [name])
+    options.setdefault("purposes", ["server"])
+    return issue(name, issuer, **options)
