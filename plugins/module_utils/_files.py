@@ -56,7 +56,7 @@ def resolve(root, path):
         if part in ("", "."):
             continue
         if part == "..":
-            found = os.path.dirname(found) if found else found
+            found = os.path.dirname(found).rstrip("/")
             continue
         here = "%s/%s" % (found, part)
         outside = root.rstrip("/") + here

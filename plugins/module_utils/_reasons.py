@@ -32,7 +32,7 @@ PLAIN = {
     23: "is revoked",
     25: "allows fewer CAs below it than this chain has (path length of its basicConstraints)",
     27: "is in the store, but not as an anchor for this purpose",
-    28: "is distrusted by the store for this purpose",
+    28: "is not to be trusted for this purpose, say the store's trust settings",
     32: "issued a certificate, and its key usage lacks keyCertSign",
     34: "has a critical extension that OpenSSL does not know",
     41: "has an invalid or inconsistent extension",
@@ -106,7 +106,7 @@ def _explain(number, depth, text, links, sent, store, purpose, now):
     elif number == 26 and purpose in NEEDED:
         sentence = _wrong_purpose(certificate, purpose, depth)
     elif text == NOT_A_CA:
-        sentence = "issued a certificate and is not a CA (its basicConstraints do not say CA)"
+        sentence = _not_a_ca(certificate)
     else:
         sentence = PLAIN.get(number) if number != 24 else None
         sentence = sentence or "%s (OpenSSL error %d)" % (text, number)
@@ -168,6 +168,14 @@ def _bad_signature(certificate, above):
         return "is signed with %s, which this host's OpenSSL may refuse, or its signature is not by the key of %s" % (
             WEAK_SIGNATURES[certificate.signature], issuer)
     return "has a signature that was not made with the key of %s (another CA of that name, or a damaged file)" % issuer
+
+
+def _not_a_ca(certificate):
+    """Of an issuer in the chain: what makes OpenSSL say 'invalid CA certificate'."""
+    usages = x509.key_usage(certificate)
+    if x509.basic_constraints(certificate)[0] and usages is not None and "key_cert_sign" not in usages:
+        return PLAIN[32]
+    return "issued a certificate and is not a CA (its basicConstraints do not say CA)"
 
 
 def _wrong_purpose(certificate, purpose, depth):

@@ -29,6 +29,7 @@ def report(store, outcome, check):
             anchors.append(_anchor(store, plan, outcome.before, after, want, check))
     return {
         "store": store.name,
+        "bundle": store.bundles[0][1],
         "extracted": outcome.extracted,
         "anchors": anchors,
         "plan": [_step(step) for step in plan.steps],

@@ -178,6 +178,11 @@ store:
   type: str
   returned: success
   sample: redhat
+bundle:
+  description: The PEM file with all that is trusted for TLS servers, which was looked at.
+  type: str
+  returned: success
+  sample: /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem
 extracted:
   description: Whether the extract ran.
   type: bool

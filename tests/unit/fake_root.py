@@ -1,0 +1,87 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A system's root in a temporary folder, whose extract is a function: for what must be tried thousands of times.
+
+The rules by which it extracts are those that were observed of p11-kit and update-ca-certificates; that the real ones
+keep to them is shown by the integration tests.
+"""
+import os
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+FOLDERS = {
+    "redhat": ["etc/pki/ca-trust/source/anchors", "etc/pki/ca-trust/source/blocklist", "etc/pki/ca-trust/extracted/pem",
+               "etc/pki/ca-trust/extracted/openssl", "usr/share/pki/ca-trust-source/anchors", "usr/bin", "tmp"],
+    "debian": ["usr/local/share/ca-certificates", "usr/share/ca-certificates/mozilla", "etc/ssl/certs", "usr/sbin", "tmp"],
+}
+COMMANDS = {"redhat": ["usr/bin/update-ca-trust", "usr/bin/trust"], "debian": ["usr/sbin/update-ca-certificates"]}
+FAMILY = {"redhat": 'ID="rhel"\nID_LIKE="fedora"\n', "debian": "ID=debian\n"}
+
+
+class FakeRoot:
+    """A root of one family, with the distribution's certificates in it (pairs of pki)."""
+
+    def __init__(self, path, kind, distribution=()):
+        self.path, self.kind = str(path), kind
+        self.said = (0, "")
+        for folder in FOLDERS[kind]:
+            os.makedirs(os.path.join(self.path, folder))
+        for command in COMMANDS[kind]:
+            self.write(command, b"#!/bin/sh\n", 0o755)
+        self.write("etc/os-release", FAMILY[kind].encode())
+        if kind == "redhat":
+            self.write("usr/share/pki/ca-trust-source/ca-bundle.crt", "".join(pair.pem for pair in distribution).encode())
+        else:
+            for number, pair in enumerate(distribution):
+                self.write("usr/share/ca-certificates/mozilla/%d.crt" % number, pair.pem.encode())
+            self.write("etc/ca-certificates.conf", b"# comment\n" + b"".join(
+                b"mozilla/%d.crt\n" % number for number in range(len(distribution))))
+        self.store = stores.choose("auto", None, self.path)
+        self.extract()
+
+    def write(self, path, content, mode=0o644):
+        full = os.path.join(self.path, path)
+        with open(full, "wb") as stream:
+            stream.write(content)
+        os.chmod(full, mode)
+
+    def extract(self, base=None):
+        """Writes the extracted bundles, as the real tools would from what is there."""
+        observed = trust_state.observe(self.store, recovered=False)
+        held = list(observed.anchors) + trust_state.of_distribution(observed)
+        blocked = set(x509.parse(one.der).spki_der for one in observed.distrusted) if self.kind == "redhat" else ()
+        for purpose, path in self.store.bundles:
+            with open(path, "w") as stream:
+                for one in held:
+                    certificate = x509.parse(one.der)
+                    purposes = x509.extended_key_usage(certificate)
+                    if self.kind == "redhat" and (not x509.basic_constraints(certificate)[0]
+                                                  or certificate.spki_der in blocked
+                                                  or purposes is not None and purpose not in purposes):
+                        continue
+                    stream.write(pem.to_pem(one.der))
+        if self.store.others:
+            with open(self.store.others, "w") as stream:
+                stream.write("".join(pem.to_pem(one.der) for one in held))
+
+    def run(self, command, root):
+        """Stands in for trust_store.run."""
+        assert root == self.path
+        if self.said[0] == 0:
+            self.extract()
+        return self.said
+
+    def anchors(self):
+        """{file name: content} of the local anchors."""
+        found = {}
+        for name in os.listdir(self.store.anchors):
+            with open(os.path.join(self.store.anchors, name), "rb") as stream:
+                found[name] = stream.read()
+        return found
+
+    def trusted(self):
+        """Fingerprints in the first bundle."""
+        return set(trust_state.bundle(self.store.bundles[0][1])[0])

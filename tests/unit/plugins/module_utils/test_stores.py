@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of stores: which one a host has, what is missing there, what anchors' files are called."""
+import os
+
+import pki
+import pytest
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+
+def system(tmp_path, release, commands=("update-ca-trust", "trust", "update-ca-certificates")):
+    (tmp_path / "etc").mkdir(exist_ok=True)
+    (tmp_path / "usr" / "bin").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "etc" / "os-release").write_text(release)
+    for command in commands:
+        (tmp_path / "usr" / "bin" / command).write_text("#!/bin/sh\n")
+        (tmp_path / "usr" / "bin" / command).chmod(0o755)
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize("release, store", [
+    ('ID="rhel"\nID_LIKE="fedora"\nVERSION_ID="9.4"\n', "redhat"), ("ID=fedora\n", "redhat"),
+    ('ID="almalinux"\nID_LIKE="rhel centos fedora"\n', "redhat"), ('ID="ol"\nID_LIKE="fedora"\n', "redhat"),
+    ("ID=debian\n", "debian"), ("ID=ubuntu\nID_LIKE=debian\n", "debian"), ("ID='linuxmint'\nID_LIKE='ubuntu debian'\n", "debian"),
+])
+def test_auto_goes_by_family(tmp_path, release, store):
+    assert stores.choose("auto", None, system(tmp_path, release)).name == store
+
+
+@pytest.mark.parametrize("release", ["ID=alpine\n", "", "garbage\n\xff"])
+def test_an_unknown_family_is_an_error_that_says_what_is_known(tmp_path, release):
+    with pytest.raises(stores.StoreError) as caught:
+        stores.choose("auto", None, system(tmp_path, release))
+    assert "redhat (rhel, fedora, centos)" in str(caught.value) and "store: bundle" in str(caught.value)
+
+
+@pytest.mark.parametrize("name, commands, packages", [
+    ("redhat", [], ["ca-certificates", "p11-kit-trust"]), ("redhat", ["update-ca-trust"], ["p11-kit-trust"]),
+    ("redhat", ["trust"], ["ca-certificates"]), ("debian", ["trust"], ["ca-certificates"])])
+def test_missing_tools_name_the_package(tmp_path, name, commands, packages):
+    with pytest.raises(stores.StoreError) as caught:
+        stores.choose(name, None, system(tmp_path, "PRETTY_NAME='Some Linux 7'\n", commands))
+    assert caught.value.facts == {"missing_packages": packages}
+    assert "Some Linux 7" in str(caught.value) and packages[0] in str(caught.value)
+
+
+def test_a_root_that_is_none(tmp_path):
+    with pytest.raises(stores.StoreError, match="is no folder"):
+        stores.choose("auto", None, str(tmp_path / "none"))
+
+
+def test_all_paths_are_inside_the_root(tmp_path):
+    root = system(tmp_path, "ID=rhel\n")
+    (tmp_path / "etc" / "pki").symlink_to("/elsewhere")
+    store = stores.choose("auto", None, root)
+    assert store.anchors == root + "/elsewhere/ca-trust/source/anchors"
+    paths = list(store.distrusted + store.distribution) + [path for _purpose, path in store.bundles]
+    assert all(path.startswith(root + "/") for path in paths + [store.others, store.extracted] + list(store.staging[0]))
+
+
+def test_the_distrust_folder_that_is_there_comes_first(tmp_path):
+    root = system(tmp_path, "ID=rhel\n")
+    assert stores.choose("auto", None, root).distrusted[0].endswith("/blocklist")
+    os.makedirs(root + "/etc/pki/ca-trust/source/blacklist")
+    assert stores.choose("auto", None, root).distrusted[0].endswith("/blacklist")
+    os.makedirs(root + "/etc/pki/ca-trust/source/blocklist")
+    assert stores.choose("auto", None, root).distrusted[0].endswith("/blocklist")
+
+
+def test_staging_is_beside_what_is_read_and_never_in_it(tmp_path):
+    for kind in ("redhat", "debian"):
+        store = stores.choose(kind, None, system(tmp_path, "ID=rhel\n"))
+        for folder, stage in store.staging:
+            assert os.path.dirname(folder) == os.path.dirname(stage) or stage.startswith(folder + "/.")
+            assert not stage.startswith(store.anchors + "/")
+            assert not any(stage.startswith(path + "/") for path in store.distrusted)
+
+
+@pytest.mark.parametrize("name", ["", "..", "../../etc/passwd", "a/b", u"Z\u00fcrich CA", "with space", "x" * 300, ".hidden",
+                                  "-rf", "new\nline", "~", "a.12345.2026-01-01@10:00:00~", u"\u4e2d\u6587"])
+def test_file_names_are_harmless(name):
+    found = stores.file_name(name, "ab" * 32, ".pem")
+    assert found.endswith("-" + "ab" * 8 + ".pem") and len(found) < 128
+    assert found[0] not in ".-" and "/" not in found
+    assert all(character.isalnum() or character in "._-" for character in found)
+
+
+def test_file_names_stay_readable():
+    assert stores.file_name(u"Z\u00fcrich Root CA 2", "ab" * 32, ".crt") == "Zurich-Root-CA-2-abababababababab.crt"
+
+
+def test_names_of_different_certificates_never_meet():
+    assert stores.file_name("x", "ab" * 32, ".pem") != stores.file_name("x", "cd" * 32, ".pem")
+
+
+@pytest.mark.parametrize("subject", ["-----BEGIN CERTIFICATE-----", "line\nbreak", u"M\u00fcller", "\x1b[2J", "x" * 60])
+def test_a_managed_block_holds_one_certificate_whatever_its_names(subject):
+    certificate = x509.parse(pki.root(subject).der)
+    block = stores.managed_block(subject, certificate)
+    assert block.count(b"-----BEGIN") == 1
+    assert block.decode("ascii").splitlines()[0] == (stores.MARK + stores.comment_safe(subject)).strip()
+    assert block.decode("ascii").splitlines()[4] == "-----BEGIN CERTIFICATE-----"

@@ -1,0 +1,388 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is observed and what is wanted become steps; applying them and looking again leaves nothing to do."""
+import os
+import tempfile
+
+import pki
+import pytest
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_report as trust_report
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+import sys
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
+from fake_root import FakeRoot  # noqa: E402  (found through the path above)
+
+A, B = pki.root("Root A"), pki.root("Root B")
+RENEWED = pki.root("Root A", key=A.key, serial=2)
+TWIN = pki.root("Root A")
+ISSUING = pki.issue("Issuing", A, ca=True)
+CLIENTS = pki.root("Clients only", purposes=["client"])
+MOZILLA = [pki.root("Public %d" % number) for number in range(3)]
+ALL = [A, B, TWIN, ISSUING, CLIENTS] + MOZILLA[:2]
+
+
+def want(pair, state="present", name=None):
+    return trust_plan.Wanted(state, name, pair.fingerprint, x509.parse(pair.der))
+
+
+def actions(outcome):
+    return [step.action for step in outcome.plan.steps]
+
+
+@pytest.fixture(params=["redhat", "debian"])
+def system(request, tmp_path, monkeypatch):
+    fake = FakeRoot(tmp_path / "root", request.param, MOZILLA)
+    monkeypatch.setattr(trust_store, "run", fake.run)
+    monkeypatch.setattr(trust_store, "RETRY_AFTER_SECONDS", ())
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    return fake
+
+
+@pytest.fixture()
+def redhat(tmp_path, monkeypatch):
+    fake = FakeRoot(tmp_path / "root", "redhat", MOZILLA)
+    monkeypatch.setattr(trust_store, "run", fake.run)
+    monkeypatch.setattr(trust_store, "RETRY_AFTER_SECONDS", ())
+    return fake
+
+
+def converge(system, *wanted, **options):
+    return trust_store.converge(system.store, system.path, list(wanted), **options)
+
+
+def test_installed_once_then_nothing(system):
+    foreseen = converge(system, want(A), want(ISSUING), check=True)
+    assert not system.anchors()
+    done = converge(system, want(A), want(ISSUING))
+    assert actions(foreseen) == actions(done) == ["install", "install", "extract"]
+    assert {A.fingerprint, ISSUING.fingerprint} <= system.trusted()
+    assert actions(converge(system, want(A), want(ISSUING))) == []
+    assert not any(name.startswith(".") for name in os.listdir(os.path.dirname(system.store.staging[0][1])))
+
+
+def test_what_is_not_listed_stays_unless_purged(system):
+    converge(system, want(A, name="first"))
+    system.write(os.path.join(system.store.anchors, "by-hand.crt"), B.pem.encode())
+    system.extract()
+    assert actions(converge(system, want(ISSUING), want(TWIN))) == ["install", "install", "extract"]
+    assert {A.fingerprint, B.fingerprint} <= system.trusted()
+    assert actions(converge(system, want(ISSUING), purge="managed")) == ["remove", "remove", "extract"]
+    assert B.fingerprint in system.trusted() and not {A.fingerprint, TWIN.fingerprint} & system.trusted()
+    assert actions(converge(system, want(ISSUING), purge="all")) == ["remove", "extract"]
+    assert B.fingerprint not in system.trusted()
+    assert {pair.fingerprint for pair in MOZILLA} <= system.trusted()
+    assert actions(converge(system, want(ISSUING), purge="all")) == []
+
+
+def test_an_anchor_of_somebody_else_is_found_by_fingerprint(system):
+    system.write(os.path.join(system.store.anchors, "whatever.crt"), (B.pem + A.pem).replace("\n", "\r\n").encode())
+    system.extract()
+    assert actions(converge(system, want(A))) == []
+    done = converge(system, want(A, "absent"))
+    assert actions(done) == ["remove", "extract"]
+    assert A.fingerprint not in system.trusted() and B.fingerprint in system.trusted()
+    assert list(system.anchors()) == ["whatever.crt"]
+
+
+def test_absent_takes_every_file_that_holds_it(system):
+    for number, content in enumerate([A.pem.encode(), A.pem.encode() + b"\n# more\n", A.der]):
+        system.write(os.path.join(system.store.anchors, "copy%d.crt" % number), content)
+    system.extract()
+    assert actions(converge(system, want(A, "absent"))) == ["remove"] * 3 + ["extract"]
+    assert not system.anchors() and A.fingerprint not in system.trusted()
+
+
+def test_absent_by_name_and_by_fingerprint(system):
+    converge(system, want(A, name=u"Z\u00fcrich/CA"), want(B, name="b"))
+    system.write(os.path.join(system.store.anchors, "by-hand.crt"), TWIN.pem.encode())
+    gone = [trust_plan.Wanted("absent", u"Z\u00fcrich/CA", None, None),
+            trust_plan.Wanted("absent", None, B.fingerprint, None),
+            trust_plan.Wanted("absent", "by-hand.crt", None, None), trust_plan.Wanted("absent", "never was", None, None)]
+    assert actions(converge(system, *gone)) == ["remove"] * 3 + ["extract"]
+    assert not system.anchors()
+
+
+def test_two_certificates_with_one_subject_are_two(system):
+    converge(system, want(A), want(TWIN))
+    assert len(system.anchors()) == 2 and {A.fingerprint, TWIN.fingerprint} <= system.trusted()
+
+
+def test_distrust_and_back_of_what_the_distribution_trusts(system):
+    public = MOZILLA[0]
+    done = converge(system, want(public, "distrusted"))
+    assert actions(done) == ["distrust", "extract"]
+    assert public.fingerprint not in system.trusted()
+    assert actions(converge(system, want(public, "distrusted"))) == []
+    assert actions(converge(system, want(A), purge="all")) == ["install", "extract"], "purging never widens trust"
+    assert public.fingerprint not in system.trusted()
+    assert actions(converge(system, want(public))) == ["trust_again", "install", "extract"]
+    assert public.fingerprint in system.trusted()
+
+
+def test_distrust_by_fingerprint_of_what_the_distribution_trusts(system):
+    done = converge(system, trust_plan.Wanted("distrusted", None, MOZILLA[1].fingerprint, None))
+    assert not done.plan.unsent and MOZILLA[1].fingerprint not in system.trusted()
+
+
+def test_absent_of_what_the_distribution_trusts_says_so(system):
+    done = converge(system, want(MOZILLA[0], "absent"))
+    assert actions(done) == []
+    result = trust_report.report(system.store, done, False)
+    assert "the distribution trusts it" in result["warnings"][0] and "state: distrusted" in result["warnings"][0]
+
+
+def test_what_the_distribution_trusts_too_is_installed_and_said(system):
+    done = converge(system, want(MOZILLA[0]))
+    assert actions(done) == ["install", "extract"]
+    assert "the distribution trusts it, too" in trust_report.report(system.store, done, False)["anchors"][0]["notes"][0]
+
+
+def test_an_intermediate_without_its_root_is_warned_of(system):
+    result = trust_report.report(system.store, converge(system, want(ISSUING)), False)
+    assert "OpenSSL here refuses chains" in result["warnings"][0] and "CN=Root A" in result["warnings"][0]
+    result = trust_report.report(system.store, converge(system, want(ISSUING), want(A)), False)
+    assert not result["warnings"]
+
+
+def test_a_ca_for_clients_is_proven_where_it_does_appear(redhat):
+    done = converge(redhat, want(CLIENTS))
+    result = trust_report.report(redhat.store, done, False)
+    assert result["anchors"][0]["found_in"] == [redhat.store.others]
+    assert "the TLS bundle leaves it out" in result["anchors"][0]["notes"][0]
+    assert actions(converge(redhat, want(CLIENTS))) == []
+
+
+def test_a_distrusted_key_is_an_error_that_names_both(redhat):
+    converge(redhat, want(RENEWED, "distrusted"))
+    with pytest.raises(trust_plan.PlanError) as caught:
+        converge(redhat, want(A))
+    assert RENEWED.fingerprint in str(caught.value) and A.fingerprint in str(caught.value)
+
+
+def test_contradictions(system):
+    with pytest.raises(trust_plan.PlanError, match="leave one of them"):
+        converge(system, want(A), want(A, "absent"))
+    converge(system, want(A, name="old name"))
+    with pytest.raises(trust_plan.PlanError, match="leave one of them"):
+        converge(system, want(A, name="new"), trust_plan.Wanted("absent", "old name", None, None))
+
+
+def test_a_half_finished_run_is_finished(system):
+    """The files were copied and nobody extracted: the fault that other tools never notice again."""
+    stored = os.path.join(system.store.anchors, stores.file_name("x", A.fingerprint, system.store.suffix))
+    system.write(stored, stores.managed_block("x", x509.parse(A.der)))
+    done = converge(system, want(A))
+    assert actions(done) == ["extract"] and "lacks CN=Root A" in done.plan.steps[0].reason
+    assert A.fingerprint in system.trusted()
+
+
+def test_an_edited_store_is_repaired(system):
+    converge(system, want(A))
+    with open(system.store.bundles[0][1], "w") as stream:
+        stream.write(MOZILLA[0].pem)
+    assert actions(converge(system, want(A))) == ["extract"]
+    assert A.fingerprint in system.trusted()
+
+
+def test_removed_by_hand_and_not_extracted(system):
+    converge(system, want(A), want(B))
+    os.unlink(os.path.join(system.store.anchors, stores.file_name("Root B", B.fingerprint, system.store.suffix)))
+    assert actions(converge(system, want(A))) == []
+    assert actions(converge(system, want(A), purge="all")) == ["extract"]
+    assert B.fingerprint not in system.trusted()
+    assert actions(converge(system, want(A), purge="all")) == []
+
+
+def test_our_files_get_their_mode_back_and_are_made_again_when_cut(system):
+    converge(system, want(A))
+    path = os.path.join(system.store.anchors, list(system.anchors())[0])
+    os.chmod(path, 0o600)
+    done = converge(system, want(A))
+    assert actions(done) == ["repair", "extract"] and "0600" in done.plan.steps[0].reason
+    assert os.stat(path).st_mode & 0o7777 == 0o644
+    with open(path, "rb+") as stream:
+        stream.truncate(300)
+    assert actions(converge(system, want(A))) == ["install", "extract"]
+    assert actions(converge(system, want(A))) == []
+
+
+@pytest.mark.parametrize("extract, expected", [("always", ["extract"]), ("auto", []), ("never", [])])
+def test_extract(system, extract, expected):
+    converge(system, want(A))
+    assert actions(converge(system, want(A), extract=extract)) == expected
+
+
+def test_extract_never_only_writes(system):
+    done = converge(system, want(A), extract="never")
+    assert actions(done) == ["install"] and not done.extracted
+    assert A.fingerprint not in system.trusted() and len(system.anchors()) == 1
+    assert actions(converge(system, want(A))) == ["extract"]
+
+
+def snapshot(system):
+    found = {}
+    for folder, _folders, names in os.walk(system.path):
+        for name in names:
+            path = os.path.join(folder, name)
+            with open(path, "rb") as stream:
+                found[path] = stream.read()
+    return found
+
+
+@pytest.mark.parametrize("said", [(1, "no space left"), (127, "not found"), (0, "")])
+def test_a_failed_extract_is_rolled_back(system, said):
+    converge(system, want(A, name="stays"))
+    before = snapshot(system)
+    if said[0] == 0:
+        system.extract = lambda: None
+    else:
+        system.said = said
+    with pytest.raises(trust_store.TrustError) as caught:
+        converge(system, want(B), want(A, "absent"))
+    assert snapshot(system) == before
+    assert (said[1] or "lacks CN=Root B") in str(caught.value)
+    assert "as they were before" in str(caught.value) or "as it was before" in str(caught.value)
+
+
+def test_an_extract_that_spoils_the_store_is_undone(redhat):
+    converge(redhat, want(A))
+    before = redhat.trusted()
+
+    def spoil():
+        for _purpose, path in redhat.store.bundles:
+            open(path, "w").close()
+    redhat.extract = spoil
+    with pytest.raises(trust_store.TrustError, match="copies of the former bundles were put back"):
+        converge(redhat, want(B))
+    assert redhat.trusted() == before
+
+
+def test_other_peoples_extract_at_the_same_time_is_waited_out(system, monkeypatch):
+    monkeypatch.setattr(trust_store, "RETRY_AFTER_SECONDS", (0, 0))
+    real, tries = system.run, []
+
+    def busy(command, root):
+        tries.append(command)
+        return real(command, root) if len(tries) > 2 else (1, "File exists")
+    monkeypatch.setattr(trust_store, "run", busy)
+    assert converge(system, want(A)).extracted and len(tries) == 3
+
+
+def test_interrupted_runs_are_undone_and_done_again(system):
+    converge(system, want(A))
+    outcome = trust_store._look(system.store, [want(B), want(A, "absent")], "none", "auto")
+    files.Journal(system.store.staging).change(outcome.plan.changes, ())
+    # Killed here. What is said in check mode is what the next run does, whatever is asked of it.
+    foreseen = converge(system, want(A), check=True)
+    done = converge(system, want(A))
+    assert actions(foreseen) == actions(done) == ["recover", "extract"]
+    assert A.fingerprint in system.trusted() and len(system.anchors()) == 1
+    assert actions(converge(system, want(A))) == []
+
+
+def test_only_fingerprints_are_needed_of_what_is_there(system):
+    converge(system, want(A))
+    known = trust_plan.Wanted("present", None, A.fingerprint, None)
+    done = converge(system, known)
+    assert actions(done) == [] and not done.plan.unsent
+    assert trust_report.report(system.store, done, False)["anchors"][0]["subject"] == "CN=Root A"
+    missing = converge(system, known, trust_plan.Wanted("present", None, B.fingerprint, None))
+    assert missing.plan.unsent == [B.fingerprint] and len(system.anchors()) == 1
+
+
+def test_labels_are_restored_where_selinux_is_on(redhat, monkeypatch):
+    calls = []
+    redhat.write("usr/sbin/restorecon" if os.path.isdir(redhat.path + "/usr/sbin") else "usr/bin/restorecon", b"", 0o755)
+    monkeypatch.setattr(trust_store, "run", lambda command, root: calls.append(list(command)) or redhat.run(command, root))
+    monkeypatch.setattr(os.path, "exists", lambda path, real=os.path.exists: path == "/sys/fs/selinux/enforce" or real(path))
+    converge(redhat, want(A))
+    assert calls[0] == ["/usr/bin/restorecon", "-F", "/etc/pki/ca-trust/source/anchors/" + list(redhat.anchors())[0]]
+
+
+def bundle_store(folder):
+    return stores.choose("bundle", os.path.join(str(folder), "ca.pem"), "/")
+
+
+def test_a_bundle_keeps_its_other_certificates_owner_and_mode(tmp_path):
+    path = tmp_path / "ca.pem"
+    path.write_text("my own comment\n" + B.pem.rstrip("\n"))
+    path.chmod(0o640)
+    store = bundle_store(tmp_path)
+    done = trust_store.converge(store, "/", [want(A)])
+    assert actions(done) == ["install"]
+    assert path.read_text().startswith("my own comment\n") and path.stat().st_mode & 0o7777 == 0o640
+    assert actions(trust_store.converge(store, "/", [want(A)])) == []
+    assert actions(trust_store.converge(store, "/", [want(A)], purge="managed")) == []
+    assert actions(trust_store.converge(store, "/", [want(A)], purge="all")) == ["remove"]
+    assert actions(trust_store.converge(store, "/", [], purge="all")) == ["remove"]
+    assert os.listdir(str(tmp_path)) == ["ca.pem"]
+
+
+def test_a_bundle_distrusts_nothing(tmp_path):
+    with pytest.raises(trust_plan.PlanError, match="use state: absent"):
+        trust_store.converge(bundle_store(tmp_path), "/", [want(A, "distrusted")])
+
+
+def test_a_bundle_needs_its_folder(tmp_path):
+    with pytest.raises(files.FilesError, match="create its folder first"):
+        trust_store.converge(bundle_store(tmp_path / "none"), "/", [want(A)])
+
+
+wishes = st.dictionaries(st.sampled_from(range(len(ALL))), st.sampled_from(["present", "absent", "distrusted"]))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=HealthCheck.all())
+@given(st.sampled_from(["redhat", "debian"]), st.lists(st.tuples(wishes, st.sampled_from(["none", "managed", "all"])),
+                                                       min_size=1, max_size=3), st.sets(st.sampled_from(range(len(ALL)))))
+def test_applying_a_plan_and_looking_again_leaves_nothing(kind, rounds, by_hand):
+    with tempfile.TemporaryDirectory() as folder:
+        fake = FakeRoot(os.path.join(folder, "root"), kind, MOZILLA)
+        real = trust_store.run
+        trust_store.run = fake.run
+        try:
+            for number in by_hand:
+                fake.write(os.path.join(fake.store.anchors, "hand%d.crt" % number), ALL[number].pem.encode())
+            fake.extract()
+            for states, purge in rounds:
+                wanted = [want(ALL[number], state) for number, state in sorted(states.items())]
+                foreseen = converge(fake, *wanted, purge=purge, check=True)
+                done = converge(fake, *wanted, purge=purge)
+                assert [tuple(step) for step in foreseen.plan.steps] == [tuple(step) for step in done.plan.steps]
+                assert actions(converge(fake, *wanted, purge=purge)) == []
+                trusted = fake.trusted()
+                for number, state in states.items():
+                    public = ALL[number] in MOZILLA
+                    if state == "present" and (ALL[number] is not CLIENTS or kind == "debian"):
+                        assert ALL[number].fingerprint in trusted
+                    elif state == "distrusted" or not public:
+                        assert state == "present" or ALL[number].fingerprint not in trusted
+        finally:
+            trust_store.run = real
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=HealthCheck.all())
+@given(st.lists(st.tuples(st.dictionaries(st.sampled_from(range(len(ALL))), st.sampled_from(["present", "absent"])),
+                          st.sampled_from(["none", "managed", "all"])), min_size=1, max_size=4), st.booleans())
+def test_a_bundle_converges_too(rounds, begun):
+    with tempfile.TemporaryDirectory() as folder:
+        store = bundle_store(folder)
+        if begun:
+            with open(os.path.join(folder, "ca.pem"), "w") as stream:
+                stream.write("text\n" + B.pem + "more text")
+        for states, purge in rounds:
+            wanted = [want(ALL[number], state) for number, state in sorted(states.items())]
+            trust_store.converge(store, "/", wanted, purge=purge)
+            assert actions(trust_store.converge(store, "/", wanted, purge=purge)) == []
+            held = trust_state.bundle(store.bundles[0][1])[0]
+            for number, state in states.items():
+                assert (ALL[number].fingerprint in held) == (state == "present")
+            if purge == "all":
+                assert len(held) == sum(state == "present" for state in states.values())

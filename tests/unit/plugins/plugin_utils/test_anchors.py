@@ -1,0 +1,198 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which certificates are fit to be trusted, and how the list of them is read."""
+
+from __future__ import annotations
+
+import datetime
+import time
+
+import pki
+import pytest
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchor_list as anchor_list
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchors as anchors
+from cryptography import x509 as builder
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import dsa, ec
+
+ROOT = pki.root()
+DAY = 86400
+
+
+def objections(pair, **terms):
+    return anchors.objections(x509.parse(pair.der), anchors.Terms(**terms))
+
+
+@pytest.mark.parametrize("kind", ["ec", "p384", "rsa", "ed25519"])
+def test_good_ones_pass(kind):
+    root = pki.root(key_type=kind)
+    assert objections(root) == []
+    assert objections(pki.issue("Issuing", root, ca=True, path_length=0)) == []
+
+
+@pytest.mark.parametrize(
+    ("pair", "sentence"),
+    [
+        (pki.server(issuer=ROOT), "not a CA certificate (basicConstraints has CA:FALSE)"),
+        (pki.issue("self-signed"), "not a CA certificate"),
+        (pki.root(basic_constraints=False), "it has no basicConstraints"),
+        (pki.root(days=(-30, -3)), "it expired 3 days ago (20"),
+        (pki.root(days=(3, 30)), "it is not valid yet: it begins on 20"),
+        (pki.root(key_type="rsa1024"), "its RSA key has 1024 bits, and 2048 are the least"),
+    ],
+)
+def test_bad_ones_are_refused(pair, sentence):
+    assert len(objections(pair)) == 1
+    assert sentence in objections(pair)[0]
+
+
+def test_what_can_be_let_through():
+    assert objections(pki.root(days=(-30, -3)), allow_expired=True) == []
+    assert objections(pki.root(days=(3, 30)), allow_expired=True) == []
+    assert objections(pki.server(), allow_non_ca=True) == []
+
+
+def test_time_left():
+    soon = pki.root(days=(-30, 20))
+    assert objections(soon, min_remaining=10 * DAY) == []
+    assert "it expires in 19 days (20" in objections(soon, min_remaining=30 * DAY)[0]
+    assert "min_remaining asks for 30 days" in objections(soon, min_remaining=30 * DAY)[0]
+    assert objections(ROOT, now=time.time() + 10000 * DAY)[0].startswith("it expired")
+
+
+def test_weak_signatures():
+    # SHA-1 can't be made with every library any more: the algorithm's name in the certificate is exchanged instead.
+    sha256, sha1 = bytes.fromhex("2a8648ce3d040302"), bytes.fromhex("2a8648ce3d0401")
+    issuing = pki.issue("Issuing", ROOT, ca=True)
+
+    for pair, refused in ((issuing, True), (ROOT, False)):
+        swapped = _swap_algorithm(pair.der, sha256, sha1)
+        found = anchors.objections(x509.parse(swapped), anchors.Terms())
+        assert [("signed with SHA1" in objection) for objection in found] == ([True] if refused else [])
+
+
+def _swap_algorithm(data, old, new):
+    """The certificate with another signature algorithm, its lengths mended; the signature is not looked at."""
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
+
+    def tlv(tag, content):
+        size = len(content)
+        return bytes([tag]) + (bytes([size]) if size < 128 else bytes([0x82, size >> 8, size & 255])) + content
+
+    start, end = der.expect(data, 0, len(data), der.SEQUENCE)
+    parts = [data[part[1]:part[3]] for part in der.children(data, start, end)]
+    inner, behind = der.expect(parts[0], 0, len(parts[0]), der.SEQUENCE)
+    fields = [parts[0][part[1]:part[3]] for part in der.children(parts[0], inner, behind)]
+    algorithm = tlv(0x30, tlv(0x06, new))
+    fields = [algorithm if old in field and len(field) < 16 else field for field in fields]
+    return tlv(0x30, tlv(0x30, b"".join(fields)) + algorithm + parts[2])
+
+
+def test_a_ca_that_may_not_sign():
+    pair = pki.root()
+    certificate = (
+        builder.CertificateBuilder()
+        .subject_name(pair.certificate.subject).issuer_name(pair.certificate.subject)
+        .public_key(pair.key.public_key()).serial_number(1)
+        .not_valid_before(datetime.datetime(2020, 1, 1)).not_valid_after(datetime.datetime(2099, 1, 1))
+        .add_extension(builder.BasicConstraints(True, None), True)
+        .add_extension(builder.KeyUsage(True, False, False, False, False, False, False, False, False), True)
+        .sign(pair.key, hashes.SHA256())
+    )
+    assert "keyCertSign" in objections(pki.Pair(pair.key, certificate))[0]
+
+
+@pytest.mark.parametrize(("key", "sentence"), [
+    (dsa.generate_private_key(2048), "its key is DSA"), (ec.generate_private_key(ec.SECP192R1()), "its EC key has 192 bits")])
+def test_keys_that_nobody_accepts(key, sentence):
+    certificate = (
+        builder.CertificateBuilder()
+        .subject_name(ROOT.certificate.subject).issuer_name(ROOT.certificate.subject)
+        .public_key(key.public_key()).serial_number(1)
+        .not_valid_before(datetime.datetime(2020, 1, 1)).not_valid_after(datetime.datetime(2099, 1, 1))
+        .add_extension(builder.BasicConstraints(True, None), True).sign(ROOT.key, hashes.SHA256())
+    )
+    assert sentence in anchors.objections(
+        x509.parse(certificate.public_bytes(serialization.Encoding.DER)), anchors.Terms())[0]
+
+
+def element(**given):
+    return {"name": None, "src": None, "content": None, "path": None, "fingerprint": None, "state": "present", **given}
+
+
+def read(*elements, load=None, collected=None, **terms):
+    return anchor_list.read(list(elements), load or {}.__getitem__, collected or {}, anchors.Terms(**terms))
+
+
+def refusal(*elements, **options):
+    with pytest.raises(anchor_list.AnchorListError) as caught:
+        read(*elements, **options)
+    return str(caught.value)
+
+
+ISSUING = pki.issue("Issuing", ROOT, ca=True)
+
+
+def test_a_bundle_becomes_one_anchor_a_certificate_and_each_once():
+    listed = read(element(name="corp", content=ROOT.pem + ISSUING.pem), element(src="a.der"), element(path="/x"),
+                  load=lambda src: ISSUING.der, collected={"/x": {"pem": ROOT.pem}})
+    assert [(anchor.name, anchor.fingerprint) for anchor in listed] == [
+        ("corp", ROOT.fingerprint), ("corp", ISSUING.fingerprint)]
+
+
+def test_everything_wrong_is_said_at_once_with_its_place():
+    text = refusal(
+        element(name="leaf", content=pki.server(issuer=ROOT).pem), element(src="key.pem"), element(src="none"),
+        element(path="/gone"), element(fingerprint="zz", state="absent"),
+        element(fingerprint="ab" * 32), element(name="x", state="distrusted"),
+        element(content=ROOT.pem), element(content=ROOT.pem, state="absent"),
+        load=lambda src: (ROOT.pem + ROOT.key_pem()).encode() if src == "key.pem" else _raise(ValueError("not there")),
+        collected={"/gone": {"error": "there is no such file"}},
+    )
+    lines = text.splitlines()
+    assert len(lines) == 8
+    assert lines[0].startswith("anchors, element 1 (leaf): CN=web1.example.com (SHA-256 ")
+    assert "is refused: it is not a CA" in lines[0]
+    assert lines[1].startswith("anchors, element 2, src key.pem: there is a private key in it")
+    assert "BEGIN" not in text and ROOT.key_pem().splitlines()[1] not in text
+    assert lines[2] == "anchors, element 3, src none: not there"
+    assert lines[3] == "anchors, element 4, path /gone: on the host: there is no such file"
+    assert "not a SHA-256 fingerprint" in lines[4]
+    assert "can't be installed" in lines[5]
+    assert "needs the certificate" in lines[6]
+    assert "is wanted absent here and present in anchors, element 8" in lines[7]
+
+
+def _raise(error):
+    raise error
+
+
+def test_what_is_removed_or_distrusted_may_be_expired():
+    old = pki.root(days=(-30, -3))
+    assert [anchor.state for anchor in read(element(content=old.pem, state="absent"))] == ["absent"]
+    assert [anchor.state for anchor in read(element(content=old.pem, state="distrusted"))] == ["distrusted"]
+
+
+def test_a_fingerprint_and_its_certificate_are_one():
+    listed = read(element(fingerprint=ROOT.fingerprint.upper(), state="distrusted"),
+                  element(content=ROOT.pem, state="distrusted"))
+    assert len(listed) == 1 and listed[0].certificate is not None
+
+
+def test_names_in_messages_are_harmless():
+    text = refusal(element(name="\x1b[2J\nx", src="\x1b]0;x\a", content=None), load=lambda src: b"")
+    assert "\x1b" not in text and "\a" not in text and len(text.splitlines()) == 1
+
+
+def test_short_lists_go_along_and_long_ones_by_fingerprint():
+    short = read(element(content=ROOT.pem), element(name="old", state="absent"), element(fingerprint="ab" * 32, state="absent"))
+    sent = anchor_list.to_send(short)
+    assert [sorted(each) for each in sent] == [["content", "name", "state"], ["name", "state"], ["fingerprint", "name", "state"]]
+    assert pem.read_certificates(sent[0]["content"].encode())[0].fingerprint == ROOT.fingerprint
+    many = read(element(content="".join(pki.root(f"Root {number}", key=ROOT.key).pem for number in range(60))))
+    first = anchor_list.to_send(many)
+    assert all(each.get("fingerprint") and "content" not in each for each in first)
+    second = anchor_list.to_send(many, {many[3].fingerprint})
+    assert [number for number, each in enumerate(second) if "content" in each] == [3]
