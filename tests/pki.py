@@ -19,6 +19,9 @@ ATTRIBUTES = {"CN": NameOID.COMMON_NAME, "O": NameOID.ORGANIZATION_NAME, "OU": N
 PURPOSES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH,
             "email": ExtendedKeyUsageOID.EMAIL_PROTECTION, "code": ExtendedKeyUsageOID.CODE_SIGNING}
 
+KEY_USAGES = ["digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+              "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"]
+
 
 def new_key(kind="ec"):
     """A private key: ``ec`` (P-256), ``p384``, ``rsa`` (2048), ``rsa1024``, ``ed25519``."""
@@ -59,6 +62,7 @@ def issue(subject, issuer=None, ca=False, key=None, key_type="ec", days=(-1, 365
 
     subject: a common name, or a list of (short attribute name, value).
     days: first and last moment of validity, in days from ``now``.
+    key_usage: True for what is usual, False for none, or a list out of KEY_USAGES.
     """
     now = now or datetime.datetime.utcnow().replace(microsecond=0)
     key = key or new_key(key_type)
@@ -72,9 +76,9 @@ def issue(subject, issuer=None, ca=False, key=None, key_type="ec", days=(-1, 365
     if basic_constraints:
         builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=path_length), critical=True)
     if key_usage:
-        builder = builder.add_extension(x509.KeyUsage(
-            digital_signature=not ca, key_cert_sign=ca, crl_sign=ca, content_commitment=False, key_encipherment=False,
-            data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False), critical=True)
+        usages = key_usage if key_usage is not True else ["key_cert_sign", "crl_sign"] if ca else ["digital_signature"]
+        builder = builder.add_extension(
+            x509.KeyUsage(**{usage: usage in usages for usage in KEY_USAGES}), critical=True)
     if identifiers:
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         builder = builder.add_extension(

@@ -27,32 +27,39 @@ Link = collections.namedtuple("Link", [
 ])
 
 
-def lenient(data):
-    """Yields the certificates of a PEM file, leaving out what can't be read, as OpenSSL does with its anchors."""
-    try:
-        for block in pem.blocks(data):
-            if block.label in pem.CERTIFICATE_LABELS + (pem.TRUSTED_LABEL,):
-                try:
-                    raw = pem.decode(block)
-                    # in OpenSSL's trusted form, its trust settings stand behind the certificate
-                    yield x509.parse(raw[:der.element(raw, 0, len(raw))[2]])
-                except (pem.CertificateFileError, der.DerError):
-                    continue
-    except pem.CertificateFileError:
-        return
-
-
 def read_anchors(paths):
-    """The certificates of all these files, each once; files that can't be read are left out."""
+    """The certificates of all these PEM files, each once.
+
+    What can't be read is left out, as OpenSSL does with its anchors. Most hosts have them all twice, in a file and in
+    a directory, so that only what is new is parsed.
+    """
     found = collections.OrderedDict()
     for path in paths:
         try:
-            data = pem.read_file(path)
+            for raw in _raw(pem.read_file(path)):
+                if raw not in found:
+                    found[raw] = _parsed(raw)
         except pem.CertificateFileError:
             continue
-        for certificate in lenient(data):
-            found.setdefault(certificate.fingerprint, certificate)
-    return list(found.values())
+    return [certificate for certificate in found.values() if certificate]
+
+
+def _raw(data):
+    """Yields the bytes of each certificate of a PEM file, without the trust settings that may stand behind it."""
+    for block in pem.blocks(data):
+        if block.label in pem.CERTIFICATE_LABELS + (pem.TRUSTED_LABEL,):
+            try:
+                raw = pem.decode(block)
+                yield raw[:der.element(raw, 0, len(raw))[2]]
+            except (pem.CertificateFileError, der.DerError):
+                continue
+
+
+def _parsed(raw):
+    try:
+        return x509.parse(raw)
+    except der.DerError:
+        return None
 
 
 def canonical(name):

@@ -57,9 +57,8 @@ def matches(pattern, name):
     pattern = pattern.lower()
     if pattern == name:
         return True
-    head, dot, tail = pattern.partition(".")
-    label, _dot, rest = name.partition(".")
-    return head == "*" and dot == "." and bool(tail) and "*" not in tail and label != "*" and tail == rest
+    head, _dot, tail = pattern.partition(".")
+    return head == "*" and tail != "" and tail == name.partition(".")[2]
 
 
 def findings(hostnames, ips, alt_names, common_name):

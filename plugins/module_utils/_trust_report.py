@@ -46,10 +46,12 @@ def _step(step):
 
 def _anchor(store, plan, before, after, want, check):
     steps = [step for step in plan.steps if step.fingerprint == want.fingerprint]
-    paths = [held.path for held in after.anchors + (after.distrusted if want.state == "distrusted" else [])
-             if held.fingerprint == want.fingerprint]
-    if check and want.state != "absent":
-        paths = [step.path for step in steps if step.action in ("install", "distrust")] or paths
+    if want.state == "absent":
+        paths = [step.path for step in steps]
+    else:
+        planned = [step.path for step in steps if check and step.action in ("install", "distrust")]
+        paths = planned or [held.path for held in after.anchors + (after.distrusted if want.state == "distrusted" else [])
+                            if held.fingerprint == want.fingerprint]
     facts = dict.fromkeys(("subject", "issuer", "serial", "not_before", "not_after"))
     facts.update(x509.describe(want.certificate) if want.certificate else {"fingerprint_sha256": want.fingerprint})
     facts.update(

@@ -212,7 +212,7 @@ anchors:
       description: The name that was given.
       type: str
     path:
-      description: The file that holds it, also when somebody else put it there.
+      description: The file that holds it, also when somebody else put it there; of one that was removed, where it was.
       type: str
     subject:
       description: Its subject, in the form of RFC 4514. Null where only a fingerprint is known.

@@ -26,6 +26,13 @@ def all_hosts():
 
 
 @pytest.fixture()
+def one_of_each():
+    """A fresh host of each kind of store."""
+    with podman.fleet(["el9", "debian12"]) as fleet:
+        yield fleet
+
+
+@pytest.fixture()
 def el_hosts():
     """One fresh EL stand-in of each generation."""
     with podman.fleet(EL) as fleet:

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+
+# Everything that is made here lies in .build and .venv.
+build := $(CURDIR)/.build
+collection := .build/collections/ansible_collections/fleetpki/host_trust
+containers := podman runc netavark aardvark-dns firewall mmdebstrap debian-keyring openssl trust p11-kit-trust
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export LC_ALL := C.UTF-8
+export MAKE
+
+# What runs here sees this checkout as the collection, and nothing that the user has set up for own work.
+export ANSIBLE_CONFIG := $(CURDIR)/tools/ansible.cfg
+export ANSIBLE_HOME := $(build)/ansible
+export ANSIBLE_COLLECTIONS_PATH := $(build)/collections
+export HYPOTHESIS_STORAGE_DIRECTORY := $(build)/hypothesis
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 16
+
+quickstart: $(collection)  ## the whole story on this machine: no root, no containers
+	@tools/system-packages openssl
+	@tools/make-venv requirements/quickstart.txt .build/venv-quickstart
+	@.build/venv-quickstart/bin/ansible-playbook fleetpki.host_trust.quickstart
+
+test: venv  ## lint, units, sanity, integration and molecule, with a count at the end
+	@tools/run-parts lint units sanity integration molecule
+
+lint: lint-yaml lint-ansible lint-python lint-spelling lint-licences lint-changelog lint-docs  ## all linters
+
+lint-yaml: venv
+	yamllint --strict .
+
+lint-ansible: venv $(collection)
+	ansible-lint
+
+lint-python: venv
+	ruff check
+
+lint-spelling: venv
+	git ls-files -z --cached --others --exclude-standard | xargs -0 codespell
+
+lint-licences: venv
+	REUSE_ENCODING_MODULE=charset_normalizer reuse lint --lines
+
+lint-changelog: venv
+	antsibull-changelog lint
+	antsibull-changelog lint-changelog-yaml changelogs/changelog.yaml
+
+lint-docs: venv
+	antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
+
+units: venv  ## unit tests, also with the Pythons of EL 8, 9 and 10 where they are here
+	pytest -n 2 tests/unit
+	@tools/host-units 3.6 3.9 3.12
+
+sanity: venv  ## ansible-test sanity
+	python tools/sanity.py
+
+integration: hosts  ## the modules against real hosts
+	pytest tests/integration
+
+molecule: hosts  ## the roles against fleets of containers
+	tools/molecule
+
+bench: hosts  ## speed, side by side
+	python tests/benchmarks/bench.py
+
+hosts: venv $(collection)  ## the images of the test hosts
+	@tools/system-packages $(containers)
+	python tests/hosts/build.py
+
+venv:  ## .venv, with all that the tests need
+	@tools/make-venv requirements/test.txt .venv
+
+clean:  ## removes what was made here
+	rm -rf .build .venv
+
+$(collection):
+	@mkdir -p $(@D)
+	@ln -sfn ../../../.. $@
+
+.PHONY: help quickstart test lint lint-yaml lint-ansible lint-python lint-spelling lint-licences lint-changelog \
+	lint-docs units sanity integration molecule bench hosts venv clean

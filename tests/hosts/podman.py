@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+"""Test hosts as podman containers, for pytest and the benchmarks.
+
+    with fleet(["el9", "debian12"]) as hosts:
+        hosts["el9"].run("update-ca-trust", "extract")
+        subprocess.run(["ansible-playbook", "-i", hosts.inventory, ...], env={**os.environ, **environment()})
+
+A container starts in a fraction of a second, so a test that wants a pristine host takes a new one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import resource
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import images
+
+LABEL = "fleetpki.host_trust.test-host"
+# Sleeps for ever, and as a host's first process takes in the orphans, which a bare `sleep` would leave as zombies.
+# (podman's --init does so too, but wants a package that is not everywhere.)
+SLEEP = ("sh", "-c", "sleep infinity & wait")
+
+
+class HostError(Exception):
+    """A container or a command in it failed; the message is for the user."""
+
+
+class NotInstalled(HostError):
+    """This machine lacks a program."""
+
+
+def environment() -> dict[str, str]:
+    """What a process that calls podman, Ansible included, needs in its environment.
+
+    podman's own limits are above the hard limits of many CI machines, and crun refuses some of their cgroup
+    layouts. So the tests bring a containers.conf of their own, and leave the machine's alone; a user who has
+    set CONTAINERS_CONF knows better.
+    """
+    conf = images.BUILD / "containers.conf"
+    if os.environ.get("CONTAINERS_CONF", str(conf)) != str(conf):
+        return {}
+    text = _containers_conf()
+    if not conf.exists() or conf.read_text(encoding="utf-8") != text:
+        conf.parent.mkdir(parents=True, exist_ok=True)
+        new = conf.with_suffix(f".{os.urandom(4).hex()}")
+        new.write_text(text, encoding="utf-8")
+        new.replace(conf)
+    return {"CONTAINERS_CONF": str(conf)}
+
+
+def _containers_conf() -> str:
+    def limit(name: str, which: int, wanted: int) -> str:
+        hard = resource.getrlimit(which)[1]
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        return f'"{name}={value}:{value}"'
+
+    limits = ", ".join((limit("nofile", resource.RLIMIT_NOFILE, 1024), limit("nproc", resource.RLIMIT_NPROC, 4096)))
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
+    runtime = '[engine]\nruntime = "runc"\n' if shutil.which("runc", path=path) else ""
+    return f"[containers]\ndefault_ulimits = [{limits}]\n{runtime}"
+
+
+def podman(*args: str, stdin: bytes | None = None, check: bool = True) -> subprocess.CompletedProcess[bytes]:
+    """Run podman; a failure is a HostError that says what podman said."""
+    try:
+        done = subprocess.run(
+            ["podman", *args],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            check=False,
+            env={**os.environ, **environment()},
+        )
+    except FileNotFoundError:
+        raise NotInstalled("podman is not installed (package: podman)") from None
+    if check and done.returncode:
+        said = (done.stderr or done.stdout).decode(errors="replace").strip()
+        raise HostError(f"podman {' '.join(args)}: exit {done.returncode}: {said}")
+    return done
+
+
+class Host:
+    """One container. Its name in podman is its own, so neither runs side by side nor two fleets in one test meet."""
+
+    _serial = itertools.count(1)
+
+    def __init__(self, name: str, platform: str, network: str = "none", options: Iterable[str] = ()) -> None:
+        self.name = name
+        self.options = list(options)  # more of podman run's
+        self.platform = images.platforms()[platform]
+        self.network = network
+        self.container = f"host-trust-{os.getpid()}-{next(self._serial)}-{name}"
+
+    def __enter__(self) -> Host:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def start(self) -> Host:
+        """Start the container. Its image must be there: see build.ensure()."""
+        options = ["--pull=never", "--stop-timeout=0", f"--label={LABEL}", f"--hostname={self.name}", *self.options]
+        options.append(f"--network={self.network}")
+        if self.network not in ("none", "host"):
+            options.append(f"--network-alias={self.name}")
+        try:
+            podman("run", "--detach", f"--name={self.container}", *options, self.platform.image, *SLEEP)
+        except HostError:
+            if podman("image", "exists", self.platform.image, check=False).returncode:
+                command = f"python tests/hosts/build.py {self.platform.name}"
+                raise HostError(f"{self.platform.name}: no image {self.platform.image}: run {command}") from None
+            raise
+        return self
+
+    def remove(self) -> None:
+        """Remove the container, whether it runs, failed to start or was never there."""
+        podman("rm", "--force", "--ignore", "--time=0", self.container)
+
+    def run(self, *argv: str, input: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command on the host, as root."""
+        done = self._exec(*argv, stdin=None if input is None else input.encode(), check=check)
+        out, err = (stream.decode(errors="replace") for stream in (done.stdout, done.stderr))
+        return subprocess.CompletedProcess(list(argv), done.returncode, out, err)
+
+    def read(self, path: str) -> bytes:
+        """The content of a file."""
+        return self._exec("cat", "--", path).stdout
+
+    def write(self, path: str, content: bytes, mode: int = 0o644) -> None:
+        """Make a file, or replace the content of one; directories are made too."""
+        script = 'mkdir -p "$(dirname "$1")" && (umask 077; cat >"$1") && chmod "$2" "$1"'
+        self._exec("sh", "-c", script, "sh", path, f"{mode:o}", stdin=content)
+
+    def exists(self, path: str) -> bool:
+        """Whether there is something at a path, be it a dangling link."""
+        return self._exec("sh", "-c", '[ -e "$1" ] || [ -L "$1" ]', "sh", path, check=False).returncode == 0
+
+    def _exec(self, *argv: str, stdin: bytes | None = None, check: bool = True) -> subprocess.CompletedProcess[bytes]:
+        interactive = [] if stdin is None else ["--interactive"]
+        return podman("exec", *interactive, self.container, *argv, stdin=stdin, check=check)
+
+
+@dataclass(frozen=True)
+class Fleet(Mapping):
+    """Running hosts by name, and the inventory that shows them to Ansible."""
+
+    hosts: dict[str, Host]
+    inventory: Path
+
+    def __getitem__(self, name: str) -> Host:
+        return self.hosts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.hosts)
+
+    def __len__(self) -> int:
+        return len(self.hosts)
+
+
+@contextmanager
+def fleet(platforms: Iterable[str] | Mapping[str, str]) -> Iterator[Fleet]:
+    """Start hosts at once, on a network of their own where they find each other by name.
+
+    `platforms` are platforms, one host each; or names of hosts with their platforms:
+    ``{"web1": "el9", "web2": "el9"}``.
+    """
+    wanted = dict(platforms) if isinstance(platforms, Mapping) else {name: name for name in platforms}
+    network = f"host-trust-{os.getpid()}-{os.urandom(3).hex()}"
+    hosts = {name: Host(name, platform, network) for name, platform in wanted.items()}
+    with tempfile.TemporaryDirectory(prefix="host-trust-") as folder, ThreadPoolExecutor(8) as pool:
+        inventory = Path(folder, "hosts.json")
+        inventory.write_text(json.dumps(_inventory(hosts.values()), indent=2), encoding="utf-8")
+        podman("network", "create", network)
+        starting = [pool.submit(host.start) for host in hosts.values()]
+        try:
+            for start in starting:
+                start.result()
+            yield Fleet(hosts, inventory)
+        finally:
+            wait(starting)  # or a host would be removed first and come up then
+            list(pool.map(Host.remove, hosts.values()))
+            podman("network", "rm", "--force", network)
+
+
+def _inventory(hosts: Iterable[Host]) -> dict:
+    groups: dict[str, dict] = {}
+    for host in hosts:
+        group = groups.setdefault(host.platform.family, {"hosts": {}})
+        group["hosts"][host.name] = {"ansible_host": host.container}
+    connection = {
+        "ansible_connection": "containers.podman.podman",
+        "ansible_python_interpreter": "/usr/bin/python3",
+    }
+    return {"all": {"vars": connection, "children": groups}}

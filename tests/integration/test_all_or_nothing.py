@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What breaks in the middle: the real tools, a full or read-only file system, a kill. The store is as it was, or repaired."""
+
+from __future__ import annotations
+
+import concurrent.futures
+
+import pki
+import plays
+import podman
+import pytest
+
+FIRST = pki.root("First Root CA")
+SECOND = pki.root("Second Root CA")
+EXTRACT = {"redhat": "/usr/bin/update-ca-trust", "debian": "/usr/sbin/update-ca-certificates"}
+FOLDERS = {"redhat": ["/etc/pki/ca-trust/source", "/usr/share/pki"],
+           "debian": ["/usr/local/share/ca-certificates", "/etc/ca-certificates.conf"]}
+BUNDLE = {"redhat": "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "debian": "/etc/ssl/certs/ca-certificates.crt"}
+STAGE = {"redhat": ["/etc/pki/ca-trust/.host_trust"], "debian": ["/usr/local/share/.host_trust", "/etc/.host_trust"]}
+LOCAL = {"redhat": "/etc/pki/ca-trust/source/anchors", "debian": "/usr/local/share/ca-certificates"}
+
+
+def looks(host):
+    """Everything that makes up the host's trust, as one text: the sources, and what is in the bundle."""
+    sources = host.run("sh", "-c", f"find {' '.join(FOLDERS[host.platform.family])} -type f -exec sha256sum {{}} + | sort -k2")
+    bundle = host.run("sh", "-c", f"grep -v '^#' {BUNDLE[host.platform.family]} | sha256sum; ls {EXTRACTED[host.platform.family]}")
+    staged = [path for path in STAGE[host.platform.family] if host.exists(path)]
+    return sources.stdout + bundle.stdout + str(staged)
+
+
+EXTRACTED = {"redhat": "/etc/pki/ca-trust/extracted/pem /etc/pki/tls/certs", "debian": "/etc/ssl/certs"}
+
+BROKEN = {
+    "fails": "#!/bin/sh\necho 'p11-kit: no space left on device' >&2\nexit 1\n",
+    "does nothing": "#!/bin/sh\nexit 0\n",
+    "can't run": "#!/no/such/interpreter\n",
+    "empties the bundle": "#!/bin/sh\n: > {bundle}\n",
+    "fails only live": "#!/bin/sh\n[ \"$2\" = --output ] && exec {real} \"$@\"\necho broken disk; exit 3\n",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_extract_is_rolled_back(all_hosts, how):
+    plays.run(all_hosts.inventory, [plays.anchors({"name": "stays", "content": FIRST.pem})])
+    before = {name: looks(host) for name, host in all_hosts.items()}
+    for host in all_hosts.values():
+        path = EXTRACT[host.platform.family]
+        host.run("mv", path, path + ".real")
+        script = BROKEN[how].format(bundle=BUNDLE[host.platform.family], real=path + ".real")
+        host.write(path, script.encode(), 0o755)
+    task = plays.anchors(SECOND, {"content": FIRST.pem, "state": "absent"})
+    play = plays.run(all_hosts.inventory, [task, {"fleetpki.host_trust.ca_trust_info": {}}])
+    for name, (result, _info) in play.results.items():
+        host = all_hosts[name]
+        assert result["failed"], name
+        message = result["msg"]
+        assert "Traceback" not in message and "as they were before" in message or "as it was before" in message, message
+        expected = {"fails": "no space left on device", "does nothing": "lacks CN=Second Root CA",
+                    "can't run": "exit code 127", "empties the bundle": "lacks CN=Second Root CA", "fails only live": ""}[how]
+        assert expected in message, message
+        assert looks(host) == before[name], (name, message)
+    for host in all_hosts.values():
+        path = EXTRACT[host.platform.family]
+        host.run("mv", path + ".real", path)
+    repaired = plays.run(all_hosts.inventory, [task, task])
+    assert [[one["changed"] for one in results] for results in repaired.results.values()] == [[True, False]] * 5
+
+
+def test_a_run_that_died_half_way_is_repaired(all_hosts):
+    """Files in place and never extracted, an extracted store that somebody cut, an anchor with the wrong mode."""
+    task = plays.anchors(FIRST, SECOND)
+    plays.run(all_hosts.inventory, [task])
+    for host in all_hosts.values():
+        folder, bundle = LOCAL[host.platform.family], BUNDLE[host.platform.family]
+        host.run("sh", "-c", f"chmod 600 {folder}/First*; head -c 20000 {bundle} > /root/cut; cat /root/cut > {bundle}")
+    looked = {**task, "check_mode": True}
+    play = plays.run(all_hosts.inventory, [looked, task, looked, task])
+    for name, (foreseen, done, _idle, again) in play.results.items():
+        assert foreseen["plan"] == done["plan"] and not again["changed"]
+        assert [step["action"] for step in done["plan"]] == ["repair", "extract"], name
+        assert all(anchor["found_in"] for anchor in done["anchors"])
+
+
+KILLER = """#!/bin/sh
+exec strace -qq -f -o /dev/null -e trace=%(call)s -e inject=%(call)s:%(what)s:when=%(when)s /usr/bin/python3 "$@"
+"""
+
+
+def inject(host, call, what, when):
+    """Makes the host's Python a Python in which a system call fails or kills."""
+    host.write("/usr/local/bin/python-injected", (KILLER % {"call": call, "what": what, "when": when}).encode(), 0o755)
+
+
+def test_killed_in_the_middle_the_next_run_undoes_and_converges(one_of_each):
+    """Killed with SIGKILL at renames: of the journal, of the first anchor, behind it; check mode foresees the repair."""
+    task = plays.anchors(SECOND, {"content": FIRST.pem, "state": "absent"})
+    for host in one_of_each.values():
+        inject(host, "rename,renameat,renameat2", "signal=KILL", "1")
+    for when in ("1", "2", "3"):
+        plays.run(one_of_each.inventory, [plays.anchors(FIRST, {"content": SECOND.pem, "state": "absent"})])
+        before = {name: looks(host) for name, host in one_of_each.items()}
+        for host in one_of_each.values():
+            inject(host, "rename,renameat,renameat2", "signal=KILL", when)
+        killed = plays.run(one_of_each.inventory, [task], "-e", "ansible_python_interpreter=/usr/local/bin/python-injected")
+        play = plays.run(one_of_each.inventory, [{**task, "check_mode": True}, task, task])
+        for name, (foreseen, done, again) in play.results.items():
+            assert killed.of(name)[0].get("failed") or when == "3", (name, killed.of(name))
+            assert foreseen["plan"] == done["plan"] and done["changed"] and not again["changed"], (name, when)
+            assert not any(one_of_each[name].exists(path) for path in STAGE[one_of_each[name].platform.family])
+            assert looks(one_of_each[name]) != before[name]
+        interrupted = [play.of(name)[1]["plan"][0]["action"] == "recover" for name in play.results]
+        assert all(interrupted) or when != "2", "the second rename comes after the journal is in place"
+
+
+@pytest.mark.parametrize(("error", "hint"), [("ENOSPC", "free some space"), ("EROFS", "mount it writable"), ("EIO", "")])
+def test_failing_writes_leave_all_as_it_was(one_of_each, error, hint):
+    plays.run(one_of_each.inventory, [plays.anchors(FIRST)])
+    before = {name: looks(host) for name, host in one_of_each.items()}
+    for call, when in (("fsync", "1"), ("fsync", "2"), ("rename", "2"), ("mkdir", "2")):
+        for host in one_of_each.values():
+            inject(host, call, f"error={error}", when)
+        play = plays.run(one_of_each.inventory, [plays.anchors(SECOND, {"content": FIRST.pem, "state": "absent"})],
+                         "-e", "ansible_python_interpreter=/usr/local/bin/python-injected")
+        for name, (result,) in play.results.items():
+            if call == "mkdir" and not result.get("failed"):
+                continue  # Ansible's own folder was the second on this host
+            assert result["failed"] and "Traceback" not in result["msg"], (name, call, result)
+            assert hint in result["msg"] and "can't be" in result["msg"], (name, call, result["msg"])
+            assert looks(one_of_each[name]) == before[name], (name, call)
+
+
+def test_a_full_file_system():
+    """A bundle on a file system without room, and an EL store on one: said, and nothing half-written."""
+    roots = [pki.root(f"Root {number}", key=FIRST.key) for number in range(40)]
+    with podman.Host("full", "el9", options=["--tmpfs=/small:size=16k"]) as host:
+        inventory = f"{host.container},"
+        connection = ["-e", "ansible_connection=containers.podman.podman", "-e", "ansible_python_interpreter=/usr/bin/python3"]
+        bundle = {"store": "bundle", "bundle_path": "/small/ca.pem"}
+        play = plays.run(inventory, [plays.anchors(FIRST, **bundle), plays.anchors(*roots, **bundle)], *connection)
+        first, second = play.of(host.container)
+        assert first["changed"] and second["failed"]
+        assert "No space left on device" in second["msg"] and "/small" in second["msg"]
+        assert host.read("/small/ca.pem").count(b"BEGIN") == 1
+        assert host.run("ls", "-A", "/small").stdout == "ca.pem\n"
+
+
+def test_a_read_only_system():
+    with podman.Host("readonly", "el9", options=["--read-only", "--tmpfs=/root", "--tmpfs=/tmp"]) as host:
+        play = plays.run(f"{host.container},", [plays.anchors(FIRST), {**plays.anchors(FIRST), "check_mode": True}],
+                         "-e", "ansible_connection=containers.podman.podman",
+                         "-e", "ansible_python_interpreter=/usr/bin/python3")
+        refused, foreseen = play.of(host.container)
+        assert refused["failed"] and "Read-only file system" in refused["msg"] and "mount it writable" in refused["msg"]
+        assert foreseen["changed"]
+
+
+def test_runs_at_the_same_time_lose_nothing(one_of_each):
+    roots = [pki.root(f"Root {number}") for number in range(4)]
+    plays.run(one_of_each.inventory, [plays.anchors(FIRST)])
+    tasks = [plays.anchors(root) for root in roots] + [plays.anchors({"content": FIRST.pem, "state": "absent"})]
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        done = list(pool.map(lambda task: plays.run(one_of_each.inventory, [task]), tasks))
+    assert all(not result.get("failed") for play in done for results in play.results.values() for result in results)
+    last = plays.run(one_of_each.inventory, [plays.anchors(*roots, {"content": FIRST.pem, "state": "absent"})])
+    assert [results[0]["changed"] for results in last.results.values()] == [False, False]
+
+
+def test_a_mounted_image(one_of_each):
+    """``root``: paths and links are followed inside it, the extract runs in it, and the host itself is left alone."""
+    for host in one_of_each.values():
+        host.run("sh", "-c", "mkdir -p /mnt/image && cp -a /usr /etc /var /bin /sbin /lib* /mnt/image/ && mkdir /mnt/image/tmp "
+                             "&& mkdir -p /mnt/image/dev && : > /mnt/image/dev/null && chmod 666 /mnt/image/dev/null")
+    before = {name: looks(host) for name, host in one_of_each.items()}
+    task = plays.anchors(FIRST, root="/mnt/image")
+    play = plays.run(one_of_each.inventory, [task, task, {"fleetpki.host_trust.ca_trust_info": {"root": "/mnt/image"}},
+                                             plays.anchors({"content": FIRST.pem, "state": "absent"}, root="/mnt/image")])
+    for name, (first, again, info, gone) in play.results.items():
+        assert first["changed"] and first["extracted"] and not again["changed"], (name, first)
+        assert first["bundle"].startswith("/mnt/image/") and first["anchors"][0]["path"].startswith("/mnt/image/")
+        assert info["in_sync"] and info["counts"]["managed"] == 1
+        assert gone["changed"] and looks(one_of_each[name]) == before[name]

@@ -1,0 +1,192 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""cert_verify as users run it, on hosts of all platforms: OpenSSL 1.1.1, 3.0 and 3.5.
+
+It changes nothing, so that most tests share their hosts.
+"""
+
+from __future__ import annotations
+
+import conftest
+import pki
+import plays
+import podman
+import pytest
+
+ROOT = pki.root([("O", "Corp"), ("CN", "Corp Root CA")], key_type="rsa")
+ISSUING = pki.issue([("O", "Corp"), ("CN", "Corp Issuing CA 1")], ROOT, ca=True, path_length=0)
+WEB = pki.server("web1.example.com", ISSUING, ips=["192.0.2.1"])
+FULL = "/etc/ssl/web1.crt"
+KEY = "/etc/ssl/web1.key"
+PASSPHRASE = "correct horse battery"
+
+
+def bring(fleet):
+    """A server's certificate with its chain and its key, which the hosts do not trust."""
+    for host in fleet.values():
+        host.write(FULL, (WEB.pem + ISSUING.pem).encode())
+        host.write(KEY, WEB.key_pem(PASSPHRASE).encode(), 0o600)
+        host.write("/trust.pem", ROOT.pem.encode())
+    return fleet
+
+
+@pytest.fixture(scope="module")
+def hosts():
+    """One host of each platform, for tests that leave it as it was."""
+    with podman.fleet(conftest.ALL) as fleet:
+        yield bring(fleet)
+
+
+@pytest.fixture()
+def el9():
+    """A fresh EL 9 stand-in."""
+    with podman.fleet(["el9"]) as fleet:
+        yield bring(fleet)
+
+
+def cert_verify(*certificates, **options):
+    listed = [{"path": one} if isinstance(one, str) else one for one in certificates]
+    return {"fleetpki.host_trust.cert_verify": {"certificates": listed, **options}}
+
+
+def sent(*pairs, **options):
+    """An element of ``certificates`` with its chain in its content."""
+    return {"content": "".join(pair.pem for pair in pairs), **options}
+
+
+def test_untrusted_before_and_trusted_after(all_hosts):
+    """An intermediate alone is not enough for OpenSSL; with its root it is."""
+    hosts = bring(all_hosts)
+    task = cert_verify({"path": FULL, "hostnames": ["web1.example.com"], "ips": ["192.0.2.1"]})
+    says = plays.command("openssl", "verify", "-untrusted", FULL, FULL)
+    play = plays.run(hosts.inventory, [task, says, plays.anchors(ISSUING), task, says, plays.anchors(ROOT), task, says])
+    for name, host in hosts.items():
+        before, said_before, _change, between, said_between, _change, after, said_after = play.of(name)
+        assert before["failed"] and not before["changed"] and not before["verified"]
+        assert before["msg"].startswith(
+            f"{FULL} (CN=web1.example.com): CN=Corp Issuing CA 1, sent in the chain, was issued by CN=Corp Root CA, "
+            "which is not trusted by this host"), before["msg"]
+        assert "the chain ends at the anchor CN=Corp Issuing CA 1, whose issuer CN=Corp Root CA is no anchor" in (
+            between["msg"])
+        assert not after.get("failed") and not after["changed"] and after["verified"]
+        assert ["OK" in said["stdout"] for said in (said_before, said_between, said_after)] == [False, False, True]
+        result, = after["results"]
+        assert [(link["source"], link["fingerprint_sha256"]) for link in result["chain"]] == [
+            ("certificate", WEB.fingerprint), ("trust", ISSUING.fingerprint), ("trust", ROOT.fingerprint)]
+        assert not result["warnings"]  # the intermediate is an anchor here, and is sent as well
+        assert result["openssl"]["output"].startswith("web1.crt: OK\n")
+        assert after["trust"]["anchors"] > 100
+        assert host.exists(after["trust"]["file"]) or host.exists(after["trust"]["directory"])
+
+
+def test_check_mode_is_the_same_and_nothing_is_left(hosts):
+    task = cert_verify({"path": FULL, "private_key": KEY, "private_key_passphrase": PASSPHRASE})
+    for host in hosts.values():
+        host.write("/mark", b"")
+    real, check = plays.run(hosts.inventory, [task]), plays.run(hosts.inventory, [task], "--check")
+    for name, host in hosts.items():
+        assert real.of(name)[0] == check.of(name)[0]
+        assert real.of(name)[0]["failed"] and not real.of(name)[0]["changed"]
+        assert real.of(name)[0]["results"][0]["private_key_matches"] is True
+        assert host.run("find", "/etc", "/tmp", "/usr", "/root", "/var", "-newer", "/mark", "-type", "f").stdout == ""
+
+
+def test_every_kind_of_finding_on_every_openssl(hosts):
+    """What verifies and what does not must not depend on the version; nor may the sentences."""
+    old_ca = pki.root("Old CA", issuer=ROOT, days=(-9, -3))
+    no_ca = pki.server("impostor", ROOT)
+    cases = [
+        (sent(WEB, ISSUING), None),
+        (sent(WEB, ISSUING, min_remaining="30d", hostnames=["web1.example.com."]), None),
+        (sent(ISSUING, purpose="ca"), None),
+        (sent(WEB), "issuer CN=Corp Issuing CA 1 is not among the anchors in /trust.pem; no chain came with it"),
+        (sent(pki.server(issuer=pki.root("Corp Root CB"))), "anchors with a near name: CN=Corp Root CA"),
+        (sent(pki.server()), "is self-signed and not among the anchors in /trust.pem"),
+        (sent(pki.server(issuer=ISSUING, days=(-9, -3)), ISSUING), "expired 3 days ago ("),
+        (sent(pki.server(issuer=ISSUING, days=(3.5, 9)), ISSUING), "is not yet valid, begins in 3 days ("),
+        (sent(pki.server(issuer=old_ca), old_ca), "CN=Old CA, sent in the chain, expired 3 days ago ("),
+        (sent(WEB, ISSUING, min_remaining="90w"), "sooner than min_remaining=90w allows"),
+        (sent(WEB, ISSUING, hostnames=["a.example.com"]),
+         "asked for a.example.com, the certificate is for web1.example.com, 192.0.2.1"),
+        (sent(WEB, ISSUING, purpose="client"),
+         "is not for clients: its extended key usage is serverAuth, without clientAuth"),
+        (sent(WEB, ISSUING, purpose="ca"), "is not a CA: its basicConstraints do not say CA"),
+        (sent(pki.server(issuer=no_ca), no_ca), "CN=impostor, sent in the chain, issued a certificate and is not a CA"),
+        (sent(ISSUING, WEB), "the first certificate in the file is CN=Corp Issuing CA 1, a CA; put the host's own"),
+        (sent(WEB, ISSUING, private_key=KEY), "it is encrypted and no private_key_passphrase is given"),
+        (sent(WEB, ISSUING, private_key=KEY, private_key_passphrase="12345"),
+         "private_key_passphrase is wrong"),
+        (sent(no_ca, private_key=KEY, private_key_passphrase=PASSPHRASE),
+         f"the private key {KEY} belongs to another certificate"),
+        ({"path": "/nosuch"}, "/nosuch: there is no such file"),
+    ]
+    play = plays.run(hosts.inventory, [
+        cert_verify(*[item for item, _reason in cases], trust="/trust.pem", fail_on_error=False),
+        cert_verify(*[item for item, _reason in cases], trust="/trust.pem")])
+    for name in hosts:
+        lenient, strict = play.of(name)
+        assert not lenient.get("failed") and strict["failed"] and lenient["msg"] == strict["msg"]
+        assert len(strict["msg"].splitlines()) == sum(reason is not None for _item, reason in cases)
+        for (_item, reason), result in zip(cases, lenient["results"], strict=True):
+            said = f"{result['name']}: {'; '.join(result['reasons'])}"
+            assert (reason in said if reason else not result["reasons"]), (name, reason, said)
+    assert len({play.of(name)[0]["msg"] for name in hosts}) == 1
+
+
+def test_no_secret_is_in_what_ansible_shows(hosts):
+    body = "".join(WEB.key_pem().splitlines()[1:-1])
+    for host in hosts.values():
+        host.write("/plain.pem", (WEB.key_pem() + WEB.pem).encode(), 0o600)
+        host.write("/damaged.key", WEB.key_pem().replace(body[40], "*").encode(), 0o600)
+    play = plays.run(hosts.inventory, [cert_verify(
+        {"path": FULL, "private_key": KEY, "private_key_passphrase": PASSPHRASE},
+        {"path": FULL, "private_key": KEY, "private_key_passphrase": "battery staple"},
+        {"path": "/plain.pem", "private_key": "/plain.pem"},
+        {"path": "/damaged.key", "private_key": "/damaged.key"})], "-vvv")
+    assert PASSPHRASE not in play.output and "battery staple" not in play.output
+    assert not any(body[start:start + 8] in play.output for start in range(len(body) - 8))
+    for name in hosts:
+        assert [one["private_key_matches"] for one in play.of(name)[0]["results"]] == [True, None, True, None]
+
+
+def test_trust_in_a_hashed_directory(hosts):
+    for host in hosts.values():
+        host.write("/trust/root.pem", ROOT.pem.encode())
+    task = cert_verify(FULL, trust="/trust")
+    play = plays.run(hosts.inventory, [task, plays.command("openssl", "rehash", "/trust"), task])
+    for name in hosts:
+        before, _rehash, after = play.of(name)
+        assert before["msg"] == ("the trust in /trust can't be used: the directory has no certificates under hashed "
+                                 "names: run 'openssl rehash /trust'")
+        assert after["verified"] and after["trust"] == {"file": None, "directory": "/trust", "anchors": 1}
+
+
+def test_a_host_without_openssl(el9):
+    el9["el9"].run("rm", "/usr/bin/openssl")
+    result, = plays.run(el9.inventory, [cert_verify(FULL)]).of("el9")
+    assert result["failed"] and result["missing_packages"] == ["openssl"]
+    assert result["msg"] == "there is no 'openssl' on this host: install the package 'openssl'"
+
+
+def test_without_become(hosts):
+    play = plays.run(hosts.inventory, [cert_verify({"path": FULL, "private_key": KEY})],
+                     remote_user="nobody", vars={"ansible_remote_tmp": "/tmp/nobody"})
+    for name in hosts:
+        assert f"the private key {KEY} can't be used: it can't be read: Permission denied; does the task need " \
+               "'become'?" in play.of(name)[0]["msg"]
+
+
+def test_arguments_that_make_no_sense(hosts):
+    cases = [
+        ({"certificates": []}, "'certificates' is empty: there is nothing to verify"),
+        ({"certificates": [{}]}, "one of the following is required: path, content found in certificates"),
+        ({"certificates": [{"path": FULL, "content": "x"}]}, "parameters are mutually exclusive: path|content"),
+        ({"certificates": [{"path": FULL, "min_remaining": "soon"}]}, "min_remaining: 'soon' is no span of time"),
+        ({"certificates": [{"path": FULL}], "trust": "/nosuch"},
+         "the trust in /nosuch can't be used: there is no such file"),
+        ({"certificates": [{"path": FULL}], "purpose": "servers"}, "value of purpose must be one of"),
+    ]
+    play = plays.run(hosts.inventory, [{"fleetpki.host_trust.cert_verify": arguments} for arguments, _said in cases],
+                     hosts="el9")
+    for (_arguments, sentence), result in zip(cases, play.of("el9"), strict=True):
+        assert result["failed"] and sentence in result["msg"], result["msg"]
