@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
-import pki  # noqa: E402  (found through the path above)
+import pki
 
 folder = Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)

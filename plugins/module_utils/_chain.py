@@ -142,14 +142,21 @@ def near_names(name, certificates):
 
 
 def pick_leaf(certificates, ordered):
-    """(the certificate to judge, the others). Files come leaf first; PKCS#7 holds a set, in no order of its own."""
-    if not ordered:
-        pool = index(certificates)
-        issuing = {issuer.fingerprint for one in certificates for issuer in namesakes(one, pool) if issuer != one}
-        leaves = [one for one in certificates if one.fingerprint not in issuing]
-        if len(leaves) == 1:
-            return leaves[0], [one for one in certificates if one != leaves[0]]
-    return certificates[0], certificates[1:]
+    """(the certificate to judge, the others). Files come leaf first; PKCS#7 holds a set, in no order of its own.
+
+    Raises CertificateFileError for a set in which it can't be told.
+    """
+    if ordered:
+        return certificates[0], certificates[1:]
+    pool = index(certificates)
+    issuing = {issuer.fingerprint for one in certificates for issuer in issuers(one, pool, 0) if issuer != one}
+    leaves = [one for one in certificates if one.fingerprint not in issuing]
+    if len(leaves) > 1:
+        leaves = [one for one in leaves if not x509.basic_constraints(one)[0]]
+    if len(leaves) != 1:
+        raise pem.CertificateFileError("it is not clear which of the %d certificates in it is meant: give that one in "
+                                       "a file of its own, and the others with 'chain'" % len(certificates))
+    return leaves[0], [one for one in certificates if one != leaves[0]]
 
 
 def comes_too_early(first, others):

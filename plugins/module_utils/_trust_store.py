@@ -80,8 +80,8 @@ def _apply(store, root, outcome, purge, journal):
     try:
         _restore_labels(plan.changes, root)
         if extracts:
+            kept = _keep(store)
             _preview(store, root, plan, purge)
-            kept = _keep(store, outcome.before)
             _until_proven(store, root, plan, purge, store.extract, lambda: trust_state.observe(store, recovered=False))
         after = trust_state.observe(store, recovered=False)
         if not unproven:
@@ -126,12 +126,12 @@ def _preview(store, root, plan, purge):
     _until_proven(store, root, plan, purge, store.extract + (option, inside), look)
 
 
-def _keep(store, before):
+def _keep(store):
     """Copies of the live bundles, for the case that the extract spoils them and can't make them again."""
     kept = {}
     try:
         for number, path in enumerate(trust_state.bundle_paths(store)):
-            if before.extracted[path][1] is not None:
+            if os.path.exists(path):
                 kept[path] = os.path.join(store.staging[-1][1], "%d.bundle" % number)
                 shutil.copy2(path, kept[path])
     except EnvironmentError as error:
@@ -140,27 +140,23 @@ def _keep(store, before):
 
 
 def _take_back(store, root, outcome, journal, kept):
-    """Undoes a change; where the live store was touched (there are ``kept`` bundles) it is extracted again, too.
-
-    Returns what became of the store, as a sentence.
-    """
+    """Undoes a change: the sources, and the extracted store where it was touched. Says what became of it."""
     journal.undo(clean=False)
     _restore_labels(outcome.plan.changes, root)
     said = "Nothing was changed: the store is as it was before"
-    if kept:
+    before = outcome.before.extracted
+    if kept and trust_state.observe(store, recovered=False).extracted != before:
         code, _output = run(store.extract, root)
         after = trust_state.observe(store, recovered=False).extracted
-        poorer = [path for path in kept if outcome.before.extracted[path][0] - after[path][0]]
-        if code != 0 or poorer:
-            said = "The store's files are as they were before, but '%s' fails with them too (exit code %d)" % (
-                " ".join(store.extract), code)
-        for path in poorer:
-            try:
+        spoiled = [path for path in kept if before[path][0] - after[path][0] or code != 0 and before[path] != after[path]]
+        try:
+            for path in spoiled:
                 os.rename(kept[path], path)
-            except OSError as error:
-                raise files.explain(error, "brought back")
-        if poorer:
-            said += "; copies of the former bundles were put back, so that what was trusted still is"
+        except OSError as error:
+            raise files.explain(error, "brought back")
+        if code != 0 or spoiled:
+            said = ("The store's files are as they were before, but '%s' fails with them too (exit code %d); copies of "
+                    "the former bundles were put back, so that what was trusted still is" % (" ".join(store.extract), code))
     journal.clean()
     return said
 

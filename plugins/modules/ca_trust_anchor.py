@@ -270,6 +270,7 @@ missing_packages:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores

@@ -158,6 +158,7 @@ missing_packages:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_arguments as arguments

@@ -229,7 +229,7 @@ results:
       elements: str
       sample: ["expired 3 days ago (2026-11-20T12:00:00Z)"]
     warnings:
-      description: Sentences on what is no failure on this host and should be known.
+      description: Sentences on what is no failure on this host and should be known. They are shown as warnings, too.
       returned: always
       type: list
       elements: str
@@ -408,6 +408,9 @@ def main():
             given["certificates"], given["trust"], given["purpose"], given["min_remaining"], module.tmpdir)
     except _verification.Unable as error:
         module.fail_json(msg=str(error), **error.facts)
+    for result in outcome["results"]:
+        for warning in result["warnings"]:
+            module.warn("%s: %s" % (result["name"], warning))
     if given["fail_on_error"] and not outcome["verified"]:
         module.fail_json(changed=False, **outcome)
     module.exit_json(changed=False, **outcome)

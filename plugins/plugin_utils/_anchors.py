@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 from cryptography import x509 as strict_x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 WEAK_DIGESTS = ("md2", "md4", "md5", "sha1")
 MIN_RSA_BITS = 2048

@@ -161,6 +161,14 @@ def test_trust_in_a_hashed_directory(hosts):
         assert after["verified"] and after["trust"] == {"file": None, "directory": "/trust", "anchors": 1}
 
 
+def test_warnings_are_shown(hosts):
+    nameless = pki.server("old.example.com", ROOT, dns=[])
+    result, = plays.run(hosts.inventory, [cert_verify(sent(nameless), trust="/trust.pem")], hosts="el9").of("el9")
+    assert result["verified"]
+    assert result["warnings"] == ["certificates[0] (CN=old.example.com): has no subject alternative names: no current "
+                                  "client accepts it for any name (RFC 9525)"]
+
+
 def test_a_host_without_openssl(el9):
     el9["el9"].run("rm", "/usr/bin/openssl")
     result, = plays.run(el9.inventory, [cert_verify(FULL)]).of("el9")

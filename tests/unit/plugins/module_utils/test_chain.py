@@ -4,10 +4,12 @@
 import time
 
 import pki
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 NOW = int(time.time())
@@ -44,8 +46,11 @@ def test_the_leaf_of_a_set_is_what_issued_none_of_the_others():
     assert chains.pick_leaf([root, leaf, issuing], ordered=False) == (leaf, [root, issuing])
     assert chains.pick_leaf([root, issuing], ordered=False) == (issuing, [root])
     assert chains.pick_leaf([root, leaf, issuing], ordered=True) == (root, [leaf, issuing])
-    other = x509.parse(pki.server().der)
-    assert chains.pick_leaf([leaf, other, issuing], ordered=False) == (leaf, [other, issuing])
+    stranger, another = x509.parse(pki.root("Corp Root CA").der), x509.parse(pki.server().der)
+    assert chains.pick_leaf([stranger, issuing, leaf], ordered=False) == (leaf, [stranger, issuing])
+    for unclear in [[leaf, another, issuing], [issuing, stranger]]:
+        with pytest.raises(pem.CertificateFileError, match="not clear which of the . certificates in it is meant"):
+            chains.pick_leaf(unclear, ordered=False)
 
 
 def test_the_order_of_a_file():
@@ -61,7 +66,8 @@ def certificate(serial, issuer, subject):
     def name(letter):
         return b"\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01" + letter.encode("ascii")
     return x509.parse(ROOT.der)._replace(
-        der=b"%d" % serial, fingerprint="%d" % serial, issuer_der=name(issuer), subject_der=name(subject), extensions={})
+        der=b"%d" % serial, fingerprint="%d" % serial, issuer_der=name(issuer), subject_der=name(subject),
+        extensions={})
 
 
 PAIRS = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef")), max_size=8)

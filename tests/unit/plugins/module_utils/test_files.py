@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 
 

@@ -3,6 +3,7 @@
 """With this machine's openssl, and with what others print."""
 import os
 import subprocess
+import sys
 import time
 
 import pki
@@ -65,8 +66,10 @@ def test_what_is_too_old_or_something_else_is_named(tmp_path, monkeypatch, print
 
 def test_run_speaks_english_has_no_terminal_and_ends_in_time(tmp_path, monkeypatch):
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
-    script = stub(tmp_path / "show", u"echo $LC_ALL; (: </dev/tty) 2>/dev/null && echo tty; cat; echo oops >&2; exit 3")
-    assert openssl.run([script], b"given") == (3, b"C\ngiven", b"oops\n")
+    assert openssl.run([stub(tmp_path / "show", u"echo $LC_ALL; cat; echo oops >&2; exit 3")], b"given") == (
+        3, b"C\ngiven", b"oops\n")
+    leads_its_session = "import os; print(os.getsid(0) == os.getpid())"
+    assert openssl.run([sys.executable, "-c", leads_its_session])[1] == b"True\n"
     monkeypatch.setattr(openssl, "SECONDS", 0.2)
     begin = time.time()
     assert openssl.run(["sleep", "30"])[0] is None

@@ -8,9 +8,10 @@ import string
 
 import pki
 import pytest
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 
 ROOT = pki.root()
 ISSUING = pki.issue("Corp Issuing CA", ROOT, ca=True)

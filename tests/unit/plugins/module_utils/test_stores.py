@@ -5,6 +5,7 @@ import os
 
 import pki
 import pytest
+
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 

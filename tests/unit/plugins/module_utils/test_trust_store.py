@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is observed and what is wanted become steps; applying them and looking again leaves nothing to do."""
 import os
+import sys
 import tempfile
 
 import pki
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
@@ -13,12 +17,9 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
 
-import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
-from fake_root import FakeRoot  # noqa: E402  (found through the path above)
+from fake_root import FakeRoot
 
 A, B = pki.root("Root A"), pki.root("Root B")
 RENEWED = pki.root("Root A", key=A.key, serial=2)

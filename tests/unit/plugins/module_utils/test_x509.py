@@ -6,11 +6,12 @@ import os
 
 import pki
 import pytest
+from cryptography import x509 as other
+from cryptography.hazmat.backends import default_backend
+
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
-from cryptography import x509 as other
-from cryptography.hazmat.backends import default_backend
 
 EPOCH = datetime.datetime(1970, 1, 1)
 BUNDLES = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"]

@@ -9,13 +9,14 @@ import time
 
 import pki
 import pytest
+from cryptography import x509 as builder
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import dsa, ec
+
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchor_list as anchor_list
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchors as anchors
-from cryptography import x509 as builder
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec
 
 ROOT = pki.root()
 DAY = 86400
