@@ -44,27 +44,28 @@ class ActionModule(ActionBase):
         if answer.get("unsent"):
             answer = execute(module_args={**passed, "anchors": anchor_list.to_send(listed, set(answer["unsent"]))})
         if answer.pop("unsent", None):
-            answer.update(failed=True, msg="a certificate that is to be distrusted is known by its fingerprint only, and "
-                                           "nothing on this host has it: give the certificate (src, content or path)")
+            answer.update(failed=True, msg="a certificate that is to be distrusted is known by its fingerprint only, "
+                                           "and nothing on this host has it: give it with src, content or path")
         return {**result, **answer}
 
     def _options(self) -> dict[str, t.Any]:
         """The task's options, checked; raises ValueError."""
         given = self._task.args.copy()
-        for number, element in enumerate(given.get("anchors") or [], 1):
+        listed = given.get("anchors") or []
+        for number, element in enumerate(listed if isinstance(listed, list) else [], 1):
             if not element:
                 raise ValueError(f"anchors, element {number} is empty: take it off, or give it a src, content or path")
-        validator = ArgumentSpecValidator(arguments.anchor_arguments(), required_if=arguments.REQUIRED_IF)
+        validator = ArgumentSpecValidator(arguments.on_controller(), required_if=arguments.REQUIRED_IF)
         checked = validator.validate(given)
         if checked.error_messages:
             raise ValueError("; ".join(checked.error_messages))
         return checked.validated_parameters
 
-    def _collect(self, options: dict[str, t.Any], execute: t.Callable[..., dict[str, t.Any]]) -> dict[str, t.Any]:
-        """What the files on the host hold that the list names, for judgement here: {path: {pem | error}}."""
+    def _collect(self, options: dict[str, t.Any], execute: t.Callable[..., dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+        """What the files on the host hold that the list names, in its order, for judgement here."""
         named = [{"path": element["path"]} for element in options["anchors"] if element["path"]]
         if not named:
-            return {}
+            return []
         answer = execute(module_args={"anchors": named})
         if "collected" not in answer:
             raise AnsibleError(answer.get("msg") or "the host's files could not be read")

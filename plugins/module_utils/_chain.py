@@ -36,23 +36,12 @@ def read_anchors(paths):
     found = collections.OrderedDict()
     for path in paths:
         try:
-            for raw in _raw(pem.read_file(path)):
+            for _block, raw in pem.certificate_blocks(pem.read_file(path)):
                 if raw not in found:
                     found[raw] = _parsed(raw)
         except pem.CertificateFileError:
             continue
     return [certificate for certificate in found.values() if certificate]
-
-
-def _raw(data):
-    """Yields the bytes of each certificate of a PEM file, without the trust settings that may stand behind it."""
-    for block in pem.blocks(data):
-        if block.label in pem.CERTIFICATE_LABELS + (pem.TRUSTED_LABEL,):
-            try:
-                raw = pem.decode(block)
-                yield raw[:der.element(raw, 0, len(raw))[2]]
-            except (pem.CertificateFileError, der.DerError):
-                continue
 
 
 def _parsed(raw):

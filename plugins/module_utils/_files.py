@@ -117,28 +117,55 @@ class Journal:
     """What an unfinished change did, read from the staging folders of a store (nothing where there is none).
 
     ``staging`` is a list of (folder whose files are changed, folder beside it on the same file system, which nobody
-    reads, where they are staged); the journal lies in the first of the latter.
+    reads, where they are staged); the journal lies in the first of the latter. It names files by the number of their
+    folder and the path inside it, so that it can't lead anywhere else, wherever a system is mounted.
+    Raises FilesError for staging folders that somebody else could have planted.
     """
 
     def __init__(self, staging):
         self.staging = staging
         self.path = os.path.join(staging[0][1], JOURNAL)
-        self.entries = []
+        self.entries = self._read()
+
+    def _read(self):
+        for _folder, stage in self.staging:
+            try:
+                status = os.lstat(stage)
+            except OSError:
+                continue
+            if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o077:
+                raise FilesError("%s is in the way: it is not the private folder that a run of this module leaves "
+                                 "when it is killed. Look at it, and remove it" % stage)
         try:
-            with open(self.path) as stream:
-                self.entries = json.load(stream)
+            with os.fdopen(os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+                return [self._placed(entry) for entry in json.loads(stream.read().decode("utf-8"))]
         except EnvironmentError as error:
             # Who may not look into the staging folder may not change the store either: that fails later, by name.
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
                 raise explain(error, "read")
+            return []
+        except (ValueError, KeyError, TypeError, IndexError):
+            raise FilesError("%s is damaged, so that the change of an interrupted run can't be undone: look at the "
+                             "folder, bring back by hand what is missing, and remove it" % self.path)
+
+    def _placed(self, entry):
+        """An entry of the journal with its paths, which are always inside the folders that are given."""
+        folder, stage = self.staging[entry["folder"]]
+        inside = os.path.normpath(entry["name"])
+        if os.path.isabs(inside) or inside.split("/")[0] == "..":
+            raise ValueError("a path outside")
+        number = int(entry["number"])
+        return dict(entry, path=os.path.join(folder, inside), new=os.path.join(stage, "%d.new" % number),
+                    undo=os.path.join(stage, "%d.undo" % number))
 
     def overlay(self):
         """{path: the file that holds what is there after recovery, or None}."""
         overlay = {}
         for entry in self.entries:
-            kept = entry["undo"]
-            if kept is None or os.path.lexists(kept):
-                overlay[entry["path"]] = kept
+            if not entry["existed"]:
+                overlay[entry["path"]] = None
+            elif os.path.lexists(entry["undo"]):
+                overlay[entry["path"]] = entry["undo"]
         return overlay
 
     def change(self, changes, keep_owner):
@@ -153,12 +180,13 @@ class Journal:
                 os.mkdir(stage, 0o700)
             entries = [self._stage(number, path, changes[path], path in keep_owner)
                        for number, path in enumerate(sorted(changes))]
-            _write(self.path + ".new", json.dumps(entries).encode("ascii"), 0o600)
+            kept = [{key: entry[key] for key in ("folder", "name", "number", "existed")} for entry in entries]
+            _write(self.path + ".new", json.dumps(kept).encode("ascii"), 0o600)
             os.rename(self.path + ".new", self.path)
             _sync_folder(os.path.dirname(self.path))
             self.entries = entries
             for entry in entries:
-                if entry["new"]:
+                if changes[entry["path"]] is not None:
                     os.rename(entry["new"], entry["path"])
                 else:
                     os.unlink(entry["path"])
@@ -166,17 +194,24 @@ class Journal:
         except OSError as error:
             self.undo()
             raise explain(error)
+        except FilesError:
+            self.undo()
+            raise
 
     def _stage(self, number, path, content, keep_owner):
-        stage = next(stage for folder, stage in self.staging if path.startswith(folder + "/"))
-        entry = {"path": path, "new": None, "undo": None}
-        if os.path.lexists(path):
-            entry["undo"] = os.path.join(stage, "%d.undo" % number)
+        real = os.path.join(os.path.realpath(os.path.dirname(path)), "")
+        inside = [index for index, (folder, _stage) in enumerate(self.staging)
+                  if path.startswith(os.path.join(folder, "")) and real.startswith(os.path.join(folder, ""))]
+        if not inside:
+            raise FilesError("%s is not changed, because a link leads there, out of the store's own folder: change it "
+                             "where it is, or take the link away" % path)
+        entry = self._placed({"folder": inside[0], "name": os.path.relpath(path, self.staging[inside[0]][0]),
+                              "number": number, "existed": os.path.lexists(path)})
+        if entry["existed"]:
             _keep(path, entry["undo"])
         if content is not None:
-            entry["new"] = os.path.join(stage, "%d.new" % number)
             _write(entry["new"], content, 0o644)
-            if keep_owner and entry["undo"]:
+            if keep_owner and entry["existed"]:
                 status = os.stat(path)
                 os.chown(entry["new"], status.st_uid, status.st_gid)
                 os.chmod(entry["new"], stat.S_IMODE(status.st_mode))
@@ -186,7 +221,7 @@ class Journal:
         """Brings the former files back; can be killed and called again. Without ``clean`` the staging folders stay."""
         try:
             for entry in self.entries:
-                if entry["undo"] is None:
+                if not entry["existed"]:
                     with contextlib.suppress(FileNotFoundError):
                         os.unlink(entry["path"])
                 elif os.path.lexists(entry["undo"]):
@@ -245,6 +280,7 @@ def _write(path, content, mode):
             stream.write(content)
             stream.flush()
             os.fchmod(descriptor, mode)
+            os.fchown(descriptor, os.geteuid(), os.getegid())  # a folder with the setgid bit gives its own group
             os.fsync(descriptor)
     except OSError as error:
         error.filename = error.filename or path
@@ -263,5 +299,5 @@ def _sync_folder(path):
 
 
 def _sync_folders(entries):
-    for folder in sorted(set(os.path.dirname(entry["path"]) for entry in entries)):
+    for folder in sorted({os.path.dirname(entry["path"]) for entry in entries}):
         _sync_folder(folder)

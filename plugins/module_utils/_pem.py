@@ -58,24 +58,42 @@ def read_file(path):
 
 
 def blocks(data):
-    """Yields the PEM blocks of ``data`` in order; raises CertificateFileError for one that is cut off.
+    """The PEM blocks of ``data`` in order (list); raises CertificateFileError where one is cut off."""
+    found = list(any_blocks(data))
+    begins = sum(marker.group(1) == b"BEGIN" for marker in MARKER.finditer(data))
+    if begins != len(found):
+        raise CertificateFileError("a PEM block in it has no end line of its own: is the file truncated?")
+    return found
 
-    Works from marker to marker, so that the time is linear whatever the input.
+
+def any_blocks(data):
+    """Yields the PEM blocks of ``data`` as p11-kit finds them: from a begin line to the next end line of its label.
+
+    So a block that was cut off swallows its successor, and what they hold together is no base64 any more.
+    Works from marker to marker: the time is linear whatever the input.
     """
     begin = None
     for marker in MARKER.finditer(data):
         if marker.group(1) == b"BEGIN":
-            if begin:
-                break
-            begin = marker
-        elif begin:
-            if marker.group(2) != begin.group(2):
-                break
+            begin = begin or marker
+        elif begin and marker.group(2) == begin.group(2):
             yield Block(begin.group(2), data[begin.end():marker.start()], begin.start(), marker.end())
             begin = None
-    if begin:
-        raise CertificateFileError("a PEM block in it (%s) has no end line: is the file truncated?"
-                                   % begin.group(2).decode("ascii"))
+
+
+def certificate_blocks(data):
+    """Yields (Block, DER of the certificate) of a PEM file, leniently: what can't be read is left out.
+
+    With OpenSSL's trusted certificates among them: of those, what stands before the trust settings.
+    """
+    for block in any_blocks(data):
+        if block.label in CERTIFICATE_LABELS or block.label == TRUSTED_LABEL:
+            try:
+                content = decode(block)
+                content = content[:der.element(content, 0, len(content))[2]]
+            except (CertificateFileError, der.DerError):
+                continue
+            yield block, content
 
 
 def decode(block):
@@ -87,26 +105,8 @@ def decode(block):
 
 
 def fingerprints(data):
-    """SHA-256 fingerprints of all certificates in a PEM file, in order, read fast and leniently.
-
-    For files that the store's tools wrote, with OpenSSL's trusted certificates among them: of those, what stands
-    before the trust settings counts. What can't be read is left out: whoever looks for a certificate misses it then.
-    """
-    found, begin = [], None
-    for marker in MARKER.finditer(data):
-        if marker.group(1) == b"BEGIN":
-            begin = marker
-            continue
-        if begin and marker.group(2) in CERTIFICATE_LABELS + (TRUSTED_LABEL,):
-            try:
-                decoded = binascii.a2b_base64(data[begin.end():marker.start()])
-                if marker.group(2) == TRUSTED_LABEL:
-                    decoded = decoded[:der.element(decoded, 0, len(decoded))[2]]
-                found.append(hashlib.sha256(decoded).hexdigest())
-            except (binascii.Error, der.DerError):
-                pass
-        begin = None
-    return found
+    """SHA-256 fingerprints of all certificates in a PEM file that the store's tools wrote, in order, read leniently."""
+    return [hashlib.sha256(content).hexdigest() for _block, content in certificate_blocks(data)]
 
 
 def read_certificates(data, keys_allowed=False):
@@ -133,18 +133,17 @@ def _plain(data):
 
 
 def _of_pem(data, keys_allowed):
-    everything = list(blocks(data))
+    everything = blocks(data)
     if not keys_allowed and any(block.label.endswith(b"PRIVATE KEY") for block in everything):
         raise CertificateFileError("there is a private key in it, which must not lie in a trust store: "
                                    "keep the key elsewhere and leave only the certificate in the file")
     for block in everything:
         if block.label == TRUSTED_LABEL:
-            raise CertificateFileError("it is in OpenSSL's trusted form, whose trust settings would be lost: convert it "
-                                       "with 'openssl x509 -in FILE -out FILE.pem'")
+            raise CertificateFileError("it is in OpenSSL's trusted form, whose trust settings would be lost: convert "
+                                       "it with 'openssl x509 -in FILE -out FILE.pem'")
         if block.label in CERTIFICATE_LABELS or block.label in PKCS7_LABELS:
-            for certificate in _of_der(decode(block)):
-                yield certificate
-    others = sorted(set(block.label.decode("ascii") for block in everything))
+            yield from _of_der(decode(block))
+    others = sorted({block.label.decode("ascii") for block in everything})
     if not any(block.label in CERTIFICATE_LABELS + PKCS7_LABELS for block in everything):
         raise CertificateFileError("there is no certificate in it, but: %s" % ", ".join(others))
 

@@ -11,6 +11,7 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import collections
+import glob
 import os
 import re
 import unicodedata
@@ -23,6 +24,7 @@ ANY_PURPOSE = None
 
 Store = collections.namedtuple("Store", [
     "name",
+    "root",          # of the system that it belongs to; all paths below are those of this machine, inside it
     "families",      # os-release's ID and ID_LIKE that stand for it
     "anchors",       # folder of local anchors, one certificate a file; None where they are one file, the bundle
     "suffix",        # of the anchors' file names
@@ -31,9 +33,11 @@ Store = collections.namedtuple("Store", [
     "distrusted",    # places of that: the folders, or the configuration file
     "distribution",  # where the distribution's own certificates are
     "bundles",       # extracted PEM bundles: (purpose that a certificate needs to be in it, path)
+    "hashed",        # folder of hashed links (openssl-rehash(1)), and the file that OpenSSL reads where that is there
     "others",        # extracted bundle of what fits no purpose, or None
     "extract",       # command that makes the extracted store
-    "sources",       # command that writes what a bundle should hold, but for purpose and file; None: all sources together
+    "again",         # the same from scratch, for another attempt
+    "sources",       # command that writes what a bundle should hold, but for purpose and file; None: all there is
     "preview",       # option of that command that writes the same into another folder, and what it needs to be there
     "extracted",     # what the preview's folder stands for
     "tools",         # {command: package that brings it}
@@ -43,6 +47,7 @@ Store = collections.namedtuple("Store", [
 STORES = collections.OrderedDict((store.name, store) for store in [
     Store(
         name="redhat",
+        root="/",
         families=("rhel", "fedora", "centos"),
         anchors="/etc/pki/ca-trust/source/anchors",
         suffix=".pem",
@@ -50,12 +55,17 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         distrust="folder",
         # blocklist is read from p11-kit 0.24 on (EL 9), blacklist before (EL 8); each ignores the other.
         distrusted=("/etc/pki/ca-trust/source/blocklist", "/etc/pki/ca-trust/source/blacklist"),
-        distribution=("/usr/share/pki/ca-trust-source", "/usr/share/pki/ca-trust-source/anchors"),
+        # What lies in source/ itself is the administrator's; like the distribution's, it is read and left alone.
+        distribution=("/usr/share/pki/ca-trust-source", "/usr/share/pki/ca-trust-source/anchors",
+                      "/etc/pki/ca-trust/source"),
         bundles=(("server_auth", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"),
                  ("email_protection", "/etc/pki/ca-trust/extracted/pem/email-ca-bundle.pem"),
                  ("code_signing", "/etc/pki/ca-trust/extracted/pem/objsign-ca-bundle.pem")),
+        # From EL 10 on: before, OpenSSL reads the bundle.
+        hashed=("/etc/pki/tls/certs", "/etc/pki/tls/cert.pem"),
         others="/etc/pki/ca-trust/extracted/openssl/ca-bundle.trust.crt",
         extract=("update-ca-trust", "extract"),
+        again=("update-ca-trust", "extract"),
         sources=("trust", "extract", "--overwrite", "--format=pem-bundle", "--filter=ca-anchors"),
         preview=("--output", ("openssl", "pem", "java", "edk2")),
         extracted="/etc/pki/ca-trust/extracted",
@@ -64,6 +74,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
     ),
     Store(
         name="debian",
+        root="/",
         families=("debian", "ubuntu"),
         anchors="/usr/local/share/ca-certificates",
         suffix=".crt",
@@ -72,8 +83,11 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         distrusted=("/etc/ca-certificates.conf",),
         distribution=("/usr/share/ca-certificates",),
         bundles=((ANY_PURPOSE, "/etc/ssl/certs/ca-certificates.crt"),),
+        hashed=("/etc/ssl/certs", None),
         others=None,
         extract=("update-ca-certificates",),
+        # It makes the links of new files only: those that an attempt before has missed want this.
+        again=("update-ca-certificates", "--fresh"),
         sources=None,
         preview=None,
         extracted="/etc/ssl/certs",
@@ -82,6 +96,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
     ),
     Store(
         name="bundle",
+        root="/",
         families=(),
         anchors=None,
         suffix=None,
@@ -90,8 +105,10 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         distrusted=(),
         distribution=(),
         bundles=(),
+        hashed=None,
         others=None,
         extract=None,
+        again=None,
         sources=None,
         preview=None,
         extracted=None,
@@ -115,31 +132,63 @@ def choose(name, bundle_path, root):
     name: a store's name, or ``auto`` for the one of the host's family (os-release(5)).
     Raises StoreError for an unknown family, or where the store's tools are missing (facts: missing_packages).
     """
-    root = os.path.abspath(root)
-    if not os.path.isdir(root):
-        raise StoreError("root: %s is no folder" % root)
+    if not os.path.isabs(root) or not os.path.isdir(root):
+        raise StoreError("root: %s is no folder, or not given from / on" % (root or "(empty)"))
+    root = os.path.realpath(root)
     if name == "auto":
         name = _store_of_family(root)
     store = STORES[name]
     if name == "bundle":
+        if not os.path.isabs(bundle_path):
+            raise StoreError("bundle_path: %s is not given from / on" % (bundle_path or "(empty)"))
         path = files.resolve(root, bundle_path)
         folder, base = os.path.split(path)
-        return store._replace(bundles=((ANY_PURPOSE, path),), staging=((folder, "%s/.%s.host_trust" % (folder, base)),))
+        stage = os.path.join(folder, ".%s.host_trust" % base)
+        return store._replace(root=root, bundles=((ANY_PURPOSE, path),), staging=((folder, stage),))
     _require_tools(store, root)
 
     def inside(path):
         return path and files.resolve(root, path)
 
+    hashed = store.hashed and inside(store.hashed[0])
+    instead = hashed and store.hashed[1] and os.path.join(root, store.hashed[1].lstrip("/"))
+    if hashed and (not os.path.isdir(hashed) or instead and os.path.lexists(instead)):
+        hashed = None
     return store._replace(
+        root=root,
         anchors=inside(store.anchors),
-        # The first is the one that is written: of the folders, the one that this host's p11-kit came with.
-        distrusted=tuple(sorted((inside(path) for path in store.distrusted), key=lambda path: not os.path.exists(path))),
+        distrusted=_distrusted(store, root),
         distribution=tuple(inside(path) for path in store.distribution),
         bundles=tuple((purpose, inside(path)) for purpose, path in store.bundles),
+        hashed=hashed,
         others=inside(store.others),
         extracted=inside(store.extracted),
         staging=tuple((inside(folder), inside(stage)) for folder, stage in store.staging),
     )
+
+
+def _distrusted(store, root):
+    """The places of distrust; of folders, the one that this host's p11-kit reads comes first."""
+    paths = collections.OrderedDict((files.resolve(root, path), path) for path in store.distrusted)
+    there = [path for path in paths if os.path.exists(path)]
+    if store.distrust == "folder" and len(there) != 1:
+        # Both after an upgrade, none in a bare image: p11-kit itself knows the name.
+        names = _names_in_p11_kit(root, [os.path.basename(path) for path in paths.values()])
+        there = [path for path, name in paths.items() if os.path.basename(name) in names] or there
+    return tuple(sorted(paths, key=lambda path: path not in there))
+
+
+def _names_in_p11_kit(root, names):
+    found = set()
+    for pattern in ("/usr/lib64/pkcs11", "/usr/lib/pkcs11", "/usr/lib/*/pkcs11"):
+        for path in glob.glob(root.rstrip("/") + pattern + "/p11-kit-trust.so"):
+            try:
+                with open(path, "rb") as stream:
+                    content = stream.read()
+            except EnvironmentError:
+                continue
+            found.update(name for name in names if name.encode("ascii") in content)
+    return found
 
 
 def _os_release(root):
@@ -151,7 +200,7 @@ def _os_release(root):
         except EnvironmentError:
             continue
         pairs = (line.partition("=") for line in lines if "=" in line)
-        return dict((key.strip(), value.strip().strip("\"'")) for key, _equals, value in pairs)
+        return {key.strip(): value.strip().strip("\"'") for key, _equals, value in pairs}
     return {}
 
 
@@ -165,7 +214,8 @@ def _store_of_family(root):
         "the trust store of this host's family is not known (os-release has ID=%s, ID_LIKE=%s); known are: %s. "
         "Choose one with the option store, or write a PEM file for an application with store: bundle and bundle_path"
         % (release.get("ID", "(nothing)"), release.get("ID_LIKE", "(nothing)"),
-           ", ".join("%s (%s)" % (store.name, ", ".join(store.families)) for store in STORES.values() if store.families)))
+           ", ".join("%s (%s)" % (store.name, ", ".join(store.families))
+                     for store in STORES.values() if store.families)))
 
 
 def find_command(name, root):
@@ -180,7 +230,7 @@ def find_command(name, root):
 def _require_tools(store, root):
     missing = [command for command in sorted(store.tools) if not find_command(command, root)]
     if missing:
-        packages = sorted(set(store.tools[command] for command in missing))
+        packages = sorted({store.tools[command] for command in missing})
         where = _os_release(root).get("PRETTY_NAME", "this host")
         raise StoreError(
             "the store %s needs the command %s, which %s does not have: install the package %s"

@@ -45,6 +45,15 @@ def anchor_arguments():
     )
 
 
+def on_controller():
+    """The same for the action plugin: paths of the host are left as they are, only the host can expand them."""
+    spec = anchor_arguments()
+    for name in ("bundle_path", "root"):
+        spec[name]["type"] = "str"
+    spec["anchors"]["options"]["path"]["type"] = "str"
+    return spec
+
+
 REQUIRED_IF = [["store", "bundle", ["bundle_path"]]]
 
 

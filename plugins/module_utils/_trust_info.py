@@ -20,14 +20,14 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 a
 PURPOSES = {"server_auth": "server-auth", "email_protection": "email", "code_signing": "code-signing"}
 
 
-def info(store, root):
+def info(store):
     """The module's result (without ``changed``)."""
     observed = trust_state.observe(store)
     trusted = observed.extracted[store.bundles[0][1]][0]
     local = [_certificate(held, trusted) for held in observed.anchors]
-    distribution = [_certificate(held, trusted) for held in trust_state.of_distribution(observed)]
+    distribution = [_certificate(held, trusted) for held in trust_state.of_distribution(store, observed)]
     distrusted = [_certificate(held, trusted) for held in observed.distrusted]
-    deviations, unknown = _deviations(store, root, observed)
+    deviations, unknown = _deviations(store, observed)
     return {
         "store": store.name,
         "anchors": local,
@@ -55,13 +55,15 @@ def _certificate(held, trusted):
     return facts
 
 
-def _deviations(store, root, observed):
+def _deviations(store, observed):
     """(how the extracted bundles differ from what their sources make, why that is not known or None)."""
     if store.sources:
-        should, unknown = _made_from_sources(store, root)
+        should, unknown = _made_from_sources(store)
     else:
-        every = set(observed.distribution) | set(held.fingerprint for held in observed.anchors)
-        should, unknown = dict((path, every) for _purpose, path in store.bundles), None
+        every = set(observed.distribution) | {held.fingerprint for held in observed.anchors}
+        should, unknown = {path: every for _purpose, path in store.bundles}, None
+    if store.hashed and not unknown:
+        should[store.hashed] = should[store.bundles[0][1]]
     found = []
     for path in sorted(should):
         fingerprints, changed = observed.extracted[path]
@@ -75,17 +77,20 @@ def _deviations(store, root, observed):
     return found, unknown
 
 
-def _made_from_sources(store, root):
+def _made_from_sources(store):
     """({path of a bundle: the fingerprints that it should hold}, why that is not known or None)."""
     should = {}
-    folder = tempfile.mkdtemp(prefix="host_trust.", dir=files.resolve(root, "/tmp"))
+    try:
+        folder = tempfile.mkdtemp(prefix="host_trust.", dir=files.resolve(store.root, "/tmp"))
+    except EnvironmentError as error:
+        return {}, "whether the extracted store is in order is not known: %s" % files.explain(error, "made")
     try:
         for number, (purpose, path) in enumerate(store.bundles):
             if number and not os.path.exists(path):
                 continue
             target = os.path.join(folder, "bundle")
-            command = store.sources + ("--purpose=" + PURPOSES[purpose], target[len(root.rstrip("/")):])
-            code, output = trust_store.run(command, root)
+            command = store.sources + ("--purpose=" + PURPOSES[purpose], target[len(store.root.rstrip("/")):])
+            code, output = trust_store.run(command, store.root)
             if code != 0:
                 return {}, "whether the extracted store is in order is not known: '%s' failed with exit code %d: %s" % (
                     " ".join(store.sources[:2]), code, output.strip())

@@ -10,6 +10,7 @@ import collections
 import os
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
@@ -39,8 +40,10 @@ def plan(store, observed, wanted, purge="none", extract="auto"):
     """The Plan that makes ``observed`` (state.State) what is ``wanted`` (list of Wanted).
 
     purge: ``none``, ``managed`` (anchors of ours that are not wanted any more) or ``all`` (every local one).
-    extract: ``auto`` (when the extracted store is not what is wanted, or is about to be not), ``always``, ``never``.
+    extract: ``auto`` (when the extracted store is not what is wanted, or will not be), ``always``, ``never``.
     """
+    if store.anchors is None:
+        _refuse_other_file(store, observed)
     wanted = resolve(store, observed, wanted)
     steps = _steps(store, observed, wanted, purge)
     changes, unsent = _changes(store, observed, steps)
@@ -52,10 +55,19 @@ def plan(store, observed, wanted, purge="none", extract="auto"):
         if steps:
             reason = "what it is made from changes"
         else:
-            reason = "; ".join(deviations(store, observed, wanted, purge)) or ("always" if extract == "always" else None)
+            reason = "; ".join(deviations(store, observed, wanted, purge))
+            reason = reason or ("asked for by extract: always" if extract == "always" else None)
         if reason:
             steps.append(Step("extract", store.extracted, None, None, None, reason))
     return Plan(wanted, steps, changes, unsent)
+
+
+def _refuse_other_file(store, observed):
+    """A bundle's path with a slip in it must not end in somebody else's configuration file."""
+    path = store.bundles[0][1]
+    lines = observed.files.get(path, b"").split(b"\n")
+    if not observed.anchors and any(line.strip() and not line.startswith(b"#") for line in lines):
+        raise PlanError("%s is there and holds no certificate: is it the right file? If so, empty it first" % path)
 
 
 def resolve(store, observed, wanted):
@@ -63,10 +75,13 @@ def resolve(store, observed, wanted):
 
     An ``absent`` by name becomes one for each certificate under that name. Raises PlanError for contradictions.
     """
-    known = dict((held.fingerprint, held.der) for held in observed.anchors + observed.distrusted)
+    known = {held.fingerprint: held.der for held in observed.anchors + observed.distrusted}
+    listed = {want.fingerprint for want in wanted}
     found = collections.OrderedDict()
     for want in wanted:
-        fingerprints = [want.fingerprint] if want.fingerprint else _named(store, observed, want.name)
+        # What a name stands for is less exact than a certificate: what is listed itself is not meant by it.
+        fingerprints = [want.fingerprint] if want.fingerprint else [
+            fingerprint for fingerprint in _named(store, observed, want.name) if fingerprint not in listed]
         for fingerprint in fingerprints:
             certificate = want.certificate or _parse(known.get(fingerprint))
             entry = Wanted(want.state, want.name, fingerprint, certificate)
@@ -80,10 +95,13 @@ def resolve(store, observed, wanted):
 
 def _named(store, observed, name):
     """Fingerprints of the local anchors that go by ``name``: ours by the name in the comment, others by the file."""
-    files = (name, "%s%s" % (name, store.suffix))
-    return [held.fingerprint for held in observed.anchors
-            if (held.name == stores.comment_safe(name) if held.name is not None
-                else store.anchors and os.path.basename(held.path) in files)]
+    def goes_by_it(held):
+        if held.name is not None:
+            return held.name == stores.comment_safe(name)
+        file_name = os.path.basename(held.path)
+        return store.anchors and name in (file_name, os.path.splitext(file_name)[0])
+
+    return [held.fingerprint for held in observed.anchors if goes_by_it(held)]
 
 
 def _parse(data):
@@ -107,10 +125,12 @@ def _steps(store, observed, wanted, purge):
     for want in wanted:
         held = [one for one in observed.anchors if one.fingerprint == want.fingerprint]
         blocks = [one for one in observed.distrusted if one.fingerprint == want.fingerprint]
+        in_force = [one for one in blocks
+                    if store.distrust != "folder" or one.path.startswith(store.distrusted[0] + "/")]
         if want.state == "present":
-            for one in blocks:
-                step("trust_again", one.path, want, "it is distrusted there")
-            _refuse_blocked_key(observed, want)
+            for path in _paths(blocks):
+                step("trust_again", path, want, "it is distrusted there")
+            _refuse_blocked_key(store, observed, wanted, want)
             if not any(one.plain for one in held):
                 step("install", _anchor_path(store, want), want, "no local anchor holds it")
         else:
@@ -120,10 +140,10 @@ def _steps(store, observed, wanted, purge):
             if store.distrust is None:
                 raise PlanError("%s can't be distrusted in a bundle, which only lists what is trusted: "
                                 "use state: absent" % label(want.certificate))
-            if not blocks:
+            if not in_force:
                 for path in _distrust_paths(store, observed, want):
                     step("distrust", path, want, "nothing distrusts it yet")
-    listed = set(want.fingerprint for want in wanted)
+    listed = {want.fingerprint for want in wanted}
     if purge != "none":
         for path, fingerprint in collections.OrderedDict.fromkeys(
                 (held.path, held.fingerprint) for held in observed.anchors
@@ -157,16 +177,18 @@ def _distrust_paths(store, observed, want):
     return [observed.distribution[want.fingerprint]] if want.fingerprint in observed.distribution else []
 
 
-def _refuse_blocked_key(observed, want):
+def _refuse_blocked_key(store, observed, wanted, want):
     """p11-kit distrusts by public key: another certificate with the same key blocks this one too."""
-    if want.certificate is None:
+    if want.certificate is None or store.distrust != "folder":
         return
-    for held in observed.distrusted:
-        other = _parse(held.der)
-        if other and other.fingerprint != want.fingerprint and other.spki_der == want.certificate.spki_der:
+    lifted = {one.fingerprint for one in wanted if one.state == "present"}
+    blocked = [(held.path, _parse(held.der)) for held in observed.distrusted if held.fingerprint not in lifted]
+    blocked += [("this list", one.certificate) for one in wanted if one.state == "distrusted"]
+    for place, other in blocked:
+        if other and other.spki_der == want.certificate.spki_der:
             raise PlanError("%s (SHA-256 %s) can't be trusted: %s distrusts its public key, through the certificate %s "
                             "(SHA-256 %s); take that one off first" % (
-                                label(want.certificate), want.fingerprint, held.path, label(other), other.fingerprint))
+                                label(want.certificate), want.fingerprint, place, label(other), other.fingerprint))
 
 
 def _changes(store, observed, steps):
@@ -187,12 +209,12 @@ def _changes(store, observed, steps):
             switch_on.add(step.path)
         elif step.action in ("remove", "trust_again"):
             cut[step.path].add(step.fingerprint)
-        elif step.action == "repair":
-            cut[step.path].update()
+    repaired = {step.path for step in steps if step.action == "repair"}
     changes = {}
-    for path in set(cut) | set(add):
-        # An anchor has a file for itself: what was there under its name is no use. A bundle keeps its others.
-        former = b"" if store.anchors and path in add else observed.files.get(path, b"")
+    for path in set(cut) | set(add) | repaired:
+        former = observed.files.get(path, b"")
+        if store.anchors and path in add and not any(True for _held in state.certificates_in(path, former)):
+            former = b""  # a file of ours that was cut off
         changes[path] = _rewritten(path, former, cut[path], add.get(path, []), keep_empty=store.anchors is None)
     if switch_off or switch_on:
         path = store.distrusted[0]
@@ -201,17 +223,16 @@ def _changes(store, observed, steps):
 
 
 def _rewritten(path, data, cut, add, keep_empty):
-    """A file without some certificates and with others at its end; None where no certificate is left."""
-    kept, position, rest = [], 0, 0
+    """A file without some certificates and with others at its end; None where nothing of worth is left."""
+    kept, position = [], 0
     for held in state.certificates_in(path, data):
         if held.fingerprint in cut:
             kept.append(data[position:held.start])
             position = held.end
-        else:
-            rest += 1
-    if not rest and not add and not keep_empty:
-        return None
     left = b"".join(kept + [data[position:]])
+    if not add and not pem.MARKER.search(left) and left[:1] != b"\x30":
+        comments = [line for line in left.splitlines(True) if line.startswith(b"#")]
+        return b"".join(comments) if keep_empty else None
     if add and left and not left.endswith(b"\n"):
         left += b"\n"
     return left + b"".join(add)
@@ -231,11 +252,13 @@ def _switched(data, folder, off, on):
 
 
 def expected_bundles(store, observed, certificate):
-    """Paths of the extracted bundles that must hold a trusted certificate, by what it may be used for."""
+    """Where a trusted certificate must be found, by what it may be used for: bundles, and OpenSSL's hashed links."""
     purposes = x509.extended_key_usage(certificate)
     found = [path for number, (purpose, path) in enumerate(store.bundles)
              if (purpose is stores.ANY_PURPOSE or purposes is None or purpose in purposes)
              and (number == 0 or observed.extracted[path][1] is not None)]  # later releases drop all but the first
+    if store.hashed and found[:1] == [store.bundles[0][1]]:
+        found.append(store.hashed)
     return found or [path for path in [store.others] if path and observed.extracted[path][1] is not None]
 
 
@@ -245,23 +268,28 @@ def deviations(store, observed, wanted, purge="none"):
     wanted: as ``resolve`` gives it.
     """
     reasons = []
-    trusted = [path for _purpose, path in store.bundles]
-    local = set(held.fingerprint for held in observed.anchors)
+    trusted = [path for _purpose, path in store.bundles] + ([store.hashed] if store.hashed else [])
+    local = {held.fingerprint for held in observed.anchors}
     for want in wanted:
-        holding = [path for path in trusted if want.fingerprint in observed.extracted[path][0]]
+        found = [path for path in trusted if want.fingerprint in observed.extracted[path][0]]
         if want.state == "present" and want.certificate is not None:
             for path in expected_bundles(store, observed, want.certificate):
                 if want.fingerprint not in observed.extracted[path][0]:
                     reasons.append("%s lacks %s" % (path, label(want.certificate)))
-        elif want.state == "distrusted" and holding:
-            reasons.append("%s still holds %s, which is distrusted" % (holding[0], label(want.certificate)))
-        elif want.state == "absent" and holding and want.fingerprint not in observed.distribution:
-            if want.fingerprint not in local:
-                reasons.append("%s still holds %s, which is removed" % (holding[0], label(want.certificate)))
+        elif want.state == "distrusted" and found:
+            reasons.append("%s still holds %s, which is distrusted" % (found[0], label(want.certificate)))
+        elif want.state == "absent" and want.fingerprint not in observed.distribution and want.fingerprint not in local:
+            if store.others and not found and want.fingerprint in observed.extracted[store.others][0]:
+                # What is distrusted is in there, too, with a note that says so.
+                if want.fingerprint not in {held.fingerprint for held in observed.distrusted}:
+                    found = [store.others]
+            if found:
+                reasons.append("%s still holds %s, which is removed" % (found[0], label(want.certificate)))
     if purge != "none" and store.anchors:
         path = trusted[0]
         extra = observed.extracted[path][0] - local - set(observed.distribution)
         # Sources that are not known here could hold it; but then the extract is newer than the last removal.
         if extra and (observed.extracted[path][1] or 0) < observed.changed:
-            reasons.append("%s is older than the last removal and holds %d certificates of no source" % (path, len(extra)))
+            reasons.append("%s is older than the last removal and holds %d certificates of no source"
+                           % (path, len(extra)))
     return reasons

@@ -6,6 +6,8 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import os
+
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
@@ -20,13 +22,14 @@ DONE = {"install": "installed", "remove": "removed", "distrust": "distrusted", "
 def report(store, outcome, check):
     """The module's result (without ``changed`` and ``failed``)."""
     plan, after = outcome.plan, outcome.after
-    anchors = [_anchor(store, plan, outcome.before, after, want, check) for want in plan.wanted]
-    listed = set(want.fingerprint for want in plan.wanted)
+    orphans = _orphans(store, plan.wanted)
+    anchors = [_anchor(store, plan, after, want, check, orphans) for want in plan.wanted]
+    listed = {want.fingerprint for want in plan.wanted}
     for step in plan.steps:
         if step.action == "remove" and step.fingerprint not in listed:
             listed.add(step.fingerprint)
             want = trust_plan.Wanted("absent", step.name, step.fingerprint, step.certificate)
-            anchors.append(_anchor(store, plan, outcome.before, after, want, check))
+            anchors.append(_anchor(store, plan, after, want, check, orphans))
     return {
         "store": store.name,
         "bundle": store.bundles[0][1],
@@ -44,14 +47,14 @@ def _step(step):
             "subject": x509.label(step.certificate) if step.certificate else None}
 
 
-def _anchor(store, plan, before, after, want, check):
+def _anchor(store, plan, after, want, check, orphans):
     steps = [step for step in plan.steps if step.fingerprint == want.fingerprint]
     if want.state == "absent":
         paths = [step.path for step in steps]
     else:
         planned = [step.path for step in steps if check and step.action in ("install", "distrust")]
-        paths = planned or [held.path for held in after.anchors + (after.distrusted if want.state == "distrusted" else [])
-                            if held.fingerprint == want.fingerprint]
+        holding = after.distrusted if want.state == "distrusted" else after.anchors
+        paths = planned or [held.path for held in holding if held.fingerprint == want.fingerprint]
     facts = dict.fromkeys(("subject", "issuer", "serial", "not_before", "not_after"))
     facts.update(x509.describe(want.certificate) if want.certificate else {"fingerprint_sha256": want.fingerprint})
     facts.update(
@@ -62,7 +65,7 @@ def _anchor(store, plan, before, after, want, check):
         found_in=sorted(path for path, (fingerprints, _time) in after.extracted.items()
                         if want.fingerprint in fingerprints),
         notes=_notes(store, after, want),
-        warnings=_warnings(store, after, want),
+        warnings=_warnings(store, after, want, orphans),
     )
     return facts
 
@@ -72,34 +75,51 @@ def _notes(store, after, want):
     notes = []
     if want.state == "present" and want.certificate:
         if want.fingerprint in after.distribution:
-            notes.append("the distribution trusts it, too (%s)" % after.distribution[want.fingerprint])
+            notes.append("it is trusted by the distribution, too (%s)" % after.distribution[want.fingerprint])
         if store.others and trust_plan.expected_bundles(store, after, want.certificate) == [store.others]:
             notes.append("it is not for TLS servers (extended key usage: %s), so the TLS bundle leaves it out"
                          % ", ".join(x509.extended_key_usage(want.certificate) or []))
     return notes
 
 
-def _warnings(store, after, want):
+def _warnings(store, after, want, orphans):
     """What was asked for and does not have the effect that one would expect."""
-    distribution = after.distribution.get(want.fingerprint)
-    if want.state == "absent" and distribution:
-        return ["the distribution trusts it (%s), so it stays trusted; use state: distrusted against that" % distribution]
-    if want.state == "distrusted" and store.distrust == "configuration" and not distribution:
-        if not any(held.fingerprint == want.fingerprint for held in after.distrusted):
-            return ["this store can distrust only what the distribution brings: it is not trusted now, and would be if "
-                    "the distribution began to bring it"]
-    if want.state == "present" and want.certificate and not x509.is_self_issued(want.certificate):
-        if not _issuer_is_trusted(store, after, want):
-            return ["it is an intermediate and its issuer %s is no anchor of this host: OpenSSL here refuses chains that "
-                    "end at it; curl, GnuTLS, Go and Python 3.13 accept them. Install the root, too"
-                    % x509.name(want.certificate.issuer_der)]
-    return []
+    elsewhere = after.distribution.get(want.fingerprint)
+    distrusted = any(held.fingerprint == want.fingerprint for held in after.distrusted)
+    found = []
+    if want.state == "absent" and elsewhere and not distrusted:
+        found.append("it stays trusted through %s, which is not a local anchor; use state: distrusted against that"
+                     % elsewhere)
+    if want.state == "distrusted":
+        if store.distrust == "configuration" and not elsewhere and not distrusted:
+            found.append("this store can distrust only what the distribution brings: it is not trusted now, and would "
+                         "be if the distribution began to bring it")
+        if want.certificate and not x509.is_self_issued(want.certificate):
+            found.append("distrusting an intermediate does not stop OpenSSL from using one that a server sends, as "
+                         "long as its root is trusted")
+    if want.state == "present" and want.certificate:
+        if want.fingerprint in orphans:
+            found.append("it is an intermediate and its issuer %s is no anchor of this host: OpenSSL here refuses "
+                         "chains that end at it; curl, GnuTLS, Go and Python 3.13 accept them. Install the root, too"
+                         % x509.name(want.certificate.issuer_der))
+        if not trust_plan.expected_bundles(store, after, want.certificate):
+            found.append("no extracted file of this host shows certificates for its purposes (%s): that it is trusted "
+                         "is not proven" % ", ".join(x509.extended_key_usage(want.certificate) or []))
+    return found
 
 
-def _issuer_is_trusted(store, after, want):
-    """Whether a certificate that fits as the issuer by name and key identifier is in the store's first bundle."""
-    return any(x509.may_have_issued(other, want.certificate)
-               for other in trust_state.certificates_with_subject(store.bundles[0][1], want.certificate.issuer_der))
+def _orphans(store, wanted):
+    """Fingerprints of the wanted intermediates whose issuer is neither wanted nor in the store's first bundle."""
+    intermediates = [want.certificate for want in wanted
+                     if want.state == "present" and want.certificate and not x509.is_self_issued(want.certificate)]
+    if not intermediates:
+        return set()
+    issuers = [want.certificate for want in wanted if want.state == "present" and want.certificate]
+    path = store.bundles[0][1]
+    if os.path.exists(path):
+        issuers += trust_state.certificates_with_subjects(path, {each.issuer_der for each in intermediates})
+    return {each.fingerprint for each in intermediates
+            if not any(x509.may_have_issued(issuer, each) for issuer in issuers)}
 
 
 def diff(store, plan):

@@ -9,6 +9,7 @@ __metaclass__ = type
 import collections
 import hashlib
 import os
+import re
 import stat
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
@@ -16,6 +17,8 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+HASHED_LINK = re.compile(r"[0-9a-f]{8}\.[0-9]+$")
 
 Held = collections.namedtuple("Held", [
     "path",         # of the file that holds the certificate
@@ -32,8 +35,8 @@ State = collections.namedtuple("State", [
     "untidy",        # {path: reason}: files of ours whose owner or mode is not what it should be
     "anchors",       # list of Held: local anchors
     "distrusted",    # list of Held: what local settings distrust
-    "distribution",  # {fingerprint: path} of the distribution's certificates that it trusts
-    "extracted",     # {path of a bundle: (set of fingerprints, time of change in seconds since the epoch)}
+    "distribution",  # {fingerprint: path} of certificates that are trusted by other settings, mostly the distribution's
+    "extracted",     # {path of a bundle or hashed folder: (set of fingerprints, epoch seconds of its change or None)}
     "changed",       # when a local anchor was last added or removed, in seconds since the epoch
     "interrupted",   # whether an earlier run was killed in the middle of a change
 ])
@@ -50,11 +53,14 @@ def observe(store, recovered=True):
 
     def read(paths, into):
         for path in paths:
-            data, problem = _read(path, overlay)
+            data, problem = _read(store, path, overlay)
             if data is None:
                 continue
             contents[path] = data
             held = list(certificates_in(path, data))
+            if store.recursive and (len(held) != 1 or data[:1] == b"\x30"):
+                # update-ca-certificates takes them, openssl rehash does not: they are half trusted.
+                held = [one._replace(plain=False) for one in held]
             into.extend(held)
             if problem and store.anchors and any(one.name is not None for one in held):
                 untidy[path] = problem
@@ -62,36 +68,53 @@ def observe(store, recovered=True):
     if store.anchors is None:
         read([store.bundles[0][1]], anchors)
     else:
-        read(_listing(store.anchors, overlay, store.recursive and store.suffix), anchors)
+        read(_listing(store, store.anchors, overlay), anchors)
     distribution = {}
     if store.distrust == "folder":
         for folder in store.distrusted:
-            read(_listing(folder, overlay), distrusted)
-        distribution = _certificates_of([path for folder in store.distribution for path in _listing(folder, {})])
+            read(_listing(store, folder, overlay), distrusted)
+        for folder in store.distribution:
+            bare = folder == os.path.dirname(store.anchors)  # p11-kit knows plain certificates there, and trusts none
+            for path in _listing(store, folder, {}):
+                for held in _trusted_elsewhere(path, _read(store, path, {})[0] or b"", bare):
+                    distribution.setdefault(held.fingerprint, path)
     elif store.distrust == "configuration":
         path, folder = store.distrusted[0], store.distribution[0]
-        contents[path] = _read(path, overlay)[0] or b""
+        contents[path] = _read(store, path, overlay)[0] or b""
         active, inactive = configured(contents[path])
-        distribution = _certificates_of(os.path.join(folder, name) for name in active)
+        for name in active:
+            full = os.path.join(folder, name)
+            for held in certificates_in(full, _read(store, full, {})[0] or b""):
+                distribution.setdefault(held.fingerprint, full)
         for name in inactive:
             full = os.path.join(folder, name)
-            distrusted.extend(certificates_in(full, _read(full, {})[0] or b""))
-    extracted = dict((path, bundle(path, contents)) for path in bundle_paths(store))
+            distrusted.extend(certificates_in(full, _read(store, full, {})[0] or b""))
+    extracted = {path: bundle(path, contents) for path in bundle_paths(store)}
+    if store.hashed:
+        extracted[store.hashed] = hashed(store)
     changed = os.stat(store.anchors).st_mtime if store.anchors and os.path.isdir(store.anchors) else 0
     return State(contents, untidy, anchors, distrusted, distribution, extracted, changed,
                  recovered and bool(journal.entries))
 
 
-def _read(path, overlay):
+def _inside(store, path):
+    """Where a path leads, its links followed inside the store's root."""
+    return path if store.root == "/" else files.resolve(store.root, path[len(store.root):])
+
+
+def _read(store, path, overlay):
     """(bytes of a file or None, what is wrong with its owner or mode or None); unreadable is an error by name."""
     place = overlay.get(path, path)
     if place is None:
         return None, None
     try:
-        with os.fdopen(os.open(place, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+        with os.fdopen(os.open(_inside(store, place), os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 return None, None
+            if status.st_size > pem.MAX_BYTES:
+                raise files.FilesError("%s is larger than %d MiB, which no trust store needs: take it away"
+                                       % (path, pem.MAX_BYTES // 1024 // 1024))
             problem = None
             if stat.S_IMODE(status.st_mode) != 0o644:
                 problem = "its mode is %04o, not 0644" % stat.S_IMODE(status.st_mode)
@@ -104,47 +127,48 @@ def _read(path, overlay):
         return None, None  # not there, a dangling link, a folder: nothing that a store's tools would read
 
 
-def _listing(folder, overlay, suffix=None):
-    """Paths of the files in ``folder``, sorted; with ``suffix`` those that end so, in subfolders too."""
-    found = set(path for path, kept in overlay.items() if kept and path.startswith(folder + "/"))
-    if suffix:
-        for parent, _folders, names in os.walk(folder, followlinks=True):
-            found.update(os.path.join(parent, name) for name in names if name.endswith(suffix))
-    else:
+def _listing(store, folder, overlay):
+    """Paths of the files that the store's tools read in ``folder``, sorted."""
+    found = {path for path, kept in overlay.items() if kept and path.startswith(folder + "/")}
+    folders, seen = [folder], set()
+    while folders:
+        here = folders.pop()
         try:
-            found.update(entry.path for entry in os.scandir(folder) if entry.is_file())
+            place = _inside(store, here)
+            status = os.stat(place)
+            entries = os.listdir(place) if (status.st_dev, status.st_ino) not in seen else []
         except PermissionError as error:
             raise files.explain(error, "read")
-        except EnvironmentError:
-            pass  # no such folder
+        except (EnvironmentError, files.FilesError):
+            continue  # no such folder, or a loop of links
+        seen.add((status.st_dev, status.st_ino))
+        for name in entries:
+            path = os.path.join(here, name)
+            try:
+                mode = os.stat(_inside(store, path)).st_mode
+            except (EnvironmentError, files.FilesError):
+                continue  # a link that leads nowhere, or in a circle
+            if stat.S_ISDIR(mode) and store.recursive:
+                folders.append(path)
+            elif stat.S_ISREG(mode) and (not store.recursive or name.endswith(store.suffix)):
+                found.add(path)
     return sorted(path for path in found if overlay.get(path, path) is not None)
 
 
 def certificates_in(path, data):
     """Yields what a source file holds, leniently: a block that can't be read is passed over, as p11-kit does."""
-    position, blocks = 0, pem.blocks(data)
-    while True:
-        try:
-            block = next(blocks)
-        except (StopIteration, pem.CertificateFileError):
-            break
+    position = 0
+    for block, content in pem.certificate_blocks(data):
         before, position = data[position:block.start], block.end
-        plain = block.label in pem.CERTIFICATE_LABELS
-        if not plain and block.label != pem.TRUSTED_LABEL:
-            continue
-        try:
-            content = pem.decode(block)
-            content = content[:der.element(content, 0, len(content))[2]]
-        except (pem.CertificateFileError, der.DerError):
-            continue
         mark = before.rfind(stores.MARK.encode("ascii"))
         name = None
         if mark >= 0:
             name = before[mark + len(stores.MARK):].split(b"\n")[0].decode("ascii", "replace").strip()
         start = block.start if mark < 0 else block.start - len(before) + mark
         end = block.end + len(data[block.end:block.end + 2]) - len(data[block.end:block.end + 2].lstrip(b"\r\n"))
-        yield Held(path, start, end, content, hashlib.sha256(content).hexdigest(), plain, name)
-    if position == 0 and data[:1] == b"\x30":
+        yield Held(path, start, end, content, hashlib.sha256(content).hexdigest(),
+                   block.label in pem.CERTIFICATE_LABELS, name)
+    if data[:1] == b"\x30" and position == 0:
         try:
             x509.parse(data)
         except der.DerError:
@@ -152,28 +176,32 @@ def certificates_in(path, data):
         yield Held(path, 0, len(data), data, hashlib.sha256(data).hexdigest(), True, None)
 
 
-def _certificates_of(paths):
-    found = {}
-    for path in paths:
-        data = _read(path, {})[0] or b""
-        for fingerprint in pem.fingerprints(data) or [held.fingerprint for held in certificates_in(path, data)]:
-            found.setdefault(fingerprint, path)
-    return found
+def _trusted_elsewhere(path, data, bare):
+    """What a file outside of the local anchors makes trusted: p11-kit's own format says of each object whether."""
+    if path.endswith(".p11-kit"):
+        for part in data.split(b"[p11-kit-object-v1]"):
+            if b"x-distrusted: true" not in part and (b"trusted: true" in part or not bare):
+                yield from certificates_in(path, part)
+    else:
+        yield from (held for held in certificates_in(path, data) if not (bare and held.plain))
 
 
-def find(path, fingerprint):
+def find(store, path, fingerprint):
     """The certificate with that fingerprint in a source file (x509.Certificate), or None."""
-    for held in certificates_in(path, _read(path, {})[0] or b""):
+    for held in certificates_in(path, _read(store, path, {})[0] or b""):
         if held.fingerprint == fingerprint:
-            return x509.parse(held.der)
+            try:
+                return x509.parse(held.der)
+            except der.DerError:
+                return None
     return None
 
 
-def of_distribution(observed):
-    """The distribution's certificates that it trusts, as list of Held, by file."""
+def of_distribution(store, observed):
+    """What is trusted without being a local anchor, as list of Held, by file."""
     found = []
     for path in sorted(set(observed.distribution.values())):
-        found.extend(held for held in certificates_in(path, _read(path, {})[0] or b"")
+        found.extend(held for held in certificates_in(path, _read(store, path, {})[0] or b"")
                      if observed.distribution.get(held.fingerprint) == path)
     return found
 
@@ -197,12 +225,45 @@ def bundle(path, contents=()):
         return frozenset(), None
 
 
+def hashed(store):
+    """The same of the store's folder of hashed links: what OpenSSL finds there, and when a link was last made."""
+    found, seen = set(), set()
+    try:
+        names = [name for name in os.listdir(store.hashed) if HASHED_LINK.match(name)]
+        changed = os.stat(store.hashed).st_mtime
+    except PermissionError as error:
+        raise files.explain(error, "read")
+    except EnvironmentError:
+        return frozenset(), None
+    for name in names:
+        try:
+            real = files.resolve(store.root, os.path.join(store.hashed, name)[len(store.root.rstrip("/")):])
+            if real in seen:
+                continue
+            seen.add(real)
+            with open(real, "rb") as stream:
+                found.update(pem.fingerprints(stream.read())[:1])  # OpenSSL reads no more than the first
+        except (EnvironmentError, files.FilesError):
+            continue
+    return frozenset(found), changed
+
+
+def certificates_with_subjects(path, names):
+    """The certificates of a PEM bundle whose subject is one of these Names (DER); only what holds one is parsed."""
+    found = []
+    with open(path, "rb") as stream:
+        blocks = list(pem.certificate_blocks(stream.read()))
+    for _block, content in blocks:
+        if any(name in content for name in names):
+            try:
+                found.append(x509.parse(content))
+            except der.DerError:
+                continue
+    return found
+
+
 def configured(data):
     """(names that are trusted, names that are not) of /etc/ca-certificates.conf; see update-ca-certificates(8)."""
     lines = [line.strip() for line in data.decode("utf-8", "surrogateescape").splitlines()]
-    return ([line for line in lines if line and line[0] not in "#!"], [line[1:].strip() for line in lines if line[:1] == "!"])
-
-
-def certificates_with_subject(path, subject_der):
-    """The certificates of a PEM bundle whose subject is that Name; only what holds its bytes is parsed."""
-    return [x509.parse(held.der) for held in certificates_in(path, _read(path, {})[0] or b"") if subject_der in held.der]
+    lines = [line for line in lines if line and line[0] != "#" and ".." not in line and line.lstrip("! ")[:1] != "/"]
+    return [line for line in lines if line[0] != "!"], [line[1:].strip() for line in lines if line[0] == "!"]

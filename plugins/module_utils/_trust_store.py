@@ -7,6 +7,7 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import collections
+import contextlib
 import os
 import shutil
 import subprocess
@@ -32,14 +33,14 @@ Outcome = collections.namedtuple("Outcome", [
 
 
 class TrustError(Exception):
-    """The store could not be made what is wanted; it is as it was before. The message says what was found."""
+    """The store could not be made what is wanted. The message says what was found, and what became of the store."""
 
 
-def converge(store, root, wanted, purge="none", extract="auto", check=False):
+def converge(store, wanted, purge="none", extract="auto", check=False):
     """Makes the store what is ``wanted`` (list of Wanted) and proves it; returns an Outcome.
 
     With ``check`` nothing is touched. A plan whose ``unsent`` is not empty is not carried out either.
-    Raises files.FilesError, trust_plan.PlanError or TrustError, with the store as it was.
+    Raises files.FilesError or trust_plan.PlanError before anything is changed, TrustError after taking it back.
     """
     outcome = _look(store, wanted, purge, extract)
     if check or outcome.plan.unsent or not outcome.plan.steps:
@@ -50,115 +51,145 @@ def converge(store, root, wanted, purge="none", extract="auto", check=False):
         journal = files.Journal(store.staging)
         interrupted = bool(journal.entries)
         if interrupted:
-            journal.undo()
+            # The journal goes last: whatever happens until then, the next run starts here again.
+            journal.undo(clean=False)
+            if store.extract:
+                run(store.again, store.root)
+            journal.clean()
         outcome = _look(store, wanted, purge, extract, interrupted)  # others may have been here before the lock was
         if outcome.plan.unsent or not outcome.plan.steps:
             return outcome
-        return _apply(store, root, outcome, purge, journal)
+        return _apply(store, outcome, purge, journal)
 
 
 def _look(store, wanted, purge, extract, interrupted=False):
     observed = trust_state.observe(store)
     observed = observed._replace(interrupted=observed.interrupted or interrupted)
-    wanted = [want if want.certificate or want.fingerprint not in observed.distribution else
-              want._replace(certificate=trust_state.find(observed.distribution[want.fingerprint], want.fingerprint))
-              for want in wanted]
+    wanted = [want if want.certificate or want.fingerprint not in observed.distribution else want._replace(
+        certificate=trust_state.find(store, observed.distribution[want.fingerprint], want.fingerprint))
+        for want in wanted]
     return Outcome(trust_plan.plan(store, observed, wanted, purge, extract), observed, observed, False)
 
 
-def _apply(store, root, outcome, purge, journal):
-    """Carries the plan out under the lock; on any failure everything is as it was, and the failure is raised."""
+def _apply(store, outcome, purge, journal):
+    """Carries the plan out under the lock; on any failure everything is taken back, and the failure is raised."""
     plan = outcome.plan
     extracts = any(step.action == "extract" for step in plan.steps)
-    unproven = store.extract and not extracts  # extract: never
-    keep_owner = [path for path in plan.changes if not store.anchors or path in store.distrusted]
-    for folder in sorted(set(os.path.dirname(path) for path in plan.changes)):
+    proves = extracts or not store.extract  # not with extract: never
+    ours = {step.path for step in plan.steps if store.anchors and step.action in ("install", "distrust", "repair")}
+    for folder in sorted({os.path.dirname(path) for path in plan.changes}):
         if store.anchors:
             files.make_folder(folder)
-    journal.change(plan.changes, keep_owner)
-    kept = {}
+    journal.change(plan.changes, keep_owner=set(plan.changes) - ours)
+    kept = None
     try:
-        _restore_labels(plan.changes, root)
+        _restore_labels(plan.changes, store.root)
         if extracts:
             kept = _keep(store)
-            _preview(store, root, plan, purge)
-            _until_proven(store, root, plan, purge, store.extract, lambda: trust_state.observe(store, recovered=False))
+            _preview(store, plan, purge)
+            _until_proven(store, plan, purge, store.extract, store.again, lambda: trust_state.observe(store, False))
         after = trust_state.observe(store, recovered=False)
-        if not unproven:
+        if proves:
             _refuse(store, plan, trust_plan.deviations(store, after, plan.wanted, purge))
     except TrustError as error:
-        raise TrustError("%s. %s" % (error, _take_back(store, root, outcome, journal, kept)))
+        raise TrustError("%s. %s" % (error, _take_back(store, outcome, journal, kept)))
     except BaseException:
-        _take_back(store, root, outcome, journal, kept)
+        _take_back(store, outcome, journal, kept)
         raise
     journal.clean()
     return outcome._replace(after=after, extracted=extracts)
 
 
-def _until_proven(store, root, plan, purge, command, look):
+def _until_proven(store, plan, purge, command, again, look):
     """Runs an extract until it succeeds and ``look`` (a function that returns a State) shows what is wanted."""
     for pause in RETRY_AFTER_SECONDS + (None,):
-        code, output = run(command, root)
+        code, output = run(command, store.root)
         found = trust_plan.deviations(store, look(), plan.wanted, purge)
         if code == 0 and not found:
             return
         if pause is not None:
             time.sleep(pause)
+            command = again
     _refuse(store, plan, found, code, output)
 
 
-def _preview(store, root, plan, purge):
+def _preview(store, plan, purge):
     """Looks at the outcome in a folder of its own before the live store is touched, where the command can do that."""
-    if not store.preview or not _knows(stores.find_command(store.extract[0], root), store.preview[0], root):
+    if not store.preview or not _knows(stores.find_command(store.extract[0], store.root), store.preview[0], store.root):
         return
     option, folders = store.preview
     target = os.path.join(store.staging[0][1], "preview")
     for folder in folders:
         files.make_folder(os.path.join(target, folder))
-    inside = target[len(root.rstrip("/")):]
-    places = dict((path, os.path.join(target, os.path.relpath(path, store.extracted)))
-                  for path in trust_state.bundle_paths(store))
+    command = store.extract + (option, target[len(store.root.rstrip("/")):])
 
     def look():
-        observed = trust_state.observe(store, recovered=False)
-        return observed._replace(extracted=dict((path, trust_state.bundle(place)) for path, place in places.items()))
+        extracted = {path: trust_state.bundle(os.path.join(target, os.path.relpath(path, store.extracted)))
+                     for path in trust_state.bundle_paths(store)}
+        if store.hashed:  # the links to there are made from the first bundle's certificates
+            extracted[store.hashed] = extracted[store.bundles[0][1]]
+        return trust_state.observe(store, recovered=False)._replace(extracted=extracted)
 
-    _until_proven(store, root, plan, purge, store.extract + (option, inside), look)
+    _until_proven(store, plan, purge, command, command, look)
 
 
 def _keep(store):
-    """Copies of the live bundles, for the case that the extract spoils them and can't make them again."""
+    """The live bundles as {path: copy} and the links beside hashed ones as {path: (target,)}.
+
+    For the case that the extract spoils them and can't make them again.
+    """
     kept = {}
     try:
         for number, path in enumerate(trust_state.bundle_paths(store)):
             if os.path.exists(path):
                 kept[path] = os.path.join(store.staging[-1][1], "%d.bundle" % number)
                 shutil.copy2(path, kept[path])
+        for entry in os.scandir(store.hashed) if store.hashed else ():
+            if entry.is_symlink():
+                kept[entry.path] = (os.readlink(entry.path),)
     except EnvironmentError as error:
         raise files.explain(error, "copied")
     return kept
 
 
-def _take_back(store, root, outcome, journal, kept):
+def _take_back(store, outcome, journal, kept):
     """Undoes a change: the sources, and the extracted store where it was touched. Says what became of it."""
     journal.undo(clean=False)
-    _restore_labels(outcome.plan.changes, root)
+    _restore_labels(outcome.plan.changes, store.root)
     said = "Nothing was changed: the store is as it was before"
-    before = outcome.before.extracted
-    if kept and trust_state.observe(store, recovered=False).extracted != before:
-        code, _output = run(store.extract, root)
-        after = trust_state.observe(store, recovered=False).extracted
-        spoiled = [path for path in kept if before[path][0] - after[path][0] or code != 0 and before[path] != after[path]]
-        try:
-            for path in spoiled:
-                os.rename(kept[path], path)
-        except OSError as error:
-            raise files.explain(error, "brought back")
-        if code != 0 or spoiled:
-            said = ("The store's files are as they were before, but '%s' fails with them too (exit code %d); copies of "
-                    "the former bundles were put back, so that what was trusted still is" % (" ".join(store.extract), code))
+    before = {path: fingerprints for path, (fingerprints, _time) in outcome.before.extracted.items()}
+    if kept is not None and not _holds(store, before):
+        code, _output = run(store.again, store.root)
+        if not _holds(store, before):
+            _put_back(store, kept)
+            said += ", by copies of the former bundles"
+        if not _holds(store, before):
+            said = "The store's files are as they were before, but what is extracted from them is not"
+        if code != 0:
+            said += " ('%s' fails with the former files too, with exit code %d)" % (" ".join(store.extract), code)
     journal.clean()
     return said
+
+
+def _holds(store, before):
+    after = trust_state.observe(store, recovered=False).extracted
+    return all(after[path][0] == before[path] for path in before)
+
+
+def _put_back(store, kept):
+    """Restores what ``_keep`` has kept, each file and link by itself and as far as it goes."""
+    for path in trust_state.bundle_paths(store):
+        with contextlib.suppress(EnvironmentError):
+            if path not in kept:
+                os.unlink(path)
+                continue
+            beside = "%s.%d" % (path, os.getpid())  # the staging folder may be on another file system than the bundle
+            shutil.copy2(kept[path], beside)
+            os.rename(beside, path)
+    for path, target in kept.items():
+        if isinstance(target, tuple) and not os.path.lexists(path):
+            with contextlib.suppress(EnvironmentError):
+                os.symlink(target[0], path)
 
 
 def _knows(command, option, root):
@@ -174,6 +205,7 @@ def run(command, root):
     """(exit code, output) of a command of the host, or of the system under ``root``."""
     command = list(command) if root == "/" else ["chroot", root] + list(command)
     environment = dict(os.environ, LC_ALL="C", PATH="/usr/sbin:/usr/bin:/sbin:/bin")
+    environment.pop("TMPDIR", None)  # it may not be there under another root
     try:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, env=environment, start_new_session=True)
@@ -201,8 +233,8 @@ def _refuse(store, plan, found, code=0, output=""):
     for want in plan.wanted:
         if store.extract and want.state == "present" and want.certificate:
             if not x509.basic_constraints(want.certificate)[0]:
-                reasons.append("%s is no CA certificate, and this store's tools leave such out of the bundles: give it "
-                               "to the application that needs it (store: bundle)" % x509.label(want.certificate))
+                reasons.append("%s is no CA certificate, and this store's tools leave such out of the bundles: give "
+                               "it to the application that needs it (store: bundle)" % x509.label(want.certificate))
     said = " / ".join(line.strip() for line in output.splitlines() if line.strip())[:2000]
     raise TrustError("; ".join(reasons) + ("; it said: %s" % said if said else ""))
 

@@ -140,7 +140,10 @@ def _time(data, part):
         raise der.DerError("malformed time %r" % text)
     sign, hours, minutes = match.groups()[6:]
     offset = int((sign or "+") + "1") * (int(hours or 0) * 60 + int(minutes or 0)) * 60
-    return calendar.timegm((year, month, day, hour, minute, second, 0, 0, 0)) - offset
+    try:
+        return calendar.timegm((year, month, day, hour, minute, second, 0, 0, 0)) - offset
+    except ValueError:  # the year 0
+        raise der.DerError("malformed time %r" % text)
 
 
 def iso_time(seconds):
@@ -304,7 +307,10 @@ def may_have_issued(issuer, certificate):
     """Whether ``issuer`` fits by name and key identifier (RFC 5280 sections 4.2.1.1, 6.1); no signature is checked."""
     if issuer.subject_der != certificate.issuer_der:
         return False
-    wanted, offered = authority_key_identifier(certificate), subject_key_identifier(issuer)
+    try:
+        wanted, offered = authority_key_identifier(certificate), subject_key_identifier(issuer)
+    except der.DerError:
+        return True  # what can't be read says nothing against it
     return wanted is None or offered is None or wanted == offered
 
 

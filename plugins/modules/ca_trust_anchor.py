@@ -19,8 +19,8 @@ description:
     Refused are files with a private key in them, certificates that are no CA, expired ones, ones with an RSA key below
     2048 bits, and ones that are signed with MD5 or SHA-1 by somebody else than themselves.
   - What counts is the store as applications read it, after the extract. Each certificate is looked up there by its
-    SHA-256 fingerprint. A file that was copied and never extracted, an extract that failed, and a store that was edited by
-    hand are repaired by the next run.
+    SHA-256 fingerprint. A file that was copied and never extracted, an extract that failed, and a store that was edited
+    by hand are repaired by the next run.
   - It is all or nothing. If the extract fails, or an anchor is not in the extracted store afterwards, the former files
     come back and the task fails with what was found.
     A run that was killed in the middle is undone by the next one, which then does its own work.
@@ -261,6 +261,15 @@ plan:
       path: /etc/pki/ca-trust/source/anchors/corp-root-4f39ec2e21a8c3d5.pem
       reason: no local anchor holds it
       subject: CN=Corp Root CA,O=Corp
+diff:
+  description: The certificates that change, by subject, fingerprint and expiry, in the form that C(--diff) shows.
+  type: dict
+  returned: success
+  sample:
+    after: 'trusted: CN=Corp Root CA, SHA-256 4f39ec2e…, expires 2036-01-01T00:00:00Z'
+    after_header: trust anchors (redhat)
+    before: ''
+    before_header: trust anchors (redhat)
 missing_packages:
   description: The packages to install where the store's tools are missing.
   type: list
@@ -268,6 +277,8 @@ missing_packages:
   returned: when the store's tools are missing
   sample: [ca-certificates]
 """
+
+import os
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -282,13 +293,13 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_
 
 def collect(paths):
     """What the host's files hold, for the controller to judge; nothing of a file with a private key leaves the host."""
-    found = {}
+    found = []
     for path in paths:
         try:
             certificates = pem.read_certificates(pem.read_file(path))
-            found[path] = {"pem": "".join(pem.to_pem(certificate.der) for certificate in certificates)}
+            found.append({"pem": "".join(pem.to_pem(certificate.der) for certificate in certificates)})
         except pem.CertificateFileError as error:
-            found[path] = {"error": str(error)}
+            found.append({"error": str(error), "missing": not os.path.lexists(path)})
     return found
 
 
@@ -301,7 +312,7 @@ def main():
         module.exit_json(changed=False, collected=collect(paths))
     try:
         store = stores.choose(options["store"], options["bundle_path"], options["root"])
-        outcome = trust_store.converge(store, options["root"], arguments.wanted(options["anchors"]),
+        outcome = trust_store.converge(store, arguments.wanted(options["anchors"]),
                                        options["purge"], options["extract"], module.check_mode)
     except stores.StoreError as error:
         module.fail_json(msg=str(error), **error.facts)

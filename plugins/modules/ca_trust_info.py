@@ -106,7 +106,7 @@ anchors:
       description: When it expires, in UTC.
       type: str
 distribution:
-  description: The certificates that the distribution brings and trusts.
+  description: What is trusted without being a local anchor, mostly what the distribution brings.
   type: list
   elements: dict
   returned: success
@@ -134,7 +134,8 @@ bundles:
       modified: '2026-11-23T15:24:00Z'
       path: /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem
 interrupted:
-  description: Whether a run of M(fleetpki.host_trust.ca_trust_anchor) was killed in the middle. The next one undoes that.
+  description:
+    - Whether a run of M(fleetpki.host_trust.ca_trust_anchor) was killed in the middle. The next one undoes that.
   type: bool
   returned: success
   sample: false
@@ -169,7 +170,7 @@ def main():
     module = AnsibleModule(arguments.store_arguments(), required_if=arguments.REQUIRED_IF, supports_check_mode=True)
     try:
         store = stores.choose(module.params["store"], module.params["bundle_path"], module.params["root"])
-        result = trust_info.info(store, module.params["root"])
+        result = trust_info.info(store)
     except stores.StoreError as error:
         module.fail_json(msg=str(error), **error.facts)
     except files.FilesError as error:

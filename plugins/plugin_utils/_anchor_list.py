@@ -37,19 +37,20 @@ class Anchor(t.NamedTuple):
 def read(
     elements: list[dict[str, t.Any]],
     load: c.Callable[[str], bytes],
-    collected: dict[str, t.Any],
+    collected: list[dict[str, t.Any]],
     terms: anchors.Terms,
 ) -> list[Anchor]:
     """Reads and judges the option ``anchors``; raises AnchorListError with all that is wrong with it.
 
-    load: gives the bytes of a ``src``. collected: what the host sent of each ``path``, {path: {pem | error}}.
+    load: gives the bytes of a ``src``. collected: what the host sent of each ``path``, in order (pem, or error).
     """
     found: dict[str, Anchor] = {}
     problems: list[str] = []
+    answers = iter(collected)
     for number, element in enumerate(elements, 1):
         origin = _origin(number, element)
         try:
-            listed = list(_read_one(element, origin, load, collected))
+            listed = list(_read_one(element, origin, load, answers))
         except (pem.CertificateFileError, ValueError) as error:
             problems.append(f"{origin}: {error}")
             continue
@@ -59,8 +60,8 @@ def read(
             earlier = found.setdefault(key, anchor)
             if earlier.state != anchor.state:
                 problems.append(
-                    f"{origin}: {_label(anchor)} is wanted {anchor.state} here and {earlier.state} in {earlier.origin}: "
-                    "leave one of them"
+                    f"{origin}: {_label(anchor)} is wanted {anchor.state} here and {earlier.state} in "
+                    f"{earlier.origin}: leave one of them"
                 )
             elif earlier.certificate is None and anchor.certificate is not None:
                 found[key] = anchor
@@ -70,14 +71,14 @@ def read(
 
 
 def _origin(number: int, element: dict[str, t.Any]) -> str:
-    """What messages call an element of the list: its place, its name and where its certificates come from."""
+    """What messages call an element: its place in the list, its name and where its certificates come from."""
     name = f" ({x509.escape(element['name'])})" if element["name"] else ""
     source = next((f", {kind} {x509.escape(str(element[kind]))}" for kind in ("src", "path") if element[kind]), "")
     return f"anchors, element {number}{name}{source}"
 
 
 def _read_one(
-    element: dict[str, t.Any], origin: str, load: c.Callable[[str], bytes], collected: dict[str, t.Any]
+    element: dict[str, t.Any], origin: str, load: c.Callable[[str], bytes], answers: c.Iterator[dict[str, t.Any]]
 ) -> c.Iterator[Anchor]:
     state, name = element["state"], element["name"]
     if element["fingerprint"] is not None:
@@ -90,7 +91,9 @@ def _read_one(
     elif element["content"] is not None:
         data = element["content"].encode("utf-8", "replace")
     elif element["path"] is not None:
-        answer = collected[element["path"]]
+        answer = next(answers)
+        if answer.get("missing") and state == "absent":
+            return  # what is not there is in no store through this file
         if "error" in answer:
             raise ValueError(f"on the host: {answer['error']}")
         data = answer["pem"].encode("ascii")
@@ -106,7 +109,8 @@ def _read_one(
 def _objections(anchor: Anchor, terms: anchors.Terms) -> list[str]:
     if anchor.state != "present" or anchor.certificate is None:
         return []
-    return [f"{anchor.origin}: {_label(anchor)} is refused: {reason}" for reason in anchors.objections(anchor.certificate, terms)]
+    label = f"{anchor.origin}: {_label(anchor)} is refused"
+    return [f"{label}: {reason}" for reason in anchors.objections(anchor.certificate, terms)]
 
 
 def _label(anchor: Anchor) -> str:
@@ -122,11 +126,6 @@ def to_send(listed: list[Anchor], missing: c.Container[str] | None = None) -> li
     for anchor in listed:
         along = size <= SENT_AT_ONCE_BYTES if missing is None else anchor.fingerprint in missing
         content = pem.to_pem(anchor.certificate.der) if anchor.certificate and along else None
-        sent.append(
-            {
-                "state": anchor.state,
-                "name": anchor.name,
-                **({"content": content} if content else {"fingerprint": anchor.fingerprint} if anchor.fingerprint else {}),
-            }
-        )
+        which = {"content": content} if content else {"fingerprint": anchor.fingerprint} if anchor.fingerprint else {}
+        sent.append({"state": anchor.state, "name": anchor.name, **which})
     return sent

@@ -9,9 +9,14 @@ from __future__ import annotations
 import time
 import typing as t
 
-from cryptography import x509 as strict_x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+try:
+    from cryptography import x509 as strict_x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+except ImportError as error:  # ansible-core brings it; a controller without is told so when something is judged
+    CRYPTOGRAPHY_ERROR: ImportError | None = error
+else:
+    CRYPTOGRAPHY_ERROR = None
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
@@ -37,6 +42,10 @@ def objections(certificate: x509.Certificate, terms: Terms) -> list[str]:
     (validity), and as every current TLS client has them: no MD5 or SHA-1 but in a root's own signature, which nobody
     checks; RSA of 2048 bits or more.
     """
+    if CRYPTOGRAPHY_ERROR:
+        return [f"it can't be judged, because the controller's Python has no cryptography ({CRYPTOGRAPHY_ERROR})"]
+    malformed = (ValueError, UnsupportedAlgorithm, strict_x509.DuplicateExtension, strict_x509.InvalidVersion,
+                 strict_x509.UnsupportedGeneralNameType)
     try:
         parsed = strict_x509.load_der_x509_certificate(certificate.der)
         key = parsed.public_key()
@@ -44,7 +53,7 @@ def objections(certificate: x509.Certificate, terms: Terms) -> list[str]:
         constraints = _extension(parsed, strict_x509.BasicConstraints)
         usage = _extension(parsed, strict_x509.KeyUsage)
         _extension(parsed, strict_x509.ExtendedKeyUsage)
-    except (ValueError, UnsupportedAlgorithm, strict_x509.DuplicateExtension) as error:
+    except malformed as error:
         return [f"it is malformed: {x509.escape(str(error))}"]
     found = _time_objections(certificate, terms)
     if not terms.allow_non_ca:
@@ -57,7 +66,7 @@ def objections(certificate: x509.Certificate, terms: Terms) -> list[str]:
         elif usage is not None and not usage.key_cert_sign:
             found.append("its keyUsage does not let it sign certificates (no keyCertSign)")
     if digest is not None and digest.name in WEAK_DIGESTS and not x509.is_self_issued(certificate):
-        found.append(f"it is signed with {digest.name.upper()}, which TLS clients refuse: have it reissued with SHA-256")
+        found.append(f"it is signed with {digest.name.upper()}, which TLS clients refuse: have it reissued")
     found.extend(_key_objections(key))
     return found
 
@@ -75,7 +84,9 @@ def _time_objections(certificate: x509.Certificate, terms: Terms) -> list[str]:
     if terms.allow_expired:
         return []
     if certificate.not_before > now:
-        return [f"it is not valid yet: it begins on {x509.iso_time(certificate.not_before)}; allow_expired lets it through"]
+        return [
+            f"it is not valid yet: it begins on {x509.iso_time(certificate.not_before)}; allow_expired lets it through"
+        ]
     if remaining < 0:
         return [
             f"it expired {duration.spoken(-remaining)} ago ({x509.iso_time(certificate.not_after)}): "

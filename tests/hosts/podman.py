@@ -32,6 +32,17 @@ LABEL = "fleetpki.host_trust.test-host"
 SLEEP = ("sh", "-c", "sleep infinity & wait")
 
 
+# Its own host key; the public key that comes over standard input lets root in, and a user without any rights.
+SSHD = """set -e; umask 077
+echo 'user:x:1000:1000::/home/user:/bin/sh' >> /etc/passwd
+echo 'user:x:1000:' >> /etc/group
+echo 'user:*:20000::::::' >> /etc/shadow
+mkdir -p /run/sshd /root/.ssh /home/user/.ssh
+tee /home/user/.ssh/authorized_keys > /root/.ssh/authorized_keys
+chown -R 1000:1000 /home/user
+ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_test; exec /usr/sbin/sshd -h /etc/ssh/ssh_host_test"""
+
+
 class HostError(Exception):
     """A container or a command in it failed; the message is for the user."""
 
@@ -108,20 +119,43 @@ class Host:
     def __exit__(self, *_: object) -> None:
         self.remove()
 
-    def start(self) -> Host:
-        """Start the container. Its image must be there: see build.ensure()."""
+    def start(self, key: Path | None = None) -> Host:
+        """Start the container, with an SSH server that lets ``key`` in as root and as ``user``.
+
+        Its image must be there: see build.ensure().
+        """
         options = ["--pull=never", "--stop-timeout=0", f"--label={LABEL}", f"--hostname={self.name}", *self.options]
         options.append(f"--network={self.network}")
         if self.network not in ("none", "host"):
-            options.append(f"--network-alias={self.name}")
+            options += [f"--network-alias={self.name}", "--publish=127.0.0.1::22"]
         try:
             podman("run", "--detach", f"--name={self.container}", *options, self.platform.image, *SLEEP)
+            if key and not self.platform.override:
+                self._exec("sh", "-c", SSHD, stdin=key.with_suffix(".pub").read_bytes())
         except HostError:
             if podman("image", "exists", self.platform.image, check=False).returncode:
                 command = f"python tests/hosts/build.py {self.platform.name}"
                 raise HostError(f"{self.platform.name}: no image {self.platform.image}: run {command}") from None
             raise
         return self
+
+    def connection(self, key: Path) -> dict[str, str]:
+        """How Ansible reaches it: by SSH, as users do; a registry's image, which has no server, through podman."""
+        if self.platform.override:
+            return {"ansible_connection": "containers.podman.podman", "ansible_host": self.container}
+        where = podman("port", self.container, "22/tcp").stdout.decode().splitlines()[0]
+        address, _colon, port = where.rpartition(":")
+        return {
+            "ansible_connection": "ssh",
+            "ansible_host": address,
+            "ansible_port": port,
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(key),
+            "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
+            "ansible_ssh_pipelining": "true",
+            # With the default, a new host at an old port would get the old one's connection.
+            "ansible_control_path_dir": str(key.with_name("ssh")),
+        }
 
     def remove(self) -> None:
         """Remove the container, whether it runs, failed to start or was never there."""
@@ -179,27 +213,26 @@ def fleet(platforms: Iterable[str] | Mapping[str, str]) -> Iterator[Fleet]:
     network = f"host-trust-{os.getpid()}-{os.urandom(3).hex()}"
     hosts = {name: Host(name, platform, network) for name, platform in wanted.items()}
     with tempfile.TemporaryDirectory(prefix="host-trust-") as folder, ThreadPoolExecutor(8) as pool:
-        inventory = Path(folder, "hosts.json")
-        inventory.write_text(json.dumps(_inventory(hosts.values()), indent=2), encoding="utf-8")
+        inventory, key = Path(folder, "hosts.json"), Path(folder, "key")
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
         podman("network", "create", network)
-        starting = [pool.submit(host.start) for host in hosts.values()]
+        starting = [pool.submit(host.start, key) for host in hosts.values()]
         try:
             for start in starting:
                 start.result()
+            inventory.write_text(json.dumps(_inventory(hosts.values(), key), indent=2), encoding="utf-8")
             yield Fleet(hosts, inventory)
         finally:
             wait(starting)  # or a host would be removed first and come up then
+            for control in Path(folder, "ssh").glob("*"):  # Ansible leaves its connections open
+                subprocess.run(["ssh", "-O", "exit", "-o", f"ControlPath={control}", "-"], capture_output=True, check=False)
             list(pool.map(Host.remove, hosts.values()))
             podman("network", "rm", "--force", network)
 
 
-def _inventory(hosts: Iterable[Host]) -> dict:
+def _inventory(hosts: Iterable[Host], key: Path) -> dict:
     groups: dict[str, dict] = {}
     for host in hosts:
         group = groups.setdefault(host.platform.family, {"hosts": {}})
-        group["hosts"][host.name] = {"ansible_host": host.container}
-    connection = {
-        "ansible_connection": "containers.podman.podman",
-        "ansible_python_interpreter": "/usr/bin/python3",
-    }
-    return {"all": {"vars": connection, "children": groups}}
+        group["hosts"][host.name] = host.connection(key)
+    return {"all": {"vars": {"ansible_python_interpreter": "/usr/bin/python3"}, "children": groups}}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -53,19 +54,26 @@ def run(inventory: Path | str, tasks: list[dict], *args: str, hosts: str = "all"
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(folder or scratch, "play.yml")
         path.write_text(yaml.safe_dump(book), encoding="utf-8")
-        done = subprocess.run(
-            ["ansible-playbook", "-i", str(inventory), str(path), *args],
-            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-            env={**ansible_environment(), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", **(environment or {})},
-        )
+        return playbook(inventory, str(path), *args, environment=environment)
+
+
+def playbook(inventory: Path | str, name: str, *args: str, environment: dict[str, str] | None = None,
+             variables: dict[str, t.Any] | None = None) -> PlayResult:
+    """Runs a playbook of one play: a path, or one of a collection's by its full name; ``variables`` as with -e."""
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(inventory), name, *args, *(["-e", json.dumps(variables)] if variables else [])],
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+        env={**ansible_environment(), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", **(environment or {})},
+    )
     try:
-        report = json.loads(done.stdout[done.stdout.index("{"):])
-    except ValueError:
+        # With -vvv much is printed before the report.
+        report, _end = json.JSONDecoder().raw_decode(done.stdout, re.search(r"^\{$", done.stdout, re.MULTILINE).start())
+    except (AttributeError, ValueError):
         raise AssertionError(f"ansible-playbook ended with {done.returncode}:\n{done.stdout}\n{done.stderr}") from None
     results: dict[str, list[dict]] = {}
     for task in report["plays"][0]["tasks"]:
         for host, result in task["hosts"].items():
-            results.setdefault(host, []).append(result)
+            results.setdefault(host, []).append({"task": task["task"]["name"], **result})
     return PlayResult(results, done.stdout + done.stderr, done.returncode)
 
 

@@ -145,8 +145,11 @@ def test_a_full_file_system():
         assert host.run("ls", "-A", "/small").stdout == "ca.pem\n"
 
 
-def test_a_read_only_system():
-    with podman.Host("readonly", "el9", options=["--read-only", "--tmpfs=/root", "--tmpfs=/tmp"]) as host:
+def test_a_read_only_store(tmp_path):
+    """A store that is mounted read-only into a container, as many do with the one of their machine."""
+    with podman.Host("source", "el9") as host:
+        podman.podman("cp", f"{host.container}:/etc/pki/ca-trust", str(tmp_path / "ca-trust"))
+    with podman.Host("readonly", "el9", options=[f"--volume={tmp_path}/ca-trust:/etc/pki/ca-trust:ro"]) as host:
         play = plays.run(f"{host.container},", [plays.anchors(FIRST), {**plays.anchors(FIRST), "check_mode": True}],
                          "-e", "ansible_connection=containers.podman.podman",
                          "-e", "ansible_python_interpreter=/usr/bin/python3")

@@ -13,9 +13,11 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 FOLDERS = {
-    "redhat": ["etc/pki/ca-trust/source/anchors", "etc/pki/ca-trust/source/blocklist", "etc/pki/ca-trust/extracted/pem",
-               "etc/pki/ca-trust/extracted/openssl", "usr/share/pki/ca-trust-source/anchors", "usr/bin", "tmp"],
-    "debian": ["usr/local/share/ca-certificates", "usr/share/ca-certificates/mozilla", "etc/ssl/certs", "usr/sbin", "tmp"],
+    "redhat": ["etc/pki/ca-trust/source/anchors", "etc/pki/ca-trust/source/blocklist", "etc/pki/tls/certs",
+               "etc/pki/ca-trust/extracted/pem", "etc/pki/ca-trust/extracted/openssl",
+               "usr/share/pki/ca-trust-source/anchors", "usr/bin", "tmp"],
+    "debian": ["usr/local/share/ca-certificates", "usr/share/ca-certificates/mozilla", "etc/ssl/certs", "usr/sbin",
+               "tmp"],
 }
 COMMANDS = {"redhat": ["usr/bin/update-ca-trust", "usr/bin/trust"], "debian": ["usr/sbin/update-ca-certificates"]}
 FAMILY = {"redhat": 'ID="rhel"\nID_LIKE="fedora"\n', "debian": "ID=debian\n"}
@@ -33,7 +35,8 @@ class FakeRoot:
             self.write(command, b"#!/bin/sh\n", 0o755)
         self.write("etc/os-release", FAMILY[kind].encode())
         if kind == "redhat":
-            self.write("usr/share/pki/ca-trust-source/ca-bundle.crt", "".join(pair.pem for pair in distribution).encode())
+            self.write("usr/share/pki/ca-trust-source/ca-bundle.crt",
+                       "".join(pair.pem for pair in distribution).encode())
         else:
             for number, pair in enumerate(distribution):
                 self.write("usr/share/ca-certificates/mozilla/%d.crt" % number, pair.pem.encode())
@@ -48,11 +51,15 @@ class FakeRoot:
             stream.write(content)
         os.chmod(full, mode)
 
-    def extract(self, base=None):
-        """Writes the extracted bundles, as the real tools would from what is there."""
+    def extract(self):
+        """Writes the extracted bundles and hashed links, as the real tools would from what is there."""
         observed = trust_state.observe(self.store, recovered=False)
-        held = list(observed.anchors) + trust_state.of_distribution(observed)
-        blocked = set(x509.parse(one.der).spki_der for one in observed.distrusted) if self.kind == "redhat" else ()
+        held = [one for one in observed.anchors if self.kind == "redhat" or one.der[:40] in self.readable(one.path)]
+        held += trust_state.of_distribution(self.store, observed)
+        blocked = set()
+        for one in observed.distrusted if self.kind == "redhat" else ():
+            if one.path.startswith(self.store.distrusted[0]):
+                blocked.add(x509.parse(one.der).spki_der)
         for purpose, path in self.store.bundles:
             with open(path, "w") as stream:
                 for one in held:
@@ -66,6 +73,27 @@ class FakeRoot:
         if self.store.others:
             with open(self.store.others, "w") as stream:
                 stream.write("".join(pem.to_pem(one.der) for one in held))
+        if self.store.hashed:
+            self.link(held)
+
+    @staticmethod
+    def readable(path):
+        """The DER that Debian's tools would make of a file: none of one that is not PEM."""
+        with open(path, "rb") as stream:
+            return b"".join(content for _block, content in pem.certificate_blocks(stream.read()))
+
+    def link(self, held):
+        for name in os.listdir(self.store.hashed):
+            if name.endswith(".0"):
+                os.unlink(os.path.join(self.store.hashed, name))
+        if self.kind == "redhat":  # links to files that the extract makes from the first bundle
+            with open(self.store.bundles[0][1], "rb") as stream:
+                for number, (_block, content) in enumerate(pem.certificate_blocks(stream.read())):
+                    self.write(os.path.join(self.store.hashed, "%08x.0" % number), pem.to_pem(content).encode())
+            return
+        for number, one in enumerate(held):
+            if sum(other.path == one.path for other in held) == 1:  # openssl rehash passes over files with several
+                os.symlink(one.path[len(self.path):], os.path.join(self.store.hashed, "%08x.0" % number))
 
     def run(self, command, root):
         """Stands in for trust_store.run."""

@@ -205,6 +205,77 @@ def test_a_planted_link_in_the_place_of_the_stage_is_not_followed(place, tmp_pat
     assert (tmp_path / "victim" / "file").exists()
 
 
+def plant(folder, staging, entries):
+    os.mkdir(staging[0][1], 0o700)
+    with open(os.path.join(staging[0][1], "journal.json"), "w") as stream:
+        stream.write(entries)
+
+
+@pytest.mark.parametrize("name", ["../victim", "/etc/victim", "x/../../victim"])
+def test_a_journal_leads_nowhere_else(place, tmp_path, name):
+    folder, staging = place
+    (tmp_path / "victim").write_bytes(b"precious")
+    plant(folder, staging, '[{"folder": 0, "name": "%s", "number": 0, "existed": false}]' % name)
+    with pytest.raises(files.FilesError, match="is damaged"):
+        files.Journal(staging)
+    assert (tmp_path / "victim").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", "[{}]", "\xff", '[{"folder": 7, "name": "x", "number": 0}]'])
+def test_a_damaged_journal_is_said(place, content):
+    folder, staging = place
+    plant(folder, staging, content)
+    if content == "{}":
+        assert files.Journal(staging).entries == []
+        return
+    with pytest.raises(files.FilesError, match="is damaged"):
+        files.Journal(staging)
+
+
+def test_a_stage_that_others_could_have_made_is_refused(place):
+    folder, staging = place
+    plant(folder, staging, "[]")
+    os.chmod(staging[0][1], 0o755)
+    with pytest.raises(files.FilesError, match="is in the way"):
+        files.Journal(staging)
+    if os.geteuid() == 0:
+        os.chmod(staging[0][1], 0o700)
+        os.chown(staging[0][1], 12345, 12345)
+        with pytest.raises(files.FilesError, match="is in the way"):
+            files.Journal(staging)
+
+
+def test_a_system_that_is_mounted_elsewhere_is_recovered_there(place, tmp_path):
+    folder, staging = place
+    files.Journal(staging).change(changes(folder), ())
+    os.rename(str(tmp_path / "live"), str(tmp_path / "moved"))
+    os.rename(str(tmp_path / "stage"), str(tmp_path / "moved stage"))
+    files.Journal([(str(tmp_path / "moved"), str(tmp_path / "moved stage"))]).undo()
+    assert look(tmp_path / "moved") == BEFORE
+
+
+def test_links_out_of_the_folder_are_not_followed(place, tmp_path):
+    folder, staging = place
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "file").write_bytes(b"precious")
+    (folder / "sub").symlink_to(str(tmp_path / "elsewhere"))
+    with pytest.raises(files.FilesError, match="because a link leads there"):
+        files.Journal(staging).change({str(folder / "sub" / "file"): None, str(folder / "old"): None}, ())
+    assert (tmp_path / "elsewhere" / "file").exists() and (folder / "old").exists()
+
+
+def test_new_files_belong_to_the_user_also_where_the_folder_gives_its_group(place):
+    folder, staging = place
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder to another group")
+    os.chown(str(folder), 0, 50)
+    os.chmod(str(folder), 0o2775)
+    os.chown(str(folder.parent), 0, 50)
+    os.chmod(str(folder.parent), 0o2775)
+    files.Journal(staging).change({str(folder / "new"): b"new"}, ())
+    assert os.stat(str(folder / "new")).st_gid == os.getegid()
+
+
 def test_lock_waits_and_names_its_holder(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", (
         "import fcntl, os, sys, time\n"

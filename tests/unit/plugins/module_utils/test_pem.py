@@ -73,8 +73,8 @@ def test_pkcs7(label):
     (b" \n", "it is empty"),
     (b"garbage", "neither PEM nor DER nor PKCS#7"),
     (b"0garbage", "can't be read as DER"),
-    (ROOT.pem[:-40].encode(), "no end line: is the file truncated?"),
-    ((ROOT.pem[:200] + "\n" + ISSUING.pem).encode(), "no end line: is the file truncated?"),
+    (ROOT.pem[:-40].encode(), "no end line of its own: is the file truncated?"),
+    ((ROOT.pem[:200] + "\n" + ISSUING.pem).encode(), "no end line of its own: is the file truncated?"),
     (ROOT.pem.replace("MII", "M!I", 1).encode(), "not valid base64"),
     (armour("CERTIFICATE", b"0\3abc").encode(), "no readable certificate"),
     (armour("CERTIFICATE", ROOT.der[:-5]).encode(), "truncated"),
@@ -120,8 +120,9 @@ def test_files_that_are_none(tmp_path):
 
 
 def test_fingerprints_reads_trusted_certificates_and_passes_over_garbage():
-    text = armour("TRUSTED CERTIFICATE", ROOT.der + b"0\x0c\x0c\nhello dear") + armour("CERTIFICATE", b"\xff") + ISSUING.pem
-    assert pem.fingerprints(text.encode())[0::2] == both()
+    text = (armour("TRUSTED CERTIFICATE", ROOT.der + b"0\x0c\x0c\nhello dear") + armour("CERTIFICATE", b"\xff")
+            + RSA.pem[:300] + "\n" + RSA.pem + ISSUING.pem + RSA.pem[:300])
+    assert pem.fingerprints(text.encode()) == both(), "what is cut off swallows its successor, and no more"
 
 
 def test_to_pem_is_what_others_write():

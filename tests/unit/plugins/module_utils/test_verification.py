@@ -381,7 +381,7 @@ def test_a_small_key_is_warned_of(host):
 
 def test_a_malformed_extension(host):
     text = Corp.web.pem
-    data = pem.decode(next(pem.blocks(text.encode("ascii"))))
+    data = pem.decode(next(pem.any_blocks(text.encode("ascii"))))
     broken = data.replace(b"\x06\x03\x55\x1d\x11\x04", b"\x06\x03\x55\x1d\x11\x04"[:5] + b"\x04", 1)
     position = broken.index(b"\x06\x03\x55\x1d\x11") + 7
     broken = broken[:position] + b"\x31" + broken[position + 1:]
@@ -465,7 +465,7 @@ def test_an_rsa_pss_certificate_with_its_key_stored_as_plain_rsa(host):
     subprocess.check_output(["openssl", "genpkey", "-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048",
                              "-out", pss], stderr=subprocess.STDOUT)
     subprocess.check_call(["openssl", "req", "-x509", "-new", "-key", pss, "-subj", "/CN=pss", "-out", cert])
-    data = pem.decode(next(pem.blocks((host / "pss.key").read_bytes())))
+    data = pem.decode(next(pem.any_blocks((host / "pss.key").read_bytes())))
     plain.write_bytes(data[data.index(b"\x30\x82", 20):])  # the RSAPrivateKey within the PKCS#8
     plain.chmod(0o600)
     result, _message = verify({"path": cert, "private_key": pss}, trust=cert)

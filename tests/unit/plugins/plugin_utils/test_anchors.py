@@ -124,7 +124,7 @@ def element(**given):
 
 
 def read(*elements, load=None, collected=None, **terms):
-    return anchor_list.read(list(elements), load or {}.__getitem__, collected or {}, anchors.Terms(**terms))
+    return anchor_list.read(list(elements), load or {}.__getitem__, collected or [], anchors.Terms(**terms))
 
 
 def refusal(*elements, **options):
@@ -138,7 +138,7 @@ ISSUING = pki.issue("Issuing", ROOT, ca=True)
 
 def test_a_bundle_becomes_one_anchor_a_certificate_and_each_once():
     listed = read(element(name="corp", content=ROOT.pem + ISSUING.pem), element(src="a.der"), element(path="/x"),
-                  load=lambda src: ISSUING.der, collected={"/x": {"pem": ROOT.pem}})
+                  load=lambda src: ISSUING.der, collected=[{"pem": ROOT.pem}])
     assert [(anchor.name, anchor.fingerprint) for anchor in listed] == [
         ("corp", ROOT.fingerprint), ("corp", ISSUING.fingerprint)]
 
@@ -150,7 +150,7 @@ def test_everything_wrong_is_said_at_once_with_its_place():
         element(fingerprint="ab" * 32), element(name="x", state="distrusted"),
         element(content=ROOT.pem), element(content=ROOT.pem, state="absent"),
         load=lambda src: (ROOT.pem + ROOT.key_pem()).encode() if src == "key.pem" else _raise(ValueError("not there")),
-        collected={"/gone": {"error": "there is no such file"}},
+        collected=[{"error": "there is no such file", "missing": True}],
     )
     lines = text.splitlines()
     assert len(lines) == 8

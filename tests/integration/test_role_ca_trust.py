@@ -1,0 +1,289 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role ca_trust and the playbooks around it, as users run them on real hosts."""
+
+from __future__ import annotations
+
+import concurrent.futures
+
+import pki
+import plays
+import podman
+import pytest
+import yaml
+from test_ca_trust_anchor import BUNDLE, held, trusted
+
+ROLE = "fleetpki.host_trust.ca_trust"
+ROOT = pki.root("Corp Root CA")
+ISSUING = pki.issue("Corp Issuing CA", ROOT, ca=True, path_length=0)
+WEB = pki.server("web1.example.com", ISSUING)
+STRANGER = pki.server("stranger.example.com", pki.root("Nobody's CA"))
+CERTIFICATE = {"path": "/root/web1.crt", "hostnames": ["web1.example.com"]}
+STRANGE = {"path": "/root/stranger.crt"}
+
+
+def bring(fleet):
+    """Two servers' certificates, and a Python that writes down each time that Ansible executes something."""
+    for host in fleet.values():
+        host.write("/root/web1.crt", (WEB.pem + ISSUING.pem).encode())
+        host.write("/root/stranger.crt", STRANGER.pem.encode())
+        host.write("/usr/local/bin/counting-python", b'#!/bin/sh\necho >> /root/executions\nexec /usr/bin/python3 "$@"\n', 0o755)
+    return fleet
+
+
+@pytest.fixture()
+def hosts(one_of_each):
+    """A fresh host of each kind of store with two servers' certificates."""
+    return bring(one_of_each)
+
+
+def executions(fleet, **play):
+    """Runs a play; returns it, and how often Ansible executed something on each host."""
+    for host in fleet.values():
+        host.run("rm", "-f", "/root/executions")
+    done = plays.run(fleet.inventory, [], "-e", "ansible_python_interpreter=/usr/local/bin/counting-python",
+                     ignore_errors=False, **play)
+    return done, {name: host.run("sh", "-c", "cat /root/executions | wc -l").stdout.strip() for name, host in fleet.items()}
+
+
+def role(*pairs, **variables):
+    """An element of ``roles``."""
+    return {"role": ROLE, "ca_trust_anchors": [{"content": pair.pem} for pair in pairs], **variables}
+
+
+def as_task(how, pair):
+    return {"name": how, f"ansible.builtin.{how}": {"name": ROLE},
+            "vars": {"ca_trust_anchors": [{"name": how, "content": pair.pem}]}}
+
+
+def test_each_way_to_use_it(hosts, tmp_path):
+    """In a play's ``roles``, by import_role and include_role, as another role's dependency with a file of that role."""
+    roots = {way: pki.root(way) for way in ("roles", "dependency", "import_role", "include_role")}
+    app = tmp_path / "roles" / "app"
+    (app / "meta").mkdir(parents=True)
+    (app / "meta" / "main.yml").write_text(yaml.safe_dump({"dependencies": [role(roots["dependency"])]}))
+    for way in ("import_role", "include_role"):
+        (app / "tasks").mkdir(exist_ok=True)
+    (app / "tasks" / "main.yml").write_text(yaml.safe_dump([as_task(way, roots[way]) for way in ("import_role", "include_role")]))
+    play = {"roles": [role(roots["roles"]), "app"], "folder": tmp_path}
+    first = plays.run(hosts.inventory, [], ignore_errors=False, **play)
+    second, times = executions(hosts, **play)
+    assert first.code == second.code == 0, first.output
+    for name, host in hosts.items():
+        assert {root.fingerprint for root in roots.values()} <= trusted(host)
+        assert [sum(result["changed"] for result in done.of(name)) for done in (first, second)] == [4, 0], name
+        assert any(file.startswith("include_role-") for file in held(host))
+    assert set(times.values()) == {"4"}, "one for each time that the role is used, no more"
+
+
+def test_one_execution_and_one_more_to_verify(hosts):
+    """On hosts that have all that is needed, from the first run on; a file of the play's is found."""
+    with_both = role(ROOT, ISSUING, ca_trust_verify_certificates=[CERTIFICATE])
+    for given, expected in ((role(ROOT, ISSUING), "1"), (role(ROOT, ISSUING), "1"), (with_both, "2")):
+        play, times = executions(hosts, roles=[given])
+        assert play.code == 0 and set(times.values()) == {expected}, play.output
+    for name in hosts:
+        verified = play.of(name)[-2]  # and then comes what is skipped
+        assert verified["verified"] and [one["subject"] for one in verified["results"]] == ["CN=web1.example.com"]
+    strange = role(ROOT, ISSUING, ca_trust_verify_certificates=[CERTIFICATE, STRANGE])
+    play = plays.run(hosts.inventory, [{"ansible.builtin.ping": {}}], roles=[strange], ignore_errors=False)
+    assert play.code != 0
+    for name in hosts:
+        last = play.of(name)[-1]
+        assert last["failed"] and last["task"].endswith("Verify certificates against the trust of this host")
+        assert last["msg"].startswith("/root/stranger.crt (CN=stranger.example.com): issuer CN=Nobody's CA is not "), last["msg"]
+        assert "web1" not in last["msg"]
+
+
+def test_check_mode_on_hosts_that_trust_nothing_yet(hosts):
+    """What would change is said; certificates that would be trusted only then are not complained of."""
+    given = role(ROOT, ISSUING, ca_trust_verify_certificates=[CERTIFICATE])
+    foreseen = plays.run(hosts.inventory, [], "--check", roles=[given], ignore_errors=False)
+    assert foreseen.code == 0, foreseen.output
+    assert all(held(host) == {} and ROOT.fingerprint not in trusted(host) for host in hosts.values())
+    done = plays.run(hosts.inventory, [], roles=[given], ignore_errors=False)
+    after = plays.run(hosts.inventory, [], "--check", roles=[given], ignore_errors=False)
+    assert done.code == after.code == 0, done.output + after.output
+    for name in hosts:
+        told, happened, idle = (result(play, name) for play in (foreseen, done, after))
+        assert told["changed"] and told["plan"] == happened["plan"] and not idle["changed"]
+        assert after.of(name)[-2]["verified"], "in check mode, too, where the store would not change"
+
+
+def result(play, name):
+    """What ca_trust_anchor returned, the last time."""
+    return [one for one in play.of(name) if "ca_trust_anchor" in one.get("action", "") or "plan" in one][-1]
+
+
+# Makes a local repository, the only one that apt knows: of packages as they are installed here, and hollow ones
+# ('package='), which have the name and bring nothing. Then takes the packages away that are named behind '--'.
+REPOSITORY = r"""
+set -e
+mkdir -p /repository; cd /repository; : > Packages
+while [ "$1" != -- ]; do
+    package=${1%=}; tree=$(mktemp -d); mkdir -m 755 "$tree/DEBIAN"
+    if [ "$package" = "$1" ]; then
+        dpkg -L "$package" | while read -r path; do
+            if [ -L "$path" ] || [ -f "$path" ]; then cp -a --parents "$path" "$tree"; fi
+        done
+        for file in preinst postinst prerm postrm config templates triggers conffiles; do
+            cp -a "/var/lib/dpkg/info/$package.$file" "$tree/DEBIAN/$file" 2>/dev/null || true
+        done
+        dpkg-query -s "$package" | awk '/^[^ ]/ {skip = /^(Conffiles|Status):/} !skip' > "$tree/DEBIAN/control"
+    else
+        printf 'Package: %s\nVersion: 99\nArchitecture: all\nMaintainer: nobody\nDescription: hollow\n' "$package" \
+            > "$tree/DEBIAN/control"
+    fi
+    dpkg-deb --build --root-owner-group -Znone "$tree" "$package.deb" > /dev/null
+    { dpkg-deb -f "$package.deb"; echo "Filename: ./$package.deb"; echo "Size: $(stat -c %s "$package.deb")"
+      echo "SHA256: $(sha256sum "$package.deb" | cut -d' ' -f1)"; echo; } >> Packages
+    shift
+done
+shift
+rm -rf /etc/apt/sources.list.d/* /var/lib/apt/lists/*
+echo 'deb [trusted=yes] file:/repository ./' > /etc/apt/sources.list
+DEBIAN_FRONTEND=noninteractive dpkg --purge --force-depends "$@" > /dev/null 2>&1
+"""
+
+# Ansible's own module for apt wants python3-apt on the host; this one asks apt for the same.
+APT_GET = r'''#!/usr/bin/python
+from ansible.module_utils.basic import AnsibleModule
+
+module = AnsibleModule({"name": {"type": "list", "elements": "str"}, "state": {}, "update_cache": {"type": "bool"}},
+                       supports_check_mode=True)
+if module.check_mode:
+    module.exit_json(changed=True)
+if module.params["update_cache"]:
+    module.run_command(["apt-get", "update"], check_rc=True)
+module.run_command(["apt-get", "install", "--yes", "--no-install-recommends"] + module.params["name"], check_rc=True,
+                   environ_update={"DEBIAN_FRONTEND": "noninteractive"})
+module.exit_json(changed=True)
+'''
+
+BOTH = ["ca-certificates", "openssl"]
+LACKING = {  # host: (what is in the repository, what is missing)
+    "bare": (BOTH, BOTH),
+    "no-openssl": (BOTH, ["openssl"]),
+    "not-ours": (BOTH, BOTH),
+    "nowhere": ([], BOTH),
+    "hollow": (["ca-certificates=", "openssl"], BOTH),
+    "hollow-openssl": (["openssl="], ["openssl"]),
+}
+
+
+@pytest.fixture()
+def lacking():
+    """Debian hosts on which packages are missing; their only repository is on themselves."""
+    with podman.fleet(dict.fromkeys(LACKING, "debian12")) as fleet, concurrent.futures.ThreadPoolExecutor(3) as pool:
+        bring(fleet)
+        list(pool.map(lambda name: fleet[name].run(
+            "sh", "-c", REPOSITORY, "sh", *LACKING[name][0], "--", *LACKING[name][1]), LACKING))
+        yield fleet
+
+
+def test_missing_packages(lacking, tmp_path):
+    """They are installed where that is wanted and possible; where they are not there afterwards, the play fails."""
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "apt_get_install.py").write_text(APT_GET)
+    given = role(ROOT, ISSUING, ca_trust_verify_certificates=[CERTIFICATE],
+                 ca_trust_manage_packages="{{ inventory_hostname != 'not-ours' }}")
+    how = {"roles": [given], "vars": {"ansible_package_use": "apt_get_install"}, "folder": tmp_path, "ignore_errors": False}
+    foreseen = plays.run(lacking.inventory, [], "--check", **how)
+    first = plays.run(lacking.inventory, [{"name": "The end", "ansible.builtin.ping": {}}], **how)
+    again, times = executions(lacking, **how)
+    ends = {name: first.of(name)[-1] for name in lacking}
+
+    for name in ("bare", "no-openssl"):
+        assert ends[name]["task"] == "The end" and {ROOT.fingerprint, ISSUING.fingerprint} <= trusted(lacking[name]), ends[name]
+        assert lacking[name].run("dpkg-query", "-W", "-f${Status}", *LACKING[name][1]).stdout.startswith("install ok installed")
+        assert any(one.get("verified") for one in first.of(name)) and times[name] == "2"
+        assert not any(one["changed"] for one in again.of(name)) and not foreseen.of(name)[-1].get("failed")
+    for name, package in (("not-ours", "ca-certificates"), ("nowhere", "ca-certificates"), ("hollow", "ca-certificates"),
+                          ("hollow-openssl", "openssl")):
+        assert ends[name].get("failed") and package in ends[name]["msg"], (name, ends[name])
+        assert ends[name].get("missing_packages", [package]) == [package] and not ends[name].get("changed")
+    installed = {name: sum(one["task"].endswith("Install what is missing") for one in first.of(name)) for name in lacking}
+    assert installed == {"bare": 1, "no-openssl": 1, "not-ours": 0, "nowhere": 1, "hollow": 1, "hollow-openssl": 1}
+    assert "install the package ca-certificates" in ends["not-ours"]["msg"]
+    assert "unable to locate package" in str(ends["nowhere"]).lower()
+    assert foreseen.of("not-ours")[-1]["failed"] and not lacking["not-ours"].exists("/usr/bin/openssl")
+
+
+def test_a_play_that_goes_on_after_failures_installs_nothing_unasked(lacking, tmp_path):
+    """ignore_errors around the role: what failed stays failed, and nothing goes round in circles."""
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "apt_get_install.py").write_text(APT_GET)
+    given = role(ROOT, ca_trust_verify_certificates=[CERTIFICATE],
+                 ca_trust_manage_packages="{{ inventory_hostname != 'not-ours' }}")
+    play = plays.run(lacking.inventory, [], roles=[given], vars={"ansible_package_use": "apt_get_install"}, folder=tmp_path,
+                     hosts="not-ours,hollow,hollow-openssl")
+    installed = {name: sum(one["task"].endswith("Install what is missing") and not one.get("skipped")
+                           for one in results) for name, results in play.results.items()}
+    assert installed["not-ours"] == 0 and installed["hollow-openssl"] == 1 and installed["hollow"] <= 2
+    assert not lacking["not-ours"].exists("/usr/bin/openssl")
+
+
+def test_an_image(el9_with_image):
+    """With ca_trust_root, also from a play that verifies a certificate against the image's store."""
+    host = el9_with_image["el9"]
+    before = trusted(host)
+    given = role(ROOT, ISSUING, ca_trust_root="/mnt/image", ca_trust_verify_certificates=[CERTIFICATE])
+    play, times = executions(el9_with_image, roles=[given])
+    assert play.code == 0 and times == {"el9": "2"}, play.output
+    assert result(play, "el9")["changed"] and held(host) == {} and trusted(host) == before
+    said = host.run("chroot", "/mnt/image", "trust", "list", "--filter=ca-anchors").stdout
+    assert "Corp Root CA" in said and "Corp Issuing CA" in said
+    variables = {"host_trust_become": False, "ca_trust_root": "/mnt/image", "ca_trust_verify_certificates": [CERTIFICATE]}
+    assert plays.playbook(el9_with_image.inventory, "fleetpki.host_trust.verify", variables=variables).code == 0
+    del variables["ca_trust_root"]
+    assert plays.playbook(el9_with_image.inventory, "fleetpki.host_trust.verify", variables=variables).code != 0
+    host.run("rm", "/mnt/image/usr/bin/update-ca-trust")
+    play = plays.run(el9_with_image.inventory, [], roles=[given], ignore_errors=False)
+    assert play.of("el9")[-1]["missing_packages"] == ["ca-certificates"], "never installed on the host in the image's place"
+
+
+@pytest.fixture()
+def el9_with_image():
+    """An EL 9 stand-in with a copy of itself in /mnt/image."""
+    with podman.fleet(["el9"]) as fleet:
+        fleet["el9"].run("sh", "-c", "mkdir -p /mnt/image/tmp /mnt/image/dev && : > /mnt/image/dev/null && "
+                                     "cp -a /usr /etc /bin /sbin /lib* /mnt/image/ && mkdir /mnt/image/var")
+        yield bring(fleet)
+
+
+def test_the_playbooks_by_name(hosts):
+    """distribute_trust, then verify: in order, with a certificate nobody trusts, a cut store, one that can't be judged."""
+    variables = {"host_trust_become": False, "ca_trust_anchors": [{"content": ROOT.pem}, {"content": ISSUING.pem}],
+                 "ca_trust_verify_certificates": [CERTIFICATE]}
+
+    def run(which, *args, **more):
+        return plays.playbook(hosts.inventory, f"fleetpki.host_trust.{which}", *args, variables={**variables, **more})
+
+    assert run("verify").code != 0, "nobody trusts it yet"
+    done, good = run("distribute_trust"), run("verify")
+    assert done.code == good.code == 0, done.output + good.output
+    assert all(good.of(name)[-1]["verified"] and len(good.of(name)) == 3 for name in hosts)
+    strange = run("verify", ca_trust_verify_certificates=[STRANGE])
+    assert all("issuer CN=Nobody's CA is not " in strange.of(name)[-1]["msg"] for name in hosts)
+
+    own = {"ca_trust_store": "bundle", "ca_trust_bundle_path": "/root/own.pem"}
+    missing, made, verified = run("verify", **own), run("distribute_trust", **own), run("verify", **own)
+    assert [made.code, verified.code] == [0, 0] and missing.code != 0, made.output + verified.output
+    assert all("/root/own.pem is missing" in missing.of(name)[-1]["msg"] for name in hosts)
+    assert all(verified.of(name)[-1]["trust"]["file"] == "/root/own.pem" for name in hosts)
+
+    for host in hosts.values():
+        bundle = BUNDLE[host.platform.family]
+        host.run("sh", "-c", f"head -c 20000 {bundle} > /root/cut; cat /root/cut > {bundle}")
+    cut = run("verify")
+    assert cut.code != 0
+    for name, host in hosts.items():
+        last = cut.of(name)[-1]
+        assert last["msg"].startswith("The extracted trust store is not what its sources make ("), last
+        assert f"{BUNDLE[host.platform.family]} lacks CN=Corp Root CA (SHA-256 {ROOT.fingerprint})" in last["msg"]
+        assert last["msg"].endswith("run distribute_trust again.")
+    assert run("distribute_trust").code == run("verify").code == 0
+
+    hosts["el9"].write("/usr/bin/trust", b"#!/bin/sh\necho 'p11-kit: no module' >&2\nexit 1\n", 0o755)
+    unknown = run("verify", "--limit", "el9").of("el9")[-1]
+    assert unknown["failed"] and "could not be found out" in unknown["msg"] and "p11-kit: no module" in unknown["msg"], unknown
