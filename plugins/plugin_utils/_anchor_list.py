@@ -50,7 +50,8 @@ def read(
     for number, element in enumerate(elements, 1):
         origin = _origin(number, element)
         try:
-            listed = list(_read_one(element, origin, load, answers))
+            answer = next(answers) if element["path"] is not None else {}
+            listed = list(_read_one(element, origin, load, answer))
         except (pem.CertificateFileError, ValueError) as error:
             problems.append(f"{origin}: {error}")
             continue
@@ -78,7 +79,7 @@ def _origin(number: int, element: dict[str, t.Any]) -> str:
 
 
 def _read_one(
-    element: dict[str, t.Any], origin: str, load: c.Callable[[str], bytes], answers: c.Iterator[dict[str, t.Any]]
+    element: dict[str, t.Any], origin: str, load: c.Callable[[str], bytes], answer: dict[str, t.Any]
 ) -> c.Iterator[Anchor]:
     state, name = element["state"], element["name"]
     if element["fingerprint"] is not None:
@@ -91,7 +92,6 @@ def _read_one(
     elif element["content"] is not None:
         data = element["content"].encode("utf-8", "replace")
     elif element["path"] is not None:
-        answer = next(answers)
         if answer.get("missing") and state == "absent":
             return  # what is not there is in no store through this file
         if "error" in answer:

@@ -54,7 +54,8 @@ begin = time.time()
 subprocess.check_call(["sh", "-c", sys.argv[1]])
 print(time.time() - begin)"""
 
-Times = dict[str, list[float]]
+STEPS = ["ping", "first", "converged", "extract", "preview"]
+Times = dict[str, list[float]]  # seconds of each of STEPS, and of the last two on each host
 
 
 class BenchError(Exception):
@@ -115,7 +116,6 @@ def time_play(inventory: Path, play: Path, changed: int) -> float:
 
 def run_everywhere(fleet: podman.Fleet, script: str) -> dict[str, float]:
     """Run a shell script on all hosts at once; seconds by host, measured there."""
-
     def run(host: podman.Host) -> float:
         return float(host.run("/usr/bin/python3", "-c", STOPWATCH, script).stdout.split()[-1])
 
@@ -154,9 +154,7 @@ def say(text: str) -> None:
 
 def ratios(times: Times) -> dict[str, float]:
     """Of the medians: what a play costs in pings."""
-    ping, first, converged, extract, preview = (
-        statistics.median(times[name]) for name in ("ping", "first", "converged", "extract", "preview")
-    )
+    ping, first, converged, extract, preview = (statistics.median(times[step]) for step in STEPS)
     return {
         "converged/ping": converged / ping,
         "first/ping": first / ping,
@@ -181,10 +179,9 @@ def judge(found: dict[int, Times]) -> list[tuple[str, float, float]]:
 
 def show(found: dict[int, Times], hosts: list[str]) -> None:
     """Print the tables: seconds, the extract by host, ratios, targets."""
-    steps = ["ping", "first", "converged", "extract", "preview"]
-    print(_row("anchors", steps) + "    seconds: median (min-max)")
+    print(_row("anchors", STEPS) + "    seconds: median (min-max)")
     for count, times in found.items():
-        print(_row(count, [spread(times[step]) for step in steps]))
+        print(_row(count, [spread(times[step]) for step in STEPS]))
     print(_row("\nanchors", hosts) + "    extract + preview on each host, median seconds")
     for count, times in found.items():
         parts = ([statistics.median(times[f"{step} {host}"]) for step in ("extract", "preview")] for host in hosts)
@@ -209,10 +206,9 @@ def spread(seconds: list[float]) -> str:
 
 def facts(hosts: list[str], rounds: int) -> str:
     """What the times depend on."""
-    core, load = importlib.metadata.version("ansible-core"), os.getloadavg()[0]
-    python = platform.python_version()
+    core, python = importlib.metadata.version("ansible-core"), platform.python_version()
     return (
-        f"{len(os.sched_getaffinity(0))} cores, load {load:.1f}; ansible-core {core}, Python {python}; "
+        f"{len(os.sched_getaffinity(0))} cores; ansible-core {core}, Python {python}; "
         f"{len(hosts)} hosts: {', '.join(hosts)}; forks {FORKS}; rounds {rounds}\n"
         "ping: a play with ansible.builtin.ping alone, no facts. first, converged: the role ca_trust on hosts without\n"
         "the anchors, and once more. extract: update-ca-trust extract with them in place, on all hosts at once, the\n"
@@ -231,7 +227,7 @@ def main() -> int:
     options = parser.parse_args()
     if min(options.anchors) < 1 or options.rounds < 1:
         parser.error("--anchors and --rounds are at least 1")
-    print(facts(options.hosts, options.rounds))
+    print(facts(options.hosts, options.rounds), flush=True)
     missed = False
     for connection in options.connection:
         # New hosts for each, so that what one leaves behind is not there for the next.
@@ -239,9 +235,12 @@ def main() -> int:
             folder = Path(scratch)
             write_plays(folder, options.anchors)
             inventory = write_inventory(fleet, connection, folder / "hosts.json")
-            print(f"== {connection}: {CONNECTIONS[connection]}", flush=True)
+            before = os.getloadavg()[0]
             found = measure(fleet, folder, inventory, options.anchors, options.rounds)
+        print(f"== {connection}: {CONNECTIONS[connection]}")
+        print(f"load of this machine {before:.1f} before, {os.getloadavg()[0]:.1f} after\n")
         show(found, options.hosts)
+        sys.stdout.flush()
         missed = missed or any(ratio > limit for _what, ratio, limit in judge(found))
     return 1 if options.strict and missed else 0
 

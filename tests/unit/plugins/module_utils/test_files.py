@@ -115,7 +115,7 @@ def test_killed_at_every_point_the_next_run_restores(tmp_path, monkeypatch):
         if predicted is None:
             # What a look in check mode foresees is what recovery makes.
             overlay = journal.overlay()
-            names = set(os.listdir(str(folder))) | set(os.path.basename(path) for path in overlay)
+            names = set(os.listdir(str(folder))) | {os.path.basename(path) for path in overlay}
             predicted = {}
             for name in names:
                 kept = overlay.get(str(folder / name), str(folder / name))

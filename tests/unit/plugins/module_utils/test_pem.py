@@ -156,7 +156,7 @@ def test_a_flipped_byte_never_crashes(position, mask):
 @given(st.lists(st.sampled_from([ROOT, ISSUING, RSA]), min_size=1), st.integers())
 def test_text_between_blocks_changes_nothing(pairs, seed):
     dice = random.Random(seed)
-    text = "".join("".join(dice.choice(string.ascii_letters + " #=\n") for _ in range(20)) + "\n" + pair.pem
+    text = "".join("".join(dice.choice(string.ascii_letters + " #=\n") for _number in range(20)) + "\n" + pair.pem
                    for pair in pairs)
     expected = list(dict.fromkeys(pair.fingerprint for pair in pairs))
     assert sorted(fingerprints(text.encode())) == sorted(expected)

@@ -106,7 +106,8 @@ def test_a_ca_that_may_not_sign():
 
 
 @pytest.mark.parametrize(("key", "sentence"), [
-    (dsa.generate_private_key(2048), "its key is DSA"), (ec.generate_private_key(ec.SECP192R1()), "its EC key has 192 bits")])
+    (dsa.generate_private_key(2048), "its key is DSA"),
+    (ec.generate_private_key(ec.SECP192R1()), "its EC key has 192 bits")])
 def test_keys_that_nobody_accepts(key, sentence):
     certificate = (
         builder.CertificateBuilder()
@@ -188,9 +189,11 @@ def test_names_in_messages_are_harmless():
 
 
 def test_short_lists_go_along_and_long_ones_by_fingerprint():
-    short = read(element(content=ROOT.pem), element(name="old", state="absent"), element(fingerprint="ab" * 32, state="absent"))
+    short = read(element(content=ROOT.pem), element(name="old", state="absent"),
+                 element(fingerprint="ab" * 32, state="absent"))
     sent = anchor_list.to_send(short)
-    assert [sorted(each) for each in sent] == [["content", "name", "state"], ["name", "state"], ["fingerprint", "name", "state"]]
+    assert [sorted(each) for each in sent] == [
+        ["content", "name", "state"], ["name", "state"], ["fingerprint", "name", "state"]]
     assert pem.read_certificates(sent[0]["content"].encode())[0].fingerprint == ROOT.fingerprint
     many = read(element(content="".join(pki.root(f"Root {number}", key=ROOT.key).pem for number in range(60))))
     first = anchor_list.to_send(many)
