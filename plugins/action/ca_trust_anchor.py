@@ -86,7 +86,7 @@ class ActionModule(ActionBase):
             return pem.read_file(found)
         except AnsibleFileNotFound as error:
             raise ValueError("there is no such file on the controller (in the role's or play's folder files, or beside "
-                             "the play); for a file that is on the host use path") from error
+                             "the play): give an absolute path, or path for a file that is on the host") from error
         except AnsibleError as error:
             raise ValueError(str(error)) from error
         except OSError as error:

@@ -7,6 +7,7 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
@@ -14,7 +15,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 a
 def store_arguments():
     """Which store: for both modules."""
     return {
-        "store": {"type": "str", "default": "auto", "choices": ["auto", "redhat", "debian", "bundle"]},
+        "store": {"type": "str", "default": "auto", "choices": ["auto"] + list(stores.STORES)},
         "bundle_path": {"type": "path"},
         "root": {"type": "path", "default": "/"},
     }

@@ -50,9 +50,7 @@ RESET = f"rm -rf /etc/pki/ca-trust/source/anchors/* && {EXTRACT}"
 # ca_trust_anchor looks at the outcome in a folder first, where the script knows how to do that.
 PREVIEW = f"grep -q -e --output /usr/bin/update-ca-trust || exit 0; exec {EXTRACT} --output /tmp/preview"
 STOPWATCH = """import subprocess, sys, time
-begin = time.time()
-subprocess.check_call(["sh", "-c", sys.argv[1]])
-print(time.time() - begin)"""
+begin = time.time(); subprocess.check_call(["sh", "-c", sys.argv[1]]); print(time.time() - begin)"""
 
 STEPS = ["ping", "first", "converged", "extract", "preview"]
 Times = dict[str, list[float]]  # seconds of each of STEPS, and of the last two on each host
@@ -68,11 +66,11 @@ def write_plays(folder: Path, counts: list[int]) -> None:
     files.mkdir()
     key = pki.new_key()
     certificates = [pki.root(f"Benchmark Root CA {number}", key=key).pem for number in range(1, max(counts) + 1)]
-    for number, certificate in enumerate(certificates, 1):
-        (files / f"root-{number}.crt").write_text(certificate, encoding="utf-8")
     _write_play(folder / "ping.yml", tasks=[{"ansible.builtin.ping": {}}])
     for count in counts:
         sources = [f"root-{number}.crt" for number in range(1, count + 1)]
+        for source, certificate in zip(sources, certificates, strict=False):
+            (files / source).write_text(certificate, encoding="utf-8")
         if count > SINGLE_FILES:
             sources = [f"bundle-{count}.pem"]
             (files / sources[0]).write_text("".join(certificates[:count]), encoding="utf-8")
@@ -153,14 +151,13 @@ def say(text: str) -> None:
 
 
 def ratios(times: Times) -> dict[str, float]:
-    """Of the medians: what a play costs in pings."""
-    ping, first, converged, extract, preview = (statistics.median(times[step]) for step in STEPS)
-    return {
-        "converged/ping": converged / ping,
-        "first/ping": first / ping,
-        "(first-extract)/ping": (first - extract) / ping,
-        "(first-both)/ping": (first - extract - preview) / ping,
-    }
+    """What a play costs in pings: medians of the rounds, as within one the machine is about as fast for all of it."""
+    found: Times = {"converged/ping": [], "first/ping": [], "(first-extract)/ping": [], "(first-both)/ping": []}
+    for ping, first, converged, extract, preview in zip(*(times[step] for step in STEPS), strict=True):
+        costs = (converged, first, first - extract, first - extract - preview)
+        for ratio, seconds in zip(found.values(), costs, strict=True):
+            ratio.append(seconds / ping)
+    return {name: statistics.median(each) for name, each in found.items()}
 
 
 def judge(found: dict[int, Times]) -> list[tuple[str, float, float]]:
@@ -170,9 +167,9 @@ def judge(found: dict[int, Times]) -> list[tuple[str, float, float]]:
         outcome = ratios(times)
         judged.append((f"{count} anchors: converged / ping", outcome["converged/ping"], PLAY))
         judged.append((f"{count} anchors: (first - extract) / ping", outcome["(first-extract)/ping"], PLAY))
-    few, many = min(found), max(found)
-    if few != many:
-        same = statistics.median(found[many]["converged"]) / statistics.median(found[few]["converged"])
+    if (few := min(found)) != (many := max(found)):
+        pairs = zip(found[many]["converged"], found[few]["converged"], strict=True)
+        same = statistics.median(seconds / base for seconds, base in pairs)
         judged.append((f"converged with {many} anchors / with {few}", same, SAME))
     return judged
 
@@ -186,13 +183,13 @@ def show(found: dict[int, Times], hosts: list[str]) -> None:
     for count, times in found.items():
         parts = ([statistics.median(times[f"{step} {host}"]) for step in ("extract", "preview")] for host in hosts)
         print(_row(count, [f"{extract:.2f} + {preview:.2f}" for extract, preview in parts]))
-    print(_row("\nanchors", list(ratios(next(iter(found.values()))))) + "    ratios of the medians")
+    print(_row("\nanchors", list(ratios(next(iter(found.values()))))) + "    medians of the rounds' ratios")
     for count, times in found.items():
         print(_row(count, [f"{ratio:.2f}" for ratio in ratios(times).values()]))
     print("\nTargets")
     for what, ratio, limit in judge(found):
         print(f"  {what:<42}{ratio:6.2f}, at most {limit}: {'met' if ratio <= limit else 'MISSED'}")
-    print()
+    print(flush=True)
 
 
 def _row(first: object, cells: list[str]) -> str:
@@ -240,7 +237,6 @@ def main() -> int:
         print(f"== {connection}: {CONNECTIONS[connection]}")
         print(f"load of this machine {before:.1f} before, {os.getloadavg()[0]:.1f} after\n")
         show(found, options.hosts)
-        sys.stdout.flush()
         missed = missed or any(ratio > limit for _what, ratio, limit in judge(found))
     return 1 if options.strict and missed else 0
 

@@ -225,7 +225,8 @@ def fleet(platforms: Iterable[str] | Mapping[str, str]) -> Iterator[Fleet]:
         finally:
             wait(starting)  # or a host would be removed first and come up then
             for control in Path(folder, "ssh").glob("*"):  # Ansible leaves its connections open
-                subprocess.run(["ssh", "-O", "exit", "-o", f"ControlPath={control}", "-"], capture_output=True, check=False)
+                end = ["ssh", "-O", "exit", "-o", f"ControlPath={control}", "-"]
+                subprocess.run(end, capture_output=True, check=False)
             list(pool.map(Host.remove, hosts.values()))
             podman("network", "rm", "--force", network)
 

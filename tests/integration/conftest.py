@@ -33,6 +33,13 @@ def one_of_each():
 
 
 @pytest.fixture()
+def el9():
+    """A fresh EL 9 stand-in."""
+    with podman.fleet(["el9"]) as fleet:
+        yield fleet
+
+
+@pytest.fixture()
 def el_hosts():
     """One fresh EL stand-in of each generation."""
     with podman.fleet(EL) as fleet:

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What breaks in the middle: the real tools, a full or read-only file system, a kill. The store is as it was, or repaired."""
+"""What breaks in the middle: the real tools, a full or read-only file system, a kill.
+
+The store is as it was, or the next run repairs it.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,10 @@ LOCAL = {"redhat": "/etc/pki/ca-trust/source/anchors", "debian": "/usr/local/sha
 
 def looks(host):
     """Everything that makes up the host's trust, as one text: the sources, and what is in the bundle."""
-    sources = host.run("sh", "-c", f"find {' '.join(FOLDERS[host.platform.family])} -type f -exec sha256sum {{}} + | sort -k2")
-    bundle = host.run("sh", "-c", f"grep -v '^#' {BUNDLE[host.platform.family]} | sha256sum; ls {EXTRACTED[host.platform.family]}")
-    staged = [path for path in STAGE[host.platform.family] if host.exists(path)]
+    family = host.platform.family
+    sources = host.run("sh", "-c", f"find {' '.join(FOLDERS[family])} -type f -exec sha256sum {{}} + | sort -k2")
+    bundle = host.run("sh", "-c", f"grep -v '^#' {BUNDLE[family]} | sha256sum; ls {EXTRACTED[family]}")
+    staged = [path for path in STAGE[family] if host.exists(path)]
     return sources.stdout + bundle.stdout + str(staged)
 
 
@@ -38,10 +42,18 @@ BROKEN = {
     "empties the bundle": "#!/bin/sh\n: > {bundle}\n",
     "fails only live": "#!/bin/sh\n[ \"$2\" = --output ] && exec {real} \"$@\"\necho broken disk; exit 3\n",
 }
+SAID = {"fails": "no space left on device", "does nothing": "lacks CN=Second Root CA", "can't run": "exit code 127",
+        "empties the bundle": "lacks CN=Second Root CA"}
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_a_broken_extract_is_rolled_back(all_hosts, how):
+def test_a_broken_extract_is_rolled_back(how):
+    """On each kind of store; el8's extract has no preview."""
+    with podman.fleet(["el8", "el9", "debian12"]) as fleet:
+        break_the_extract(fleet, how)
+
+
+def break_the_extract(all_hosts, how):
     plays.run(all_hosts.inventory, [plays.anchors({"name": "stays", "content": FIRST.pem})])
     before = {name: looks(host) for name, host in all_hosts.items()}
     for host in all_hosts.values():
@@ -56,15 +68,13 @@ def test_a_broken_extract_is_rolled_back(all_hosts, how):
         assert result["failed"], name
         message = result["msg"]
         assert "Traceback" not in message and "as they were before" in message or "as it was before" in message, message
-        expected = {"fails": "no space left on device", "does nothing": "lacks CN=Second Root CA",
-                    "can't run": "exit code 127", "empties the bundle": "lacks CN=Second Root CA", "fails only live": ""}[how]
-        assert expected in message, message
+        assert SAID.get(how, "") in message, message
         assert looks(host) == before[name], (name, message)
     for host in all_hosts.values():
         path = EXTRACT[host.platform.family]
         host.run("mv", path + ".real", path)
     repaired = plays.run(all_hosts.inventory, [task, task])
-    assert [[one["changed"] for one in results] for results in repaired.results.values()] == [[True, False]] * 5
+    assert [[one["changed"] for one in results] for results in repaired.results.values()] == [[True, False]] * 3
 
 
 def test_a_run_that_died_half_way_is_repaired(all_hosts):
@@ -93,7 +103,7 @@ def inject(host, call, what, when):
 
 
 def test_killed_in_the_middle_the_next_run_undoes_and_converges(one_of_each):
-    """Killed with SIGKILL before the journal, behind it, between the files, at the end; check mode foresees the repair."""
+    """Killed with SIGKILL before the journal, behind it, between the files, at the end; check mode sees the repair."""
     task = plays.anchors(SECOND, {"content": FIRST.pem, "state": "absent"})
     back = plays.anchors(FIRST, {"content": SECOND.pem, "state": "absent"})
     steps = []
@@ -108,12 +118,14 @@ def test_killed_in_the_middle_the_next_run_undoes_and_converges(one_of_each):
             if killed.of(name)[0].get("failed"):
                 steps.append(done["plan"][0]["action"])
             assert foreseen["plan"] == done["plan"] and not again["changed"], (name, call, when)
-            assert not any(one_of_each[name].exists(f"{path}/journal.json") for path in STAGE[one_of_each[name].platform.family])
+            host = one_of_each[name]
+            assert not any(host.exists(f"{path}/journal.json") for path in STAGE[host.platform.family])
             assert all(anchor["found_in"] for anchor in done["anchors"] if anchor["state"] == "present")
     assert len(steps) >= 8 and steps.count("recover") >= 4, steps
 
 
-@pytest.mark.parametrize(("error", "hint"), [("ENOSPC", "free some space"), ("EROFS", "mount it writable"), ("EIO", "")])
+@pytest.mark.parametrize(
+    ("error", "hint"), [("ENOSPC", "free some space"), ("EROFS", "mount it writable"), ("EIO", "")])
 def test_failing_writes_leave_all_as_it_was(one_of_each, error, hint):
     plays.run(one_of_each.inventory, [plays.anchors(FIRST)])
     before = {name: looks(host) for name, host in one_of_each.items()}
@@ -135,7 +147,8 @@ def test_a_full_file_system():
     roots = [pki.root(f"Root {number}", key=FIRST.key) for number in range(40)]
     with podman.Host("full", "el9", options=["--tmpfs=/small:size=16k"]) as host:
         inventory = f"{host.container},"
-        connection = ["-e", "ansible_connection=containers.podman.podman", "-e", "ansible_python_interpreter=/usr/bin/python3"]
+        connection = ["-e", "ansible_connection=containers.podman.podman",
+                      "-e", "ansible_python_interpreter=/usr/bin/python3"]
         bundle = {"store": "bundle", "bundle_path": "/small/ca.pem"}
         play = plays.run(inventory, [plays.anchors(FIRST, **bundle), plays.anchors(*roots, **bundle)], *connection)
         first, second = play.of(host.container)
@@ -172,12 +185,13 @@ def test_runs_at_the_same_time_lose_nothing(one_of_each):
 def test_a_mounted_image(one_of_each):
     """``root``: paths and links are followed inside it, the extract runs in it, and the host itself is left alone."""
     for host in one_of_each.values():
-        host.run("sh", "-c", "mkdir -p /mnt/image && cp -a /usr /etc /var /bin /sbin /lib* /mnt/image/ && mkdir /mnt/image/tmp "
-                             "&& mkdir -p /mnt/image/dev && : > /mnt/image/dev/null && chmod 666 /mnt/image/dev/null")
+        host.run("sh", "-c", "mkdir -p /mnt/image/tmp /mnt/image/dev && : > /mnt/image/dev/null && "
+                             "chmod 666 /mnt/image/dev/null && cp -a /usr /etc /var /bin /sbin /lib* /mnt/image/")
     before = {name: looks(host) for name, host in one_of_each.items()}
     task = plays.anchors(FIRST, root="/mnt/image")
-    play = plays.run(one_of_each.inventory, [task, task, {"fleetpki.host_trust.ca_trust_info": {"root": "/mnt/image"}},
-                                             plays.anchors({"content": FIRST.pem, "state": "absent"}, root="/mnt/image")])
+    play = plays.run(one_of_each.inventory, [
+        task, task, {"fleetpki.host_trust.ca_trust_info": {"root": "/mnt/image"}},
+        plays.anchors({"content": FIRST.pem, "state": "absent"}, root="/mnt/image")])
     for name, (first, again, info, gone) in play.results.items():
         assert first["changed"] and first["extracted"] and not again["changed"], (name, first)
         assert first["bundle"].startswith("/mnt/image/") and first["anchors"][0]["path"].startswith("/mnt/image/")

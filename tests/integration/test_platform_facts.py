@@ -49,8 +49,8 @@ def one(name, content=None, expected=YES, pair=None):
 
 def openssl_trusted(pair, *settings):
     """OpenSSL's own form of a certificate, with trust settings."""
-    done = subprocess.run(["openssl", "x509", "-trustout", *settings], input=pair.pem.encode(), capture_output=True, check=True)
-    return done.stdout
+    command = ["openssl", "x509", "-trustout", *settings]
+    return subprocess.run(command, input=pair.pem.encode(), capture_output=True, check=True).stdout
 
 
 def garbage(pair):
@@ -73,14 +73,17 @@ def cases(platform):
     moved_on = pki.root("Blocked with its key", key=moved.key, days=(-1, 20))
     read, unread = (f"{SOURCE}/{name}" for name in BLOCKLISTS[platform])
     return {
-        "any name": Case({name: pair.pem.encode() for name, pair in named.items()}, [(pair, YES) for pair in named.values()]),
+        "any name": Case({name: pair.pem.encode() for name, pair in named.items()},
+                         [(pair, YES) for pair in named.values()]),
         "DER": one("binary.der", lambda pair: pair.der),
         "a bundle": Case({"two.pem": "".join(pair.pem for pair in chain).encode()}, [(pair, YES) for pair in chain]),
         "twice, as PEM and DER": Case({"a.pem": twice.pem.encode(), "b.cer": twice.der}, [(twice, YES)]),
-        "also the vendor's": Case({"v.pem": vendor.pem.encode(), f"{VENDOR}/v.pem": vendor.pem.encode()}, [(vendor, YES)]),
+        "also the vendor's": Case({"v.pem": vendor.pem.encode(), f"{VENDOR}/v.pem": vendor.pem.encode()},
+                                  [(vendor, YES)]),
         "one subject, two keys": Case({"same.pem": same.pem.encode(), "same2.pem": other.pem.encode()},
                                       [(same, YES), (other, YES)]),
-        "renewed with its key": Case({"old.pem": old.pem.encode(), "new.pem": new.pem.encode()}, [(old, YES), (new, YES)]),
+        "renewed with its key": Case({"old.pem": old.pem.encode(), "new.pem": new.pem.encode()},
+                                     [(old, YES), (new, YES)]),
         "CRLF": one("crlf.pem", lambda pair: pair.pem.replace("\n", "\r\n").encode()),
         "byte-order mark": one("bom.pem", lambda pair: b"\xef\xbb\xbf" + pair.pem.encode()),
         "text around it": one("words.pem", lambda pair: b"Subject: x\n--\n" + pair.pem.encode() + b"the end\n"),
@@ -89,7 +92,8 @@ def cases(platform):
         "not valid yet": one("later.pem", pair=pki.root("Later", days=(2, 9))),
         "serverAuth only": one("servers.pem", pair=pki.root("Servers", purposes=["server"])),
         "an intermediate alone": one("issuing.pem", pair=pki.issue("Issuing", pki.root("Elsewhere"), ca=True)),
-        "a link": Case({"link.pem": link("/root/linked.pem"), "/root/linked.pem": linked.pem.encode()}, [(linked, YES)]),
+        "a link": Case({"link.pem": link("/root/linked.pem"), "/root/linked.pem": linked.pem.encode()},
+                       [(linked, YES)]),
         "a leaf": one("leaf.pem", expected=NO, pair=pki.server("leaf.example.com", pki.root("Elsewhere"))),
         "a self-signed leaf": one("self.pem", expected=NO, pair=pki.server("self.example.com")),
         "no basicConstraints": one("v1.pem", expected=NO, pair=pki.root("No constraints", basic_constraints=False)),
@@ -104,7 +108,8 @@ def cases(platform):
         "link to itself": Case({"loop.pem": link("loop.pem")}, []),
         "in a subfolder": one("subfolder/below.pem", expected=NO),
         "a folder that ends in .pem": one("folder.pem/below.pem", expected=NO),
-        "trusted form, rejected": one("rejected.pem", lambda pair: openssl_trusted(pair, "-addreject", "serverAuth"), NO),
+        "trusted form, rejected": one("rejected.pem", lambda pair: openssl_trusted(pair, "-addreject", "serverAuth"),
+                                      NO),
         "trusted form, trusted": one("settings.pem", lambda pair: openssl_trusted(pair, "-addtrust", "serverAuth")),
         "plain, in source/": one(f"{SOURCE}/neutral.pem", expected=NO),
         "trusted form, in source/": one(f"{SOURCE}/settings.pem",
@@ -112,7 +117,8 @@ def cases(platform):
         "rejected form, in source/": one(f"{SOURCE}/rejected.pem",
                                          lambda pair: openssl_trusted(pair, "-addreject", "serverAuth"), NO),
         "blocked": Case({"blocked.pem": blocked.pem.encode(), f"{read}/x.pem": blocked.pem.encode()}, [(blocked, NO)]),
-        "blocked by its key": Case({"moved.pem": moved.pem.encode(), f"{read}/m.pem": moved_on.pem.encode()}, [(moved, NO)]),
+        "blocked by its key": Case({"moved.pem": moved.pem.encode(), f"{read}/m.pem": moved_on.pem.encode()},
+                                   [(moved, NO)]),
         "blocked intermediate": Case({"above.pem": root.pem.encode(), "below.pem": issuing.pem.encode(),
                                       f"{read}/i.pem": issuing.pem.encode()}, [(root, YES), (issuing, NO)]),
         "in the list of another generation": Case(
@@ -120,7 +126,13 @@ def cases(platform):
     }
 
 
+def found(given, fingerprints):
+    """Which certificates of each case are among those."""
+    return {what: [pair.fingerprint in fingerprints for pair, _expected in case.trusted] for what, case in given.items()}
+
+
 def put(host, files):
+    """Puts a case's files on a host."""
     for path, content in files.items():
         path = path if path.startswith("/") else f"{ANCHORS}/{path}"
         if isinstance(content, dict):
@@ -147,12 +159,12 @@ def test_what_becomes_trusted(platform):
 
     assert extract.returncode == 0, "whatever is in there"
     expected = {what: [expected for _pair, expected in case.trusted] for what, case in given.items()}
-    assert {what: [pair.fingerprint in extracted for pair, _expected in case.trusted] for what, case in given.items()} == expected
+    assert found(given, extracted) == expected
     assert len(distribution - extracted) == 1, "the distribution's own, blocked"
 
     assert not info.get("failed"), info.get("msg")
     told = {anchor["fingerprint_sha256"] for anchor in info["anchors"] if anchor["trusted"]}
-    assert {what: [pair.fingerprint in told for pair, _expected in case.trusted] for what, case in given.items()} == expected
+    assert found(given, told) == expected
     assert told == extracted - distribution
     assert info["in_sync"] is True and info["deviations"] == []
     assert all(not anchor["managed"] for anchor in info["anchors"])
@@ -164,7 +176,7 @@ def test_what_becomes_trusted(platform):
 
 @pytest.mark.parametrize("platform", conftest.EL)
 def test_a_truncated_block_beside_a_good_one(platform):
-    """p11-kit finds the good one where it comes first; where a block without an end comes first, it takes all with it."""
+    """p11-kit finds the good one where it comes first; a block without an end that comes first may take it with it."""
     first, second = (pki.root(f"Good {place}") for place in ("before", "behind"))
     cut = pki.root("Cut").pem[:300].encode() + b"\n"
     with podman.fleet([platform]) as fleet:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import re
 
 import pki
 import plays
@@ -20,6 +21,7 @@ WEB = pki.server("web1.example.com", ISSUING)
 STRANGER = pki.server("stranger.example.com", pki.root("Nobody's CA"))
 CERTIFICATE = {"path": "/root/web1.crt", "hostnames": ["web1.example.com"]}
 STRANGE = {"path": "/root/stranger.crt"}
+COUNTING = b'#!/bin/sh\necho >> /root/executions\nexec /usr/bin/python3 "$@"\n'
 
 
 def bring(fleet):
@@ -27,7 +29,7 @@ def bring(fleet):
     for host in fleet.values():
         host.write("/root/web1.crt", (WEB.pem + ISSUING.pem).encode())
         host.write("/root/stranger.crt", STRANGER.pem.encode())
-        host.write("/usr/local/bin/counting-python", b'#!/bin/sh\necho >> /root/executions\nexec /usr/bin/python3 "$@"\n', 0o755)
+        host.write("/usr/local/bin/counting-python", COUNTING, 0o755)
     return fleet
 
 
@@ -42,8 +44,9 @@ def executions(fleet, **play):
     for host in fleet.values():
         host.run("rm", "-f", "/root/executions")
     done = plays.run(fleet.inventory, [], "-e", "ansible_python_interpreter=/usr/local/bin/counting-python",
-                     ignore_errors=False, **play)
-    return done, {name: host.run("sh", "-c", "cat /root/executions | wc -l").stdout.strip() for name, host in fleet.items()}
+                     **{"ignore_errors": False, **play})
+    count = ("sh", "-c", "cat /root/executions | wc -l")
+    return done, {name: host.run(*count).stdout.strip() for name, host in fleet.items()}
 
 
 def role(*pairs, **variables):
@@ -62,9 +65,9 @@ def test_each_way_to_use_it(hosts, tmp_path):
     app = tmp_path / "roles" / "app"
     (app / "meta").mkdir(parents=True)
     (app / "meta" / "main.yml").write_text(yaml.safe_dump({"dependencies": [role(roots["dependency"])]}))
-    for way in ("import_role", "include_role"):
-        (app / "tasks").mkdir(exist_ok=True)
-    (app / "tasks" / "main.yml").write_text(yaml.safe_dump([as_task(way, roots[way]) for way in ("import_role", "include_role")]))
+    (app / "tasks").mkdir()
+    (app / "tasks" / "main.yml").write_text(
+        yaml.safe_dump([as_task(way, roots[way]) for way in ("import_role", "include_role")]))
     play = {"roles": [role(roots["roles"]), "app"], "folder": tmp_path}
     first = plays.run(hosts.inventory, [], ignore_errors=False, **play)
     second, times = executions(hosts, **play)
@@ -91,7 +94,8 @@ def test_one_execution_and_one_more_to_verify(hosts):
     for name in hosts:
         last = play.of(name)[-1]
         assert last["failed"] and last["task"].endswith("Verify certificates against the trust of this host")
-        assert last["msg"].startswith("/root/stranger.crt (CN=stranger.example.com): issuer CN=Nobody's CA is not "), last["msg"]
+        assert last["msg"].startswith(
+            "/root/stranger.crt (CN=stranger.example.com): issuer CN=Nobody's CA is not "), last["msg"]
         assert "web1" not in last["msg"]
 
 
@@ -124,8 +128,8 @@ while [ "$1" != -- ]; do
     package=${1%=}; tree=$(mktemp -d); mkdir -m 755 "$tree/DEBIAN"
     if [ "$package" = "$1" ]; then
         dpkg -L "$package" | while read -r path; do
-            if [ -L "$path" ] || [ -f "$path" ]; then cp -a --parents "$path" "$tree"; fi
-        done
+            if [ -e "$path" ] || [ -L "$path" ]; then echo ".$path"; fi
+        done | tar -C / --no-recursion -cT - | tar -C "$tree" -x
         for file in preinst postinst prerm postrm config templates triggers conffiles; do
             cp -a "/var/lib/dpkg/info/$package.$file" "$tree/DEBIAN/$file" 2>/dev/null || true
         done
@@ -160,6 +164,8 @@ module.run_command(["apt-get", "install", "--yes", "--no-install-recommends"] + 
 module.exit_json(changed=True)
 '''
 
+USE = {"ansible_package_use": "ansible.legacy.apt_get_install"}
+
 BOTH = ["ca-certificates", "openssl"]
 LACKING = {  # host: (what is in the repository, what is missing)
     "bare": (BOTH, BOTH),
@@ -174,11 +180,20 @@ LACKING = {  # host: (what is in the repository, what is missing)
 @pytest.fixture()
 def lacking():
     """Debian hosts on which packages are missing; their only repository is on themselves."""
+    def take_away(name):
+        offered, missing = LACKING[name]
+        fleet[name].run("sh", "-c", REPOSITORY, "sh", *offered, "--", *missing)
+
     with podman.fleet(dict.fromkeys(LACKING, "debian12")) as fleet, concurrent.futures.ThreadPoolExecutor(3) as pool:
         bring(fleet)
-        list(pool.map(lambda name: fleet[name].run(
-            "sh", "-c", REPOSITORY, "sh", *LACKING[name][0], "--", *LACKING[name][1]), LACKING))
+        list(pool.map(take_away, LACKING))
         yield fleet
+
+
+def installed(play):
+    """How often a package was installed on each host."""
+    return {name: sum(one["task"].endswith("Install what is missing") for one in results if not one.get("skipped"))
+            for name, results in play.results.items()}
 
 
 def test_missing_packages(lacking, tmp_path):
@@ -187,25 +202,26 @@ def test_missing_packages(lacking, tmp_path):
     (tmp_path / "library" / "apt_get_install.py").write_text(APT_GET)
     given = role(ROOT, ISSUING, ca_trust_verify_certificates=[CERTIFICATE],
                  ca_trust_manage_packages="{{ inventory_hostname != 'not-ours' }}")
-    how = {"roles": [given], "vars": {"ansible_package_use": "apt_get_install"}, "folder": tmp_path, "ignore_errors": False}
+    how = {"roles": [given], "vars": USE, "folder": tmp_path, "ignore_errors": False}
     foreseen = plays.run(lacking.inventory, [], "--check", **how)
     first = plays.run(lacking.inventory, [{"name": "The end", "ansible.builtin.ping": {}}], **how)
     again, times = executions(lacking, **how)
     ends = {name: first.of(name)[-1] for name in lacking}
 
     for name in ("bare", "no-openssl"):
-        assert ends[name]["task"] == "The end" and {ROOT.fingerprint, ISSUING.fingerprint} <= trusted(lacking[name]), ends[name]
-        assert lacking[name].run("dpkg-query", "-W", "-f${Status}", *LACKING[name][1]).stdout.startswith("install ok installed")
+        assert ends[name]["task"] == "The end", ends[name].get("msg")
+        assert {ROOT.fingerprint, ISSUING.fingerprint} <= trusted(lacking[name])
+        status = lacking[name].run("dpkg-query", "-W", "-f${Status}\n", *LACKING[name][1]).stdout
+        assert set(status.splitlines()) == {"install ok installed"}
         assert any(one.get("verified") for one in first.of(name)) and times[name] == "2"
         assert not any(one["changed"] for one in again.of(name)) and not foreseen.of(name)[-1].get("failed")
-    for name, package in (("not-ours", "ca-certificates"), ("nowhere", "ca-certificates"), ("hollow", "ca-certificates"),
-                          ("hollow-openssl", "openssl")):
+    for name in ("not-ours", "nowhere", "hollow", "hollow-openssl"):
+        package = "openssl" if name == "hollow-openssl" else "ca-certificates"
         assert ends[name].get("failed") and package in ends[name]["msg"], (name, ends[name])
         assert ends[name].get("missing_packages", [package]) == [package] and not ends[name].get("changed")
-    installed = {name: sum(one["task"].endswith("Install what is missing") for one in first.of(name)) for name in lacking}
-    assert installed == {"bare": 1, "no-openssl": 1, "not-ours": 0, "nowhere": 1, "hollow": 1, "hollow-openssl": 1}
+    assert installed(first) == {"bare": 1, "no-openssl": 1, "not-ours": 0, "nowhere": 1, "hollow": 1, "hollow-openssl": 1}
     assert "install the package ca-certificates" in ends["not-ours"]["msg"]
-    assert "unable to locate package" in str(ends["nowhere"]).lower()
+    assert "has no installation candidate" in ends["nowhere"]["msg"]
     assert foreseen.of("not-ours")[-1]["failed"] and not lacking["not-ours"].exists("/usr/bin/openssl")
 
 
@@ -215,11 +231,9 @@ def test_a_play_that_goes_on_after_failures_installs_nothing_unasked(lacking, tm
     (tmp_path / "library" / "apt_get_install.py").write_text(APT_GET)
     given = role(ROOT, ca_trust_verify_certificates=[CERTIFICATE],
                  ca_trust_manage_packages="{{ inventory_hostname != 'not-ours' }}")
-    play = plays.run(lacking.inventory, [], roles=[given], vars={"ansible_package_use": "apt_get_install"}, folder=tmp_path,
+    play = plays.run(lacking.inventory, [], roles=[given], vars=USE, folder=tmp_path,
                      hosts="not-ours,hollow,hollow-openssl")
-    installed = {name: sum(one["task"].endswith("Install what is missing") and not one.get("skipped")
-                           for one in results) for name, results in play.results.items()}
-    assert installed["not-ours"] == 0 and installed["hollow-openssl"] == 1 and installed["hollow"] <= 2
+    assert installed(play) == {"not-ours": 0, "hollow": 1, "hollow-openssl": 1}
     assert not lacking["not-ours"].exists("/usr/bin/openssl")
 
 
@@ -233,13 +247,14 @@ def test_an_image(el9_with_image):
     assert result(play, "el9")["changed"] and held(host) == {} and trusted(host) == before
     said = host.run("chroot", "/mnt/image", "trust", "list", "--filter=ca-anchors").stdout
     assert "Corp Root CA" in said and "Corp Issuing CA" in said
-    variables = {"host_trust_become": False, "ca_trust_root": "/mnt/image", "ca_trust_verify_certificates": [CERTIFICATE]}
+    variables = {"host_trust_become": False, "ca_trust_root": "/mnt/image",
+                 "ca_trust_verify_certificates": [CERTIFICATE]}
     assert plays.playbook(el9_with_image.inventory, "fleetpki.host_trust.verify", variables=variables).code == 0
     del variables["ca_trust_root"]
     assert plays.playbook(el9_with_image.inventory, "fleetpki.host_trust.verify", variables=variables).code != 0
     host.run("rm", "/mnt/image/usr/bin/update-ca-trust")
     play = plays.run(el9_with_image.inventory, [], roles=[given], ignore_errors=False)
-    assert play.of("el9")[-1]["missing_packages"] == ["ca-certificates"], "never installed on the host in the image's place"
+    assert play.of("el9")[-1]["missing_packages"] == ["ca-certificates"], "not installed on the host in its place"
 
 
 @pytest.fixture()
@@ -252,7 +267,7 @@ def el9_with_image():
 
 
 def test_the_playbooks_by_name(hosts):
-    """distribute_trust, then verify: in order, with a certificate nobody trusts, a cut store, one that can't be judged."""
+    """distribute_trust, then verify: in order, a certificate that nobody trusts, a cut store, one that can't be judged."""
     variables = {"host_trust_become": False, "ca_trust_anchors": [{"content": ROOT.pem}, {"content": ISSUING.pem}],
                  "ca_trust_verify_certificates": [CERTIFICATE]}
 
@@ -274,16 +289,17 @@ def test_the_playbooks_by_name(hosts):
 
     for host in hosts.values():
         bundle = BUNDLE[host.platform.family]
-        host.run("sh", "-c", f"head -c 20000 {bundle} > /root/cut; cat /root/cut > {bundle}")
+        host.run("sh", "-c", f"head -c 300 {bundle} > /root/cut; cat /root/cut > {bundle}")
     cut = run("verify")
     assert cut.code != 0
     for name, host in hosts.items():
         last = cut.of(name)[-1]
         assert last["msg"].startswith("The extracted trust store is not what its sources make ("), last
-        assert f"{BUNDLE[host.platform.family]} lacks CN=Corp Root CA (SHA-256 {ROOT.fingerprint})" in last["msg"]
-        assert last["msg"].endswith("run distribute_trust again.")
+        assert f"{BUNDLE[host.platform.family]} lacks " in last["msg"]
+        assert re.search(r"; and \d{3} more\): run distribute_trust again\.$", last["msg"]), last["msg"]
     assert run("distribute_trust").code == run("verify").code == 0
 
     hosts["el9"].write("/usr/bin/trust", b"#!/bin/sh\necho 'p11-kit: no module' >&2\nexit 1\n", 0o755)
     unknown = run("verify", "--limit", "el9").of("el9")[-1]
-    assert unknown["failed"] and "could not be found out" in unknown["msg"] and "p11-kit: no module" in unknown["msg"], unknown
+    assert unknown["failed"] and "could not be found out" in unknown["msg"], unknown
+    assert "p11-kit: no module" in unknown["msg"], unknown
