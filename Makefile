@@ -59,7 +59,7 @@ sanity: venv  ## ansible-test sanity
 	python tools/sanity.py
 
 integration: hosts  ## the modules against real hosts
-	pytest tests/integration
+	pytest -n 2 tests/integration
 
 molecule: hosts  ## the roles against fleets of containers
 	tools/molecule

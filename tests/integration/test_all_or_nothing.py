@@ -46,35 +46,64 @@ SAID = {"fails": "no space left on device", "does nothing": "lacks CN=Second Roo
         "empties the bundle": "lacks CN=Second Root CA"}
 
 
-@pytest.mark.parametrize("how", BROKEN)
-def test_a_broken_extract_is_rolled_back(how):
-    """On each kind of store; el8's extract has no preview."""
+@pytest.fixture()
+def kinds():
+    """A fresh host of each kind of extract: EL 8's cannot write elsewhere for a look."""
     with podman.fleet(["el8", "el9", "debian12"]) as fleet:
-        break_the_extract(fleet, how)
+        yield fleet
 
 
-def break_the_extract(all_hosts, how):
-    plays.run(all_hosts.inventory, [plays.anchors({"name": "stays", "content": FIRST.pem})])
-    before = {name: looks(host) for name, host in all_hosts.items()}
-    for host in all_hosts.values():
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_extract_is_rolled_back(kinds, how):
+    plays.run(kinds.inventory, [plays.anchors({"name": "stays", "content": FIRST.pem})])
+    before = {name: looks(host) for name, host in kinds.items()}
+    for host in kinds.values():
         path = EXTRACT[host.platform.family]
         host.run("mv", path, path + ".real")
         script = BROKEN[how].format(bundle=BUNDLE[host.platform.family], real=path + ".real")
         host.write(path, script.encode(), 0o755)
     task = plays.anchors(SECOND, {"content": FIRST.pem, "state": "absent"})
-    play = plays.run(all_hosts.inventory, [task, {"fleetpki.host_trust.ca_trust_info": {}}])
+    play = plays.run(kinds.inventory, [task, {"fleetpki.host_trust.ca_trust_info": {}}])
     for name, (result, _info) in play.results.items():
-        host = all_hosts[name]
+        host = kinds[name]
         assert result["failed"], name
         message = result["msg"]
         assert "Traceback" not in message and "as they were before" in message or "as it was before" in message, message
         assert SAID.get(how, "") in message, message
         assert looks(host) == before[name], (name, message)
-    for host in all_hosts.values():
+    for host in kinds.values():
         path = EXTRACT[host.platform.family]
         host.run("mv", path + ".real", path)
-    repaired = plays.run(all_hosts.inventory, [task, task])
+    repaired = plays.run(kinds.inventory, [task, task])
     assert [[one["changed"] for one in results] for results in repaired.results.values()] == [[True, False]] * 3
+
+
+LOSES_LINKS = """#!/bin/sh
+[ "$2" = --output ] && exec /usr/bin/update-ca-trust.real "$@"
+find /etc/pki/tls/certs -type l -delete; echo 'died half way'; exit 3
+"""
+
+
+def test_openssl_keeps_its_roots_when_the_extract_dies_half_way():
+    """EL 10's OpenSSL reads hashed links, which the extract removes first and makes last."""
+    with podman.fleet(["el10"]) as fleet:
+        host = fleet["el10"]
+        root = host.run("sh", "-c", "ls /etc/pki/tls/certs/*.0 | head -n 1").stdout.strip()
+        assert host.run("openssl", "verify", root).stdout == f"{root}: OK\n"
+        before = looks(host)
+        host.run("mv", "/usr/bin/update-ca-trust", "/usr/bin/update-ca-trust.real")
+        host.write("/usr/bin/update-ca-trust", LOSES_LINKS.encode(), 0o755)
+        (result,) = plays.run(fleet.inventory, [plays.anchors(FIRST)]).of("el10")
+        assert result["failed"] and "died half way" in result["msg"] and "by copies of the former" in result["msg"]
+        assert looks(host) == before
+        assert host.run("openssl", "verify", root).stdout == f"{root}: OK\n"
+        # Lost by somebody else: seen, and repaired.
+        host.run("mv", "/usr/bin/update-ca-trust.real", "/usr/bin/update-ca-trust")
+        host.run("sh", "-c", "update-ca-trust && find /etc/pki/tls/certs -type l -delete")
+        play = plays.run(fleet.inventory, [{"fleetpki.host_trust.ca_trust_info": {}}, plays.anchors(FIRST)])
+        info, done = play.of("el10")
+        assert info["in_sync"] is False and any("/etc/pki/tls/certs lacks" in each for each in info["deviations"])
+        assert done["changed"] and host.run("openssl", "verify", root).stdout == f"{root}: OK\n"
 
 
 def test_a_run_that_died_half_way_is_repaired(all_hosts):

@@ -177,8 +177,7 @@ def test_a_host_without_openssl(el9):
 
 
 def test_without_become(hosts):
-    play = plays.run(hosts.inventory, [cert_verify({"path": FULL, "private_key": KEY})],
-                     remote_user="nobody", vars={"ansible_remote_tmp": "/tmp/nobody"})
+    play = plays.run(hosts.inventory, [cert_verify({"path": FULL, "private_key": KEY})], "-e", "ansible_user=user")
     for name in hosts:
         assert f"the private key {KEY} can't be used: it can't be read: Permission denied; does the task need " \
                "'become'?" in play.of(name)[0]["msg"]

@@ -128,7 +128,8 @@ def cases(platform):
 
 def found(given, fingerprints):
     """Which certificates of each case are among those."""
-    return {what: [pair.fingerprint in fingerprints for pair, _expected in case.trusted] for what, case in given.items()}
+    return {what: [pair.fingerprint in fingerprints for pair, _expected in case.trusted]
+            for what, case in given.items()}
 
 
 def put(host, files):
