@@ -91,7 +91,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         sources=None,
         preview=None,
         extracted="/etc/ssl/certs",
-        tools={"update-ca-certificates": "ca-certificates"},
+        tools={"update-ca-certificates": "ca-certificates", "openssl": "openssl"},
         staging=(("/usr/local/share/ca-certificates", "/usr/local/share/.host_trust"), ("/etc", "/etc/.host_trust")),
     ),
     Store(

@@ -27,9 +27,11 @@ def info(store):
     local = [_certificate(held, trusted) for held in observed.anchors]
     distribution = [_certificate(held, trusted) for held in trust_state.of_distribution(store, observed)]
     distrusted = [_certificate(held, trusted) for held in observed.distrusted]
-    deviations, unknown = _deviations(store, observed)
+    names = {each["fingerprint_sha256"]: each["subject"] for each in local + distribution + distrusted}
+    deviations, unknown = _deviations(store, observed, names)
     return {
         "store": store.name,
+        "bundle": store.bundles[0][1],
         "anchors": local,
         "distribution": distribution,
         "distrusted": distrusted,
@@ -55,7 +57,7 @@ def _certificate(held, trusted):
     return facts
 
 
-def _deviations(store, observed):
+def _deviations(store, observed, names):
     """(how the extracted bundles differ from what their sources make, why that is not known or None)."""
     if store.sources:
         should, unknown = _made_from_sources(store)
@@ -71,9 +73,9 @@ def _deviations(store, observed):
             found.append("%s is missing" % path)
             continue
         for fingerprint in sorted(should[path] - fingerprints):
-            found.append("%s lacks %s" % (path, _name_of(observed, fingerprint)))
+            found.append("%s lacks %s" % (path, _name_of(names, fingerprint)))
         for fingerprint in sorted(fingerprints - should[path]):
-            found.append("%s holds %s, which no source gives" % (path, _name_of(observed, fingerprint)))
+            found.append("%s holds %s, which no source gives" % (path, _name_of(names, fingerprint)))
     return found, unknown
 
 
@@ -100,8 +102,5 @@ def _made_from_sources(store):
     return should, None
 
 
-def _name_of(observed, fingerprint):
-    for held in observed.anchors + observed.distrusted:
-        if held.fingerprint == fingerprint:
-            return "%s (SHA-256 %s)" % (_certificate(held, ())["subject"], fingerprint)
-    return "the certificate with SHA-256 %s" % fingerprint
+def _name_of(names, fingerprint):
+    return "%s (SHA-256 %s)" % (names.get(fingerprint) or "a certificate", fingerprint)

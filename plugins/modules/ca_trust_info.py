@@ -58,6 +58,11 @@ store:
   type: str
   returned: success
   sample: redhat
+bundle:
+  description: The PEM file with all that is trusted for TLS servers.
+  type: str
+  returned: success
+  sample: /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem
 anchors:
   description: The local anchors.
   type: list

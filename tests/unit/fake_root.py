@@ -17,9 +17,10 @@ FOLDERS = {
                "etc/pki/ca-trust/extracted/pem", "etc/pki/ca-trust/extracted/openssl",
                "usr/share/pki/ca-trust-source/anchors", "usr/bin", "tmp"],
     "debian": ["usr/local/share/ca-certificates", "usr/share/ca-certificates/mozilla", "etc/ssl/certs", "usr/sbin",
-               "tmp"],
+               "usr/bin", "tmp"],
 }
-COMMANDS = {"redhat": ["usr/bin/update-ca-trust", "usr/bin/trust"], "debian": ["usr/sbin/update-ca-certificates"]}
+COMMANDS = {"redhat": ["usr/bin/update-ca-trust", "usr/bin/trust"],
+            "debian": ["usr/sbin/update-ca-certificates", "usr/bin/openssl"]}
 FAMILY = {"redhat": 'ID="rhel"\nID_LIKE="fedora"\n', "debian": "ID=debian\n"}
 
 

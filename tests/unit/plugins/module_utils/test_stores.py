@@ -10,7 +10,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 
-def system(tmp_path, release, commands=("update-ca-trust", "trust", "update-ca-certificates")):
+def system(tmp_path, release, commands=("update-ca-trust", "trust", "update-ca-certificates", "openssl")):
     (tmp_path / "etc").mkdir(exist_ok=True)
     (tmp_path / "usr" / "bin").mkdir(parents=True, exist_ok=True)
     (tmp_path / "etc" / "os-release").write_text(release)
@@ -39,7 +39,7 @@ def test_an_unknown_family_is_an_error_that_says_what_is_known(tmp_path, release
 
 @pytest.mark.parametrize("name, commands, packages", [
     ("redhat", [], ["ca-certificates", "p11-kit-trust"]), ("redhat", ["update-ca-trust"], ["p11-kit-trust"]),
-    ("redhat", ["trust"], ["ca-certificates"]), ("debian", ["trust"], ["ca-certificates"])])
+    ("redhat", ["trust"], ["ca-certificates"]), ("debian", ["trust"], ["ca-certificates", "openssl"])])
 def test_missing_tools_name_the_package(tmp_path, name, commands, packages):
     with pytest.raises(stores.StoreError) as caught:
         stores.choose(name, None, system(tmp_path, "PRETTY_NAME='Some Linux 7'\n", commands))
