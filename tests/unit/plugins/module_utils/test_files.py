@@ -12,15 +12,19 @@ import pytest
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 
 
-@pytest.fixture()
-def place(tmp_path):
-    """A folder with two files, its staging folder, and what it looks like."""
-    folder = tmp_path / "live"
+def fresh(tmp_path, number):
+    """A folder with two files and a link, and its staging folder as a Journal wants it."""
+    folder = tmp_path / ("live%s" % number)
     folder.mkdir()
     (folder / "old").write_bytes(b"old")
     (folder / "kept").write_bytes(b"kept")
     (folder / "link").symlink_to("kept")
-    return folder, [(str(folder), str(tmp_path / "stage"))]
+    return folder, [(str(folder), str(tmp_path / ("stage%s" % number)))]
+
+
+@pytest.fixture()
+def place(tmp_path):
+    return fresh(tmp_path, "")
 
 
 def look(folder):
@@ -96,12 +100,7 @@ def interrupted(monkeypatch, number, error):
 def test_killed_at_every_point_the_next_run_restores(tmp_path, monkeypatch):
     total, number = None, 0
     while total is None or number < total:
-        folder = tmp_path / ("live%d" % number)
-        folder.mkdir()
-        (folder / "old").write_bytes(b"old")
-        (folder / "kept").write_bytes(b"kept")
-        (folder / "link").symlink_to("kept")
-        staging = [(str(folder), str(tmp_path / ("stage%d" % number)))]
+        folder, staging = fresh(tmp_path, number)
         number += 1
         with monkeypatch.context() as patched:
             count = interrupted(patched, number, Killed())
@@ -133,12 +132,7 @@ def test_killed_at_every_point_the_next_run_restores(tmp_path, monkeypatch):
 def test_undo_killed_at_every_point_can_be_called_again(tmp_path, monkeypatch):
     total, number = None, 0
     while total is None or number < total:
-        folder = tmp_path / ("live%d" % number)
-        folder.mkdir()
-        (folder / "old").write_bytes(b"old")
-        (folder / "kept").write_bytes(b"kept")
-        (folder / "link").symlink_to("kept")
-        staging = [(str(folder), str(tmp_path / ("stage%d" % number)))]
+        folder, staging = fresh(tmp_path, number)
         files.Journal(staging).change(changes(folder), ())
         number += 1
         with monkeypatch.context() as patched:
@@ -160,12 +154,7 @@ def test_undo_killed_at_every_point_can_be_called_again(tmp_path, monkeypatch):
 def test_an_error_at_every_point_leaves_all_as_it_was(tmp_path, monkeypatch, code, hint):
     number = 0
     while True:
-        folder = tmp_path / ("live%d" % number)
-        folder.mkdir()
-        (folder / "old").write_bytes(b"old")
-        (folder / "kept").write_bytes(b"kept")
-        (folder / "link").symlink_to("kept")
-        staging = [(str(folder), str(tmp_path / ("stage%d" % number)))]
+        folder, staging = fresh(tmp_path, number)
         number += 1
         with monkeypatch.context() as patched:
             count = interrupted(patched, number, OSError(code, os.strerror(code), "/some/file"))
