@@ -12,7 +12,6 @@ __metaclass__ = type
 import collections
 import difflib
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
@@ -38,17 +37,10 @@ def read_anchors(paths):
         try:
             for _block, raw in pem.certificate_blocks(pem.read_file(path)):
                 if raw not in found:
-                    found[raw] = _parsed(raw)
+                    found[raw] = x509.parse_leniently(raw)
         except pem.CertificateFileError:
             continue
     return [certificate for certificate in found.values() if certificate]
-
-
-def _parsed(raw):
-    try:
-        return x509.parse(raw)
-    except der.DerError:
-        return None
 
 
 def canonical(name):
@@ -69,22 +61,16 @@ def namesakes(certificate, pool):
     return pool.get(canonical(certificate.issuer_der), [])
 
 
-def keys_fit(issuer, certificate):
-    """Whether the issuer's key is the one that the certificate asks for (RFC 5280 section 4.2.1.1)."""
-    wanted, offered = x509.authority_key_identifier(certificate), x509.subject_key_identifier(issuer)
-    return wanted is None or offered is None or wanted == offered
-
-
 def issuers(certificate, pool, now):
     """Certificates of the pool that may have issued this one; those valid ``now`` (epoch seconds) come first."""
-    fitting = [candidate for candidate in namesakes(certificate, pool) if keys_fit(candidate, certificate)]
+    fitting = [candidate for candidate in namesakes(certificate, pool) if x509.keys_fit(candidate, certificate)]
     return sorted(fitting, key=lambda candidate: not candidate.not_before <= now <= candidate.not_after)
 
 
 def is_root(certificate):
     """Whether it names itself as its issuer, by name and key."""
     return (canonical(certificate.subject_der) == canonical(certificate.issuer_der)
-            and keys_fit(certificate, certificate))
+            and x509.keys_fit(certificate, certificate))
 
 
 def build(leaf, sent, anchors, now):

@@ -10,7 +10,6 @@ import os
 import shutil
 import tempfile
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
@@ -49,10 +48,8 @@ def info(store):
 
 def _certificate(held, trusted):
     facts = dict.fromkeys(("subject", "issuer", "serial", "not_before", "not_after"))
-    try:
-        facts.update(x509.describe(x509.parse(held.der)))
-    except der.DerError:
-        facts["fingerprint_sha256"] = held.fingerprint
+    certificate = x509.parse_leniently(held.der)
+    facts.update(x509.describe(certificate) if certificate else {"fingerprint_sha256": held.fingerprint})
     facts.update(path=held.path, name=held.name, managed=held.name is not None, trusted=held.fingerprint in trusted)
     return facts
 

@@ -9,7 +9,6 @@ __metaclass__ = type
 import collections
 import os
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as state
@@ -83,7 +82,7 @@ def resolve(store, observed, wanted):
         fingerprints = [want.fingerprint] if want.fingerprint else [
             fingerprint for fingerprint in _named(store, observed, want.name) if fingerprint not in listed]
         for fingerprint in fingerprints:
-            certificate = want.certificate or _parse(known.get(fingerprint))
+            certificate = want.certificate or x509.parse_leniently(known.get(fingerprint))
             entry = Wanted(want.state, want.name, fingerprint, certificate)
             earlier = found.setdefault(fingerprint, entry)
             if earlier.state != entry.state:
@@ -102,13 +101,6 @@ def _named(store, observed, name):
         return store.anchors and name in (file_name, os.path.splitext(file_name)[0])
 
     return [held.fingerprint for held in observed.anchors if goes_by_it(held)]
-
-
-def _parse(data):
-    try:
-        return x509.parse(data) if data else None
-    except der.DerError:
-        return None
 
 
 def label(certificate):
@@ -149,12 +141,13 @@ def _steps(store, observed, wanted, purge):
                 (held.path, held.fingerprint) for held in observed.anchors
                 if held.fingerprint not in listed and (purge == "all" or held.name is not None)):
             held = next(one for one in observed.anchors if one.fingerprint == fingerprint)
-            gone = Wanted("absent", held.name, fingerprint, _parse(held.der))
+            gone = Wanted("absent", held.name, fingerprint, x509.parse_leniently(held.der))
             step("remove", path, gone, "not listed (purge: %s)" % purge)
     for path in sorted(observed.untidy):
         held = next(one for one in observed.anchors + observed.distrusted if one.path == path)
         if not any(one.path == path for one in steps):
-            steps.append(Step("repair", path, held.fingerprint, _parse(held.der), held.name, observed.untidy[path]))
+            ours = Wanted("present", held.name, held.fingerprint, x509.parse_leniently(held.der))
+            step("repair", path, ours, observed.untidy[path])
     return steps
 
 
@@ -165,15 +158,18 @@ def _paths(held):
 def _anchor_path(store, want):
     if store.anchors is None:
         return store.bundles[0][1]
+    return _file_in(store.anchors, store, want)
+
+
+def _file_in(folder, store, want):
     name = want.name or (want.certificate and x509.common_name(want.certificate.subject_der)) or ""
-    return os.path.join(store.anchors, stores.file_name(name, want.fingerprint, store.suffix))
+    return os.path.join(folder, stores.file_name(name, want.fingerprint, store.suffix))
 
 
 def _distrust_paths(store, observed, want):
     """Where a certificate has to be distrusted; on Debian nowhere if the distribution does not trust it."""
     if store.distrust == "folder":
-        name = want.name or (want.certificate and x509.common_name(want.certificate.subject_der)) or ""
-        return [os.path.join(store.distrusted[0], stores.file_name(name, want.fingerprint, store.suffix))]
+        return [_file_in(store.distrusted[0], store, want)]
     return [observed.distribution[want.fingerprint]] if want.fingerprint in observed.distribution else []
 
 
@@ -182,7 +178,8 @@ def _refuse_blocked_key(store, observed, wanted, want):
     if want.certificate is None or store.distrust != "folder":
         return
     lifted = {one.fingerprint for one in wanted if one.state == "present"}
-    blocked = [(held.path, _parse(held.der)) for held in observed.distrusted if held.fingerprint not in lifted]
+    blocked = [(held.path, x509.parse_leniently(held.der))
+               for held in observed.distrusted if held.fingerprint not in lifted]
     blocked += [("this list", one.certificate) for one in wanted if one.state == "distrusted"]
     for place, other in blocked:
         if other and other.spki_der == want.certificate.spki_der:

@@ -12,7 +12,6 @@ import os
 import re
 import stat
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
@@ -169,11 +168,9 @@ def certificates_in(path, data):
         yield Held(path, start, end, content, hashlib.sha256(content).hexdigest(),
                    block.label in pem.CERTIFICATE_LABELS, name)
     if data[:1] == b"\x30" and position == 0:
-        try:
-            x509.parse(data)
-        except der.DerError:
-            return
-        yield Held(path, 0, len(data), data, hashlib.sha256(data).hexdigest(), True, None)
+        certificate = x509.parse_leniently(data)
+        if certificate:
+            yield Held(path, 0, len(data), data, certificate.fingerprint, True, None)
 
 
 def _trusted_elsewhere(path, data, bare):
@@ -190,10 +187,7 @@ def find(store, path, fingerprint):
     """The certificate with that fingerprint in a source file (x509.Certificate), or None."""
     for held in certificates_in(path, _read(store, path, {})[0] or b""):
         if held.fingerprint == fingerprint:
-            try:
-                return x509.parse(held.der)
-            except der.DerError:
-                return None
+            return x509.parse_leniently(held.der)
     return None
 
 
@@ -250,16 +244,10 @@ def hashed(store):
 
 def certificates_with_subjects(path, names):
     """The certificates of a PEM bundle whose subject is one of these Names (DER); only what holds one is parsed."""
-    found = []
     with open(path, "rb") as stream:
-        blocks = list(pem.certificate_blocks(stream.read()))
-    for _block, content in blocks:
-        if any(name in content for name in names):
-            try:
-                found.append(x509.parse(content))
-            except der.DerError:
-                continue
-    return found
+        blocks = pem.certificate_blocks(stream.read())
+    found = [x509.parse_leniently(content) for _block, content in blocks if any(name in content for name in names)]
+    return [certificate for certificate in found if certificate]
 
 
 def configured(data):

@@ -75,7 +75,6 @@ def _apply(store, outcome, purge, journal):
     """Carries the plan out under the lock; on any failure everything is taken back, and the failure is raised."""
     plan = outcome.plan
     extracts = any(step.action == "extract" for step in plan.steps)
-    proves = extracts or not store.extract  # not with extract: never
     ours = {step.path for step in plan.steps if store.anchors and step.action in ("install", "distrust", "repair")}
     for folder in sorted({os.path.dirname(path) for path in plan.changes}):
         if store.anchors:
@@ -87,10 +86,12 @@ def _apply(store, outcome, purge, journal):
         if extracts:
             kept = _keep(store)
             _preview(store, plan, purge)
-            _until_proven(store, plan, purge, store.extract, store.again, lambda: trust_state.observe(store, False))
-        after = trust_state.observe(store, recovered=False)
-        if proves:
-            _refuse(store, plan, trust_plan.deviations(store, after, plan.wanted, purge))
+            after = _until_proven(store, plan, purge, store.extract, store.again,
+                                  lambda: trust_state.observe(store, recovered=False))
+        else:
+            after = trust_state.observe(store, recovered=False)
+            if not store.extract:  # with extract: never, nothing is proven
+                _refuse(store, plan, trust_plan.deviations(store, after, plan.wanted, purge))
     except TrustError as error:
         raise TrustError("%s. %s" % (error, _take_back(store, outcome, journal, kept)))
     except BaseException:
@@ -101,16 +102,20 @@ def _apply(store, outcome, purge, journal):
 
 
 def _until_proven(store, plan, purge, command, again, look):
-    """Runs an extract until it succeeds and ``look`` (a function that returns a State) shows what is wanted."""
+    """Runs an extract until it succeeds and ``look`` (a function that returns a State) shows what is wanted.
+
+    Returns that State; raises TrustError where it does not come to that.
+    """
     for pause in RETRY_AFTER_SECONDS + (None,):
         code, output = run(command, store.root)
-        found = trust_plan.deviations(store, look(), plan.wanted, purge)
-        if code == 0 and not found:
-            return
-        if pause is not None:
-            time.sleep(pause)
-            command = again
+        observed = look()
+        found = trust_plan.deviations(store, observed, plan.wanted, purge)
+        if code == 0 and not found or pause is None:
+            break
+        time.sleep(pause)
+        command = again
     _refuse(store, plan, found, code, output)
+    return observed
 
 
 def _preview(store, plan, purge):

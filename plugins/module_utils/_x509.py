@@ -111,6 +111,14 @@ def parse(data):
     return certificate
 
 
+def parse_leniently(data):
+    """The same for what a host holds already: None for bytes that are no certificate, and for None."""
+    try:
+        return parse(data) if data else None
+    except der.DerError:
+        return None
+
+
 def _extensions(data, fields):
     found = {}
     for tag, _start, content, end in fields:
@@ -303,15 +311,18 @@ def is_self_issued(certificate):
     return certificate.subject_der == certificate.issuer_der
 
 
+def keys_fit(issuer, certificate):
+    """Whether the issuer's key is the one that the certificate asks for (RFC 5280 section 4.2.1.1)."""
+    wanted, offered = authority_key_identifier(certificate), subject_key_identifier(issuer)
+    return wanted is None or offered is None or wanted == offered
+
+
 def may_have_issued(issuer, certificate):
     """Whether ``issuer`` fits by name and key identifier (RFC 5280 sections 4.2.1.1, 6.1); no signature is checked."""
-    if issuer.subject_der != certificate.issuer_der:
-        return False
     try:
-        wanted, offered = authority_key_identifier(certificate), subject_key_identifier(issuer)
+        return issuer.subject_der == certificate.issuer_der and keys_fit(issuer, certificate)
     except der.DerError:
-        return True  # what can't be read says nothing against it
-    return wanted is None or offered is None or wanted == offered
+        return True  # an identifier that can't be read says nothing against it
 
 
 def plain_fingerprint(text):
