@@ -13,6 +13,7 @@ import re
 import stat
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journal as journals
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
@@ -46,7 +47,7 @@ def observe(store, recovered=True):
 
     recovered: as it will be when an interrupted change is undone; False: as it is, in the middle of a change.
     """
-    journal = files.Journal(store.staging)
+    journal = journals.Journal(store.staging)
     overlay = journal.overlay() if recovered else {}
     contents, untidy, anchors, distrusted = {}, {}, [], []
 

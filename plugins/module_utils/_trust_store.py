@@ -14,6 +14,7 @@ import subprocess
 import time
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journal as journals
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
@@ -48,7 +49,7 @@ def converge(store, wanted, purge="none", extract="auto", check=False):
     if store.anchors:
         files.make_folder(store.anchors)
     with files.lock(store.anchors or os.path.dirname(store.bundles[0][1]), LOCK_SECONDS):
-        journal = files.Journal(store.staging)
+        journal = journals.Journal(store.staging)
         interrupted = bool(journal.entries)
         if interrupted:
             # The journal goes last: whatever happens until then, the next run starts here again.

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journal as journals
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_report as trust_report
@@ -306,7 +307,7 @@ def test_other_peoples_extract_at_the_same_time_is_waited_out(system, monkeypatc
 def test_interrupted_runs_are_undone_and_done_again(system):
     converge(system, want(A))
     outcome = trust_store._look(system.store, [want(B), want(A, "absent")], "none", "auto")
-    files.Journal(system.store.staging).change(outcome.plan.changes, ())
+    journals.Journal(system.store.staging).change(outcome.plan.changes, ())
     # Killed here. What is said in check mode is what the next run does, whatever is asked of it.
     foreseen = converge(system, want(A), check=True)
     done = converge(system, want(A))
@@ -454,7 +455,7 @@ def test_the_first_extract_of_an_image_fails(system):
 
 def test_an_interrupted_run_whose_successor_fails_is_not_forgotten(system):
     outcome = trust_store._look(system.store, [want(A)], "none", "auto")
-    files.Journal(system.store.staging).change(outcome.plan.changes, ())
+    journals.Journal(system.store.staging).change(outcome.plan.changes, ())
     system.extract()  # and killed here
     leaf = pki.issue("leaf", dns=["leaf"])
     if system.kind == "redhat":
@@ -471,7 +472,7 @@ def test_an_interrupted_run_whose_successor_fails_is_not_forgotten(system):
 
 def test_killed_in_the_middle_of_the_recovery(system, monkeypatch):
     outcome = trust_store._look(system.store, [want(A)], "none", "auto")
-    files.Journal(system.store.staging).change(outcome.plan.changes, ())
+    journals.Journal(system.store.staging).change(outcome.plan.changes, ())
     system.extract()
 
     class Killed(BaseException):

@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""Keys and certificates put in place of those that are there: all files complete beside their places, then renamed in.
+
+Between two renames a kill leaves new files beside old ones. Whoever writes compares keys with certificates in the next
+run, and repairs it; what the killed run left beside is removed then.
+"""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import collections
+import contextlib
+import os
+import stat
+import time
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+
+LOCK_SECONDS = 60
+
+Replacement = collections.namedtuple("Replacement", [
+    "path",     # str: a link is followed, so that what it leads to is replaced
+    "content",  # bytes, or None to remove the file
+    "mode",     # int: for a file that isn't there yet; others keep their mode, owner and labels
+])
+
+
+@contextlib.contextmanager
+def lock(paths):
+    """Holds the locks of the folders of ``paths``; raises files.FilesError where one is missing or stays locked."""
+    with contextlib.ExitStack() as held:
+        for folder in sorted({os.path.dirname(_place(path)) for path in paths}):
+            held.enter_context(files.lock(folder, LOCK_SECONDS))
+        yield
+
+
+def check(path):
+    """Raises files.FilesError where ``path`` can't become a file: no folder for it, or something else there."""
+    place = _place(path)
+    folder = os.path.dirname(place)
+    if not os.path.isdir(folder):
+        raise files.FilesError("%s can't be written: the folder %s does not exist; create it first" % (path, folder))
+    if os.path.lexists(place) and not os.path.isfile(place):
+        raise files.FilesError("%s can't be written: something that is no file is there" % path)
+
+
+def replace(replacements, backup=False):
+    """Carries out the replacements, all or none, in their order; returns {path: where its old content is kept}.
+
+    With ``backup`` the former files stay beside the new ones, under names such as ``web.crt.417.2026-11-23@12:00:00~``,
+    with the owner and mode that they had. Call it under the lock. Raises files.FilesError, with all files as they were.
+    """
+    places = [_place(replacement.path) for replacement in replacements]
+    existed, done, backups = set(), [], {}
+    try:
+        for replacement, place in zip(replacements, places):
+            if _stage(replacement, place):
+                existed.add(place)
+        for replacement, place in zip(replacements, places):
+            if backup and place in existed:
+                backups[replacement.path] = _back_up(place)
+        for replacement, place in zip(replacements, places):
+            if replacement.content is None:
+                os.unlink(place)
+            else:
+                os.rename(_beside(place, "new"), place)
+            done.append(place)
+        for folder in sorted({os.path.dirname(place) for place in places}):
+            files.sync_folder(folder)
+    except OSError as error:
+        _undo(done, existed, backups.values())
+        raise files.explain(error, "written")
+    finally:
+        for place in places:
+            _forget(place)
+    return backups
+
+
+def _place(path):
+    return os.path.realpath(path)
+
+
+def _beside(place, what):
+    return os.path.join(os.path.dirname(place), ".%s.host_trust.%s" % (os.path.basename(place), what))
+
+
+def _stage(replacement, place):
+    """Makes the new file and keeps the old one, both beside its place; returns whether there is an old one."""
+    _forget(place)  # what a run left that was killed
+    try:
+        status = os.lstat(place)
+    except FileNotFoundError:
+        status = None
+    if status:
+        files.keep(place, _beside(place, "old"))
+    if replacement.content is not None:
+        files.write(_beside(place, "new"), replacement.content,
+                    stat.S_IMODE(status.st_mode) if status else replacement.mode,
+                    (status.st_uid, status.st_gid) if status else None)
+        if status:
+            _copy_labels(place, _beside(place, "new"))
+    return bool(status)
+
+
+def _copy_labels(source, target):
+    """Access control lists and SELinux's labels (xattr(7)); a file system without them has none to copy."""
+    with contextlib.suppress(OSError):
+        for name in os.listxattr(source):
+            with contextlib.suppress(OSError):
+                os.setxattr(target, name, os.getxattr(source, name))
+
+
+def _back_up(place):
+    name = "%s.%d.%s~" % (place, os.getpid(), time.strftime("%Y-%m-%d@%H:%M:%S"))
+    files.keep(_beside(place, "old"), name)
+    return name
+
+
+def _undo(done, existed, backups):
+    for place in done:
+        with contextlib.suppress(OSError):
+            if place in existed:
+                os.rename(_beside(place, "old"), place)
+            else:
+                os.unlink(place)
+    for name in backups:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+
+
+def _forget(place):
+    for what in ("new", "old"):
+        with contextlib.suppress(OSError):
+            os.unlink(_beside(place, what))

@@ -1,0 +1,263 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes to files as one: all or nothing, whatever happens in between, and inside the root."""
+import errno
+import os
+
+import pytest
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journal as journals
+
+
+def fresh(tmp_path, number):
+    """A folder with two files and a link, and its staging folder as a Journal wants it."""
+    folder = tmp_path / ("live%s" % number)
+    folder.mkdir()
+    (folder / "old").write_bytes(b"old")
+    (folder / "kept").write_bytes(b"kept")
+    (folder / "link").symlink_to("kept")
+    return folder, [(str(folder), str(tmp_path / ("stage%s" % number)))]
+
+
+@pytest.fixture()
+def place(tmp_path):
+    return fresh(tmp_path, "")
+
+
+def look(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+BEFORE = {"old": b"old", "kept": b"kept", "link": b"kept"}
+AFTER = {"new": b"new", "kept": b"changed"}
+
+
+def changes(folder):
+    return {str(folder / "new"): b"new", str(folder / "old"): None, str(folder / "kept"): b"changed",
+            str(folder / "link"): None}
+
+
+def test_change_and_clean(place):
+    folder, staging = place
+    journal = journals.Journal(staging)
+    journal.change(changes(folder), ())
+    assert look(folder) == AFTER
+    assert os.stat(str(folder / "new")).st_mode & 0o7777 == 0o644
+    journal.clean()
+    assert not os.path.exists(staging[0][1])
+    assert not journals.Journal(staging).entries
+
+
+def test_change_and_undo(place):
+    folder, staging = place
+    inode = os.stat(str(folder / "old")).st_ino
+    journal = journals.Journal(staging)
+    journal.change(changes(folder), ())
+    journal.undo()
+    assert look(folder) == BEFORE
+    assert (folder / "link").is_symlink()
+    assert os.stat(str(folder / "old")).st_ino == inode
+    assert not os.path.exists(staging[0][1])
+
+
+def test_modes_whatever_the_umask(place):
+    folder, staging = place
+    os.chmod(str(folder / "kept"), 0o640)
+    before = os.umask(0o077)
+    try:
+        journals.Journal(staging).change(changes(folder), [str(folder / "kept")])
+    finally:
+        os.umask(before)
+    assert os.stat(str(folder / "new")).st_mode & 0o7777 == 0o644
+    assert os.stat(str(folder / "kept")).st_mode & 0o7777 == 0o640
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing of the code under test catches it."""
+
+
+def interrupted(monkeypatch, number, error):
+    """Makes the ``number``-th call that changes the file system raise ``error``; returns the count of calls so far."""
+    count = [0]
+
+    def wrap(name):
+        real = getattr(os, name)
+
+        def wrapped(*args, **kwargs):
+            count[0] += 1
+            if count[0] == number:
+                raise error
+            return real(*args, **kwargs)
+        monkeypatch.setattr(os, name, wrapped)
+    for name in ("mkdir", "rename", "unlink", "link", "symlink", "fchmod", "fsync"):
+        wrap(name)
+    return count
+
+
+def test_killed_at_every_point_the_next_run_restores(tmp_path, monkeypatch):
+    total, number = None, 0
+    while total is None or number < total:
+        folder, staging = fresh(tmp_path, number)
+        number += 1
+        with monkeypatch.context() as patched:
+            count = interrupted(patched, number, Killed())
+            try:
+                journals.Journal(staging).change(changes(folder), ())
+                total = count[0]
+            except Killed:
+                pass
+        journal = journals.Journal(staging)
+        predicted = dict(BEFORE) if not journal.entries else None
+        if predicted is None:
+            # What a look in check mode foresees is what recovery makes.
+            overlay = journal.overlay()
+            names = set(os.listdir(str(folder))) | {os.path.basename(path) for path in overlay}
+            predicted = {}
+            for name in names:
+                kept = overlay.get(str(folder / name), str(folder / name))
+                if kept is not None:
+                    # A kept link points to its neighbour by a relative path: only its target's name can be told here.
+                    predicted[name] = BEFORE[name] if os.path.islink(kept) else open(kept, "rb").read()
+            journal.undo()
+        assert look(folder) == BEFORE == predicted, number
+        # And once more from the start, over whatever was left behind.
+        journals.Journal(staging).change(changes(folder), ())
+        assert look(folder) == AFTER
+    assert total > 15
+
+
+def test_undo_killed_at_every_point_can_be_called_again(tmp_path, monkeypatch):
+    total, number = None, 0
+    while total is None or number < total:
+        folder, staging = fresh(tmp_path, number)
+        journals.Journal(staging).change(changes(folder), ())
+        number += 1
+        with monkeypatch.context() as patched:
+            count = interrupted(patched, number, Killed())
+            try:
+                journals.Journal(staging).undo()
+                total = count[0]
+            except Killed:
+                pass
+        journal = journals.Journal(staging)
+        if journal.entries:
+            journal.undo()
+        assert look(folder) == BEFORE, number
+    assert total > 5
+
+
+@pytest.mark.parametrize("code, hint", [
+    (errno.ENOSPC, "free some space"), (errno.EROFS, "writable"), (errno.EACCES, "become: true"), (errno.EIO, "")])
+def test_an_error_at_every_point_leaves_all_as_it_was(tmp_path, monkeypatch, code, hint):
+    number = 0
+    while True:
+        folder, staging = fresh(tmp_path, number)
+        number += 1
+        with monkeypatch.context() as patched:
+            count = interrupted(patched, number, OSError(code, os.strerror(code), "/some/file"))
+            try:
+                journals.Journal(staging).change(changes(folder), ())
+            except files.FilesError as error:
+                assert os.strerror(code) in str(error) and hint in str(error)
+                assert "/some/file" in str(error) or str(tmp_path) in str(error)
+            else:
+                # Where links can't be made, copies are kept instead.
+                assert look(folder) == AFTER
+                if count[0] < number:
+                    break
+                continue
+        assert look(folder) == BEFORE, number
+    assert number > 15
+
+
+def test_staging_on_another_file_system_is_refused_by_name(tmp_path):
+    if os.stat("/dev/shm").st_dev == os.stat(str(tmp_path)).st_dev:
+        pytest.skip("/dev/shm is no file system of its own here")
+    staging = [(str(tmp_path), "/dev/shm/host_trust-test-%d" % os.getpid())]
+    with pytest.raises(files.FilesError, match="mount of its own"):
+        journals.Journal(staging).change({str(tmp_path / "new"): b"new"}, ())
+    assert not os.listdir(str(tmp_path))
+    assert not os.path.exists(staging[0][1])
+
+
+def test_a_planted_link_in_the_place_of_the_stage_is_not_followed(place, tmp_path):
+    folder, staging = place
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "file").write_bytes(b"x")
+    os.symlink(str(tmp_path / "victim"), staging[0][1])
+    with pytest.raises(files.FilesError):
+        journals.Journal(staging).change(changes(folder), ())
+    assert look(folder) == BEFORE
+    assert (tmp_path / "victim" / "file").exists()
+
+
+def plant(folder, staging, entries):
+    os.mkdir(staging[0][1], 0o700)
+    with open(os.path.join(staging[0][1], "journal.json"), "w") as stream:
+        stream.write(entries)
+
+
+@pytest.mark.parametrize("name", ["../victim", "/etc/victim", "x/../../victim"])
+def test_a_journal_leads_nowhere_else(place, tmp_path, name):
+    folder, staging = place
+    (tmp_path / "victim").write_bytes(b"precious")
+    plant(folder, staging, '[{"folder": 0, "name": "%s", "number": 0, "existed": false}]' % name)
+    with pytest.raises(files.FilesError, match="is damaged"):
+        journals.Journal(staging)
+    assert (tmp_path / "victim").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", "[{}]", "\xff", '[{"folder": 7, "name": "x", "number": 0}]'])
+def test_a_damaged_journal_is_said(place, content):
+    folder, staging = place
+    plant(folder, staging, content)
+    if content == "{}":
+        assert journals.Journal(staging).entries == []
+        return
+    with pytest.raises(files.FilesError, match="is damaged"):
+        journals.Journal(staging)
+
+
+def test_a_stage_that_others_could_have_made_is_refused(place):
+    folder, staging = place
+    plant(folder, staging, "[]")
+    os.chmod(staging[0][1], 0o755)
+    with pytest.raises(files.FilesError, match="is in the way"):
+        journals.Journal(staging)
+    if os.geteuid() == 0:
+        os.chmod(staging[0][1], 0o700)
+        os.chown(staging[0][1], 12345, 12345)
+        with pytest.raises(files.FilesError, match="is in the way"):
+            journals.Journal(staging)
+
+
+def test_a_system_that_is_mounted_elsewhere_is_recovered_there(place, tmp_path):
+    folder, staging = place
+    journals.Journal(staging).change(changes(folder), ())
+    os.rename(str(tmp_path / "live"), str(tmp_path / "moved"))
+    os.rename(str(tmp_path / "stage"), str(tmp_path / "moved stage"))
+    journals.Journal([(str(tmp_path / "moved"), str(tmp_path / "moved stage"))]).undo()
+    assert look(tmp_path / "moved") == BEFORE
+
+
+def test_links_out_of_the_folder_are_not_followed(place, tmp_path):
+    folder, staging = place
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "file").write_bytes(b"precious")
+    (folder / "sub").symlink_to(str(tmp_path / "elsewhere"))
+    with pytest.raises(files.FilesError, match="because a link leads there"):
+        journals.Journal(staging).change({str(folder / "sub" / "file"): None, str(folder / "old"): None}, ())
+    assert (tmp_path / "elsewhere" / "file").exists() and (folder / "old").exists()
+
+
+def test_new_files_belong_to_the_user_also_where_the_folder_gives_its_group(place):
+    folder, staging = place
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder to another group")
+    os.chown(str(folder), 0, 50)
+    os.chmod(str(folder), 0o2775)
+    os.chown(str(folder.parent), 0, 50)
+    os.chmod(str(folder.parent), 0o2775)
+    journals.Journal(staging).change({str(folder / "new"): b"new"}, ())
+    assert os.stat(str(folder / "new")).st_gid == os.getegid()
