@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import stat
 import typing as t
 
 from ansible.errors import AnsibleError, AnsibleFileNotFound
@@ -15,10 +13,10 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_arguments as arguments
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchor_list as anchor_list
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchors as judge
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _controller_files as controller_files
 
 
 class ActionModule(ActionBase):
@@ -74,20 +72,7 @@ class ActionModule(ActionBase):
     def _load(self, src: str) -> bytes:
         """The bytes of a file of the controller, found as copy finds it and decrypted where vault encrypted it."""
         try:
-            found = self._find_needle("files", src)
-            # Looked at before the loader does: it would wait at a FIFO and read a device to its end.
-            status = os.stat(found)
-            if stat.S_ISREG(status.st_mode) and status.st_size <= pem.MAX_BYTES:
-                real = self._loader.get_real_file(found)
-                try:
-                    return pem.read_file(real)
-                finally:
-                    self._loader.cleanup_tmp_file(real)
-            return pem.read_file(found)
+            return controller_files.read(self._loader, self._find_needle("files", src))
         except AnsibleFileNotFound as error:
             raise ValueError("there is no such file on the controller (in the role's or play's folder files, or beside "
                              "the play): give an absolute path, or path for a file that is on the host") from error
-        except AnsibleError as error:
-            raise ValueError(str(error)) from error
-        except OSError as error:
-            raise ValueError(f"{src} can't be read: {error.strerror}") from error

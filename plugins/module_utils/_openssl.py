@@ -145,8 +145,10 @@ def verify(openssl, trust, purpose, directory, certificate, chain=None):
     return parse_verdict(command, return_code, (output + errors).decode("utf-8", "replace"))
 
 
-def public_key(openssl, path, passphrase=None):
+def public_key(openssl, path, passphrase=None, option="private_key_passphrase"):
     """The SubjectPublicKeyInfo (DER) that belongs to the private key in the file ``path``; raises KeyFileError.
+
+    ``option`` is what messages call the passphrase.
 
     The passphrase travels over stdin, where no other process can see it, and what openssl says of the key is
     not repeated.
@@ -154,9 +156,9 @@ def public_key(openssl, path, passphrase=None):
     path = os.path.abspath(path)
     inform, encrypted = key_form(pem.read_file(path))
     if encrypted and not passphrase:
-        raise KeyFileError("it is encrypted and no private_key_passphrase is given")
+        raise KeyFileError("it is encrypted and no %s is given" % option)
     if passphrase and re.search("[\0\r\n]", passphrase):
-        raise KeyFileError("private_key_passphrase has a line end in it, which openssl can't be given")
+        raise KeyFileError("%s has a line end in it, which openssl can't be given" % option)
     command = [openssl.command, "pkey", "-inform", inform, "-in", path, "-passin", "stdin",
                "-pubout", "-outform", "DER"]
     return_code, output, _errors = run(command, ((passphrase or "") + "\n").encode("utf-8", "surrogateescape"))
@@ -165,7 +167,7 @@ def public_key(openssl, path, passphrase=None):
     if encrypted and inform == "DER" and openssl.release < (3, 0, 0):
         raise KeyFileError("%s does not read encrypted keys in DER: convert it to PEM" % openssl.version)
     if encrypted:
-        raise KeyFileError("it can't be decrypted: private_key_passphrase is wrong, or the file is damaged")
+        raise KeyFileError("it can't be decrypted: %s is wrong, or the file is damaged" % option)
     raise KeyFileError("openssl can't read it as a private key: it is damaged, or something else")
 
 

@@ -36,6 +36,10 @@ class CertificateFileError(ValueError):
     """A file that can't be used; the message says why and what to do, without the file's name."""
 
 
+class PrivateKeyFound(CertificateFileError):
+    """There is a private key in a file of certificates."""
+
+
 def read_file(path):
     """The bytes of a regular file of at most MAX_BYTES; whatever else is there is refused without waiting for it."""
     try:
@@ -135,8 +139,8 @@ def _plain(data):
 def _of_pem(data, keys_allowed):
     everything = blocks(data)
     if not keys_allowed and any(block.label.endswith(b"PRIVATE KEY") for block in everything):
-        raise CertificateFileError("there is a private key in it, which must not lie in a trust store: "
-                                   "keep the key elsewhere and leave only the certificate in the file")
+        raise PrivateKeyFound("there is a private key in it, which must not lie in a trust store: "
+                              "keep the key elsewhere and leave only the certificate in the file")
     for block in everything:
         if block.label == TRUSTED_LABEL:
             raise CertificateFileError("it is in OpenSSL's trusted form, whose trust settings would be lost: convert "
@@ -177,7 +181,7 @@ def _refuse_other_der(data, parts):
         raise CertificateFileError("it is a PKCS#12 file, which usually holds a private key too: take the certificates "
                                    "out with 'openssl pkcs12 -in FILE -nokeys -out FILE.pem'")
     if version in (0, 1, 2) or tags == [der.SEQUENCE, der.OCTET_STRING]:
-        raise CertificateFileError("it looks like a private key, which must not lie in a trust store")
+        raise PrivateKeyFound("it looks like a private key, which must not lie in a trust store")
 
 
 def _of_pkcs7(data, parts):

@@ -141,8 +141,8 @@ def _not_trusted(number, who, certificate, sent, store):
     else:
         sentence = "issuer %s is %s" % (issuer, where)
     return sentence + _near(certificate, store) + (
-        "" if sent or number == 18 else "; no chain came with it: if that issuer is an intermediate, append its "
-        "certificate to the file or name it in 'chain'")
+        "" if sent or number == 18 else "; no chain came with it: if that issuer is an intermediate, give its "
+        "certificate along with this one")
 
 
 def _near(certificate, store):

@@ -46,18 +46,19 @@ class Unable(Exception):
         self.facts = facts
 
 
-def verify(certificates, trust=None, purpose="server", min_remaining="0", tmpdir=None, now=None):
+def verify(certificates, trust=None, purpose="server", min_remaining="0", tmpdir=None, now=None, trust_name=None):
     """Judges certificates; returns the module's result: verified, msg, results, trust.
 
     certificates: list of dict with the module's suboptions; what is None there is taken from the defaults beside it.
     trust: path of a PEM file or a hashed directory, None for what this host's OpenSSL uses.
+    trust_name: what sentences call it, if not by its path.
     now: epoch seconds, for what is computed here; OpenSSL looks at the clock itself.
     Raises Unable where the host or the arguments leave nothing to judge.
     """
     if not certificates:
         raise Unable("'certificates' is empty: there is nothing to verify")
     items = [_item(number, given, purpose, min_remaining) for number, given in enumerate(certificates)]
-    program, store = _host(trust)
+    program, store = _host(trust, trust_name)
     now = int(time.time()) if now is None else now
     directory = tempfile.mkdtemp(dir=tmpdir)
     try:
@@ -87,7 +88,7 @@ def _item(number, given, purpose, min_remaining):
     return item
 
 
-def _host(trust):
+def _host(trust, name):
     """(this host's OpenSSL, its Store of anchors)."""
     try:
         program = openssl.find()
@@ -96,13 +97,14 @@ def _host(trust):
     place = openssl.trust_at(trust, program)
     anchors = chains.read_anchors(openssl.trust_files(place))
     if trust and not anchors:
-        raise Unable("the trust in %s can't be used: %s" % (trust, _why_empty(place)))
+        raise Unable("the trust in %s can't be used: %s" % (name or trust, _why_empty(place)))
+    place = place._replace(given=name or place.given)
     return program, reasons.Store(place, anchors, chains.index(anchors))
 
 
 def _why_empty(place):
     if place.directory:
-        return _advised("the directory can't be read: Permission denied") if not os.access(
+        return advised("the directory can't be read: Permission denied") if not os.access(
             place.directory, os.R_OK | os.X_OK) else (
             "the directory has no certificates under hashed names: run 'openssl rehash %s'" % place.directory)
     try:
@@ -195,14 +197,15 @@ def _bytes(path):
     try:
         return pem.read_file(path)
     except pem.CertificateFileError as error:
-        raise pem.CertificateFileError(_advised(str(error)))
+        raise pem.CertificateFileError(advised(str(error)))
 
 
 def _encoded(text):
     return text.encode("utf-8", "surrogateescape")
 
 
-def _advised(message):
+def advised(message):
+    """A sentence on a file that can't be read, with the advice that goes with it."""
     return message + ("; does the task need 'become'?" if "Permission denied" in message else "")
 
 
@@ -226,7 +229,7 @@ def _private_key(item, leaf, program):
     try:
         spki = openssl.public_key(program, path, item.get("private_key_passphrase"))
     except (openssl.KeyFileError, pem.CertificateFileError) as error:
-        return None, ["the private key %s can't be used: %s" % (path, _advised(str(error)))], []
+        return None, ["the private key %s can't be used: %s" % (path, advised(str(error)))], []
     warnings = ["the private key %s is readable by every user of the host" % path] * openssl.readable_by_all(path)
     if not openssl.same_key(spki, leaf.spki_der):
         return False, ["the private key %s belongs to another certificate" % path], warnings

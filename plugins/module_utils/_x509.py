@@ -286,8 +286,12 @@ def authority_key_identifier(certificate):
 
 
 def key_type(certificate):
-    """The public key's algorithm, with size or curve where it has one: ``RSA 2048``, ``EC P-256``, ``Ed25519``."""
-    spki = certificate.spki_der
+    """The type of its public key, see ``spki_type``."""
+    return spki_type(certificate.spki_der)
+
+
+def spki_type(spki):
+    """The algorithm of a public key, with size or curve where it has one: ``RSA 2048``, ``EC P-256``, ``Ed25519``."""
     content, end = der.expect(spki, 0, len(spki), der.SEQUENCE)
     algorithm, behind = der.expect(spki, content, end, der.SEQUENCE)
     key, key_end = der.expect(spki, behind, end, der.BIT_STRING)

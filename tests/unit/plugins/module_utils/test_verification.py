@@ -181,8 +181,7 @@ def test_an_unknown_issuer_and_its_near_namesakes(host):
     web = pki.server(issuer=stranger)
     assert why(web) == (
         "issuer CN=Corp Root CB is not trusted by this host; anchors with a near name: CN=Corp Root CA; "
-        "no chain came with it: if that issuer is an intermediate, append its certificate to the file or name it in "
-        "'chain'")
+        "no chain came with it: if that issuer is an intermediate, give its certificate along with this one")
     assert why(pki.server(issuer=pki.root("Elsewhere"))).startswith(
         "issuer CN=Elsewhere is not trusted by this host; no chain came with it")
 
@@ -190,7 +189,7 @@ def test_an_unknown_issuer_and_its_near_namesakes(host):
 def test_a_forgotten_intermediate(host):
     assert why(Corp.web) == (
         "issuer CN=Corp Issuing CA 1 is not trusted by this host; no chain came with it: if that issuer is an "
-        "intermediate, append its certificate to the file or name it in 'chain'")
+        "intermediate, give its certificate along with this one")
     assert "no chain came with it" in why(Corp.web, chain_content=Corp.web.pem)
 
 

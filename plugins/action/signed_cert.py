@@ -1,0 +1,37 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A CA on the controller signs without a process of its own for each request: a fleet has many."""
+
+from __future__ import annotations
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome, _signed
+
+
+class ActionModule(ActionBase):
+    """Signs here where that is the same as running the module: on the controller, as its user, with no file written."""
+
+    _supports_check_mode = True
+    _supports_async = True
+
+    def run(self, tmp=None, task_vars=None):
+        """Runs the action (see ActionBase)."""
+        result = super().run(tmp, task_vars)
+        del tmp
+        if self._is_for_a_process():
+            return {**result, **self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)}
+        _validation, given = self.validate_argument_spec(
+            arguments.signed_cert(), arguments.SIGNED_EXCLUSIVE, required_one_of=arguments.SIGNED_ONE_OF)
+        try:
+            outcome = _outcome.attempt(_signed.converge, _outcome.placed(given), self._task.check_mode)
+        except _outcome.FAILURES as error:
+            return {**result, "failed": True, **_outcome.failure(error)}
+        return {**result, **_outcome.success(outcome, self._task.diff), "warnings": outcome.warnings}
+
+    def _is_for_a_process(self):
+        """Whether the module itself must run: on another machine, as another user, or because it writes files."""
+        return (self._connection.transport != "local" or self._connection.become or self._task.async_val
+                or any(name in self._task.args for name in ("path", "fullchain_path")))

@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""A certificate authority that signs: its certificate, its chain, its key; looked at before it does."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import collections
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome as outcomes
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+Authority = collections.namedtuple("Authority", [
+    "certificate",  # of _certificates
+    "key",          # private key of cryptography
+    "chain",        # list of _certificates.Certificate: what is sent behind a certificate that it issues, without roots
+    "name",         # what messages call it
+])
+
+
+def read(options, now, usage="keyCertSign"):
+    """The CA of the options ca_path or ca_content, ca_privatekey_path or _content and _passphrase.
+
+    usage: what its key is to sign, ``keyCertSign`` or ``cRLSign`` (RFC 5280 section 4.2.1.3).
+    Raises outcomes.Refused for a CA that must not sign, keys.KeyFileError for its key.
+    """
+    source = options["ca_path"] or "ca_content"
+    try:
+        data = pem.read_file(options["ca_path"]) if options["ca_path"] else options["ca_content"].encode("utf-8")
+        found = certificates.read(data)
+    except pem.CertificateFileError as error:
+        raise outcomes.Refused("the CA's certificate %s can't be used: %s" % (source, error))
+    certificate = found[0]
+    name = "%s (%s)" % (source, certificates.label(certificate))
+    _refuse(certificate, name, now, usage)
+    key = _key(options)
+    if keys.fingerprint(key.public_key()) != certificate.facts["public_key"]:
+        raise outcomes.Refused("the private key %s does not belong to the CA's certificate %s" % (
+            options["ca_privatekey_path"] or "ca_privatekey_content", name))
+    return Authority(certificate, key, _chain(found), name)
+
+
+def refuse_below(authority, length):
+    """Raises outcomes.Refused where the CA may not issue a CA with that path length (RFC 5280 section 4.2.1.9)."""
+    allowed = extensions.path_length(authority.certificate.facts)
+    if allowed is not None and (length is None or length >= allowed):
+        raise outcomes.Refused(
+            "%s has pathlen:%d and can't issue a CA with %s: that one's certificates would not verify anywhere%s" % (
+                authority.name, allowed, "any path length" if length is None else "pathlen:%d" % length,
+                "" if allowed == 0 else "; the option pathlen can be at most %d" % (allowed - 1)))
+
+
+def _refuse(certificate, name, now, usage):
+    facts, plain = certificate.facts, certificate.plain
+    reason = None
+    if not extensions.is_ca(facts):
+        reason = "it is not a CA's (no CA:TRUE in its basic constraints)"
+    elif usage not in facts.get("key_usage", [usage]):
+        reason = "its key usage has no %s" % usage
+    elif plain.not_after <= now:
+        reason = "it expired %s ago (%s): renew it first" % (
+            duration.spoken(now - plain.not_after), x509.iso_time(plain.not_after))
+    elif plain.not_before > now:
+        reason = "it is not valid before %s: is this machine's clock right?" % x509.iso_time(plain.not_before)
+    if reason:
+        raise outcomes.Refused("the CA's certificate %s can't sign: %s" % (name, reason))
+
+
+def _key(options):
+    passphrase = options["ca_privatekey_passphrase"]
+    if options["ca_privatekey_path"]:
+        return keys.load(options["ca_privatekey_path"], passphrase, "ca_privatekey_passphrase")
+    return keys.read(options["ca_privatekey_content"].encode("utf-8"), passphrase, "ca_privatekey_content",
+                     "ca_privatekey_passphrase")
+
+
+def _chain(found):
+    """The CA and what stands behind it, each the issuer of the one before, up to the root, which clients have."""
+    chain = []
+    link = found[0]
+    while link and not x509.is_self_issued(link.plain) and link not in chain:
+        chain.append(link)
+        link = next((one for one in found if one not in chain and x509.may_have_issued(one.plain, link.plain)), None)
+    return chain

@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""Certificates (RFC 5280): read, compared with what is wanted, issued."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import collections
+import datetime
+
+try:
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.backends import default_backend
+    from cryptography.hazmat.primitives import serialization
+except ImportError:  # _cryptography.require() says so
+    pass
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _distinguished_names as distinguished_names
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _requests as requests
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as plain_x509
+
+Certificate = collections.namedtuple("Certificate", [
+    "plain",       # plain_x509.Certificate
+    "facts",       # see _facts.py
+    "public_key",  # of cryptography
+    "object",      # of cryptography
+])
+Issuer = collections.namedtuple("Issuer", [
+    "name",            # x509.Name
+    "key_identifier",  # hex
+    "public_key",      # of cryptography
+    "key",             # private key of cryptography, None where it isn't here
+])
+
+
+def read(data):
+    """All certificates of a file's content (bytes), in order; raises pem.CertificateFileError."""
+    return [_of_plain(plain) for plain in pem.read_certificates(data, keys_allowed=True)]
+
+
+def read_first(data):
+    """The first certificate of a file's content, whose others are not looked at."""
+    return _of_plain(pem.read_certificates(data, keys_allowed=True)[0])
+
+
+def _of_plain(plain):
+    try:
+        return _of_object(x509.load_der_x509_certificate(plain.der, default_backend()), plain)
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+        raise pem.CertificateFileError("%s is malformed: %s" % (
+            plain_x509.label(plain), plain_x509.escape(str(error).partition("\n")[0])))
+
+
+def _of_object(certificate, plain):
+    public_key = certificate.public_key()
+    digest = certificate.signature_hash_algorithm
+    return Certificate(plain, dict(
+        extensions.read(lambda: certificate.extensions),
+        subject=distinguished_names.read(certificate.subject), issuer=distinguished_names.read(certificate.issuer),
+        key_type=keys.key_type(public_key), public_key=keys.fingerprint(public_key),
+        digest=digest and digest.name), public_key, certificate)
+
+
+def label(certificate):
+    """What messages call a certificate."""
+    return "%s (SHA-256 %s)" % (plain_x509.label(certificate.plain), certificate.plain.fingerprint)
+
+
+def shown(certificate):
+    """A certificate as text for a diff."""
+    return facts_of.shown(dict(certificate.facts, **plain_x509.describe(certificate.plain))) if certificate else ""
+
+
+def issuer_of(certificate, key=None):
+    """A CA's certificate as the issuer of others."""
+    return Issuer(certificate.object.subject,
+                  certificate.facts.get("subject_key_identifier") or requests.key_identifier(certificate.public_key),
+                  certificate.public_key, key)
+
+
+def self_issuer(subject, key, identifier=None):
+    """The issuer of a self-signed certificate; ``subject`` as list of text."""
+    public_key = key.public_key()
+    return Issuer(distinguished_names.build(subject), identifier or requests.key_identifier(public_key),
+                  public_key, key)
+
+
+def wanted(facts, public_key, issuer, digest=None):
+    """The facts of the certificate that ``issue`` makes of these (without dates and serial number)."""
+    return dict(facts, issuer=distinguished_names.read(issuer.name), key_type=keys.key_type(public_key),
+                public_key=keys.fingerprint(public_key), subject_key_identifier=requests.key_identifier(public_key),
+                authority_key_identifier=issuer.key_identifier, digest=keys.digest_name(digest, issuer.public_key))
+
+
+def deviations(certificate, want, issuer):
+    """What a certificate that is there has different from ``want`` (see ``wanted``), as list of text."""
+    ignored = ["issuer", "authority_key_identifier", "public_key"]
+    other_key = certificate.facts["public_key"] != want["public_key"]
+    found = ["the key is another one"] if other_key else []
+    found += facts_of.deviations(certificate.facts, want, ignored + ["subject_key_identifier"] * other_key)
+    if certificate.object.issuer != issuer.name:
+        found.insert(0, "issuer: %s instead of %s" % (distinguished_names.spoken(want["issuer"]),
+                                                      distinguished_names.spoken(certificate.facts["issuer"])))
+    elif not is_signed_by(certificate, issuer.public_key):
+        found.insert(0, "issuer: %s has another key now" % distinguished_names.spoken(want["issuer"]))
+    elif certificate.facts.get("authority_key_identifier") != want["authority_key_identifier"]:
+        found += ["authority_key_identifier: %s instead of %s" % (
+            want["authority_key_identifier"], certificate.facts.get("authority_key_identifier") or "none")]
+    return found
+
+
+def is_signed_by(certificate, public_key):
+    """Whether the certificate's signature was made with the key."""
+    try:
+        algorithm = certificate.object.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return False
+    return keys.signed_by(public_key, certificate.object.signature, certificate.object.tbs_certificate_bytes, algorithm)
+
+
+def issue(facts, public_key, issuer, validity):
+    """A new Certificate with the facts of ``wanted``, for a _validity.Validity, signed with the issuer's key.
+
+    Its serial number has 159 random bits; RFC 5280 section 4.1.2.2 allows 160, the CA/Browser Forum wants 64.
+    """
+    builder = (x509.CertificateBuilder().subject_name(distinguished_names.build(facts["subject"]))
+               .issuer_name(issuer.name).public_key(public_key).serial_number(x509.random_serial_number())
+               .not_valid_before(_time(validity.not_before.at)).not_valid_after(_time(validity.not_after.at)))
+    for extension, critical in extensions.build(facts):
+        builder = builder.add_extension(extension, critical=critical)
+    made = builder.sign(issuer.key, keys.digest(facts["digest"]), default_backend())
+    return _of_object(made, plain_x509.parse(made.public_bytes(serialization.Encoding.DER)))
+
+
+def _time(at):
+    return datetime.datetime.fromtimestamp(at, datetime.timezone.utc)
+
+
+def to_pem(certificates):
+    """Certificates as one PEM text."""
+    return "".join(pem.to_pem(certificate.plain.der) for certificate in certificates)

@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""The one gate for the package ``cryptography``, which key and certificate work needs (trust work does not)."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import os
+import re
+import sys
+
+try:
+    import cryptography
+except ImportError:
+    cryptography = None
+
+MINIMUM = (3, 2)
+
+
+class Missing(Exception):
+    """This Python has no cryptography, or one that is too old; ``packages`` is what to install (list of str)."""
+
+    def __init__(self, message, packages):
+        super(Missing, self).__init__(message)
+        self.packages = packages
+
+
+def require():
+    """Raises Missing, which names the interpreter: hosts have several, and the package belongs to one of them."""
+    found = cryptography.__version__ if cryptography else None
+    if found and tuple(int(part) for part in re.findall("[0-9]+", found)[:2]) >= MINIMUM:
+        return
+    packages = [_package(sys.executable or "python3", os.path.exists("/etc/redhat-release"))]
+    raise Missing(
+        "%s (Python %d.%d), which Ansible uses on this host, has %s; %s or later is needed: install the package %s, or "
+        "set ansible_python_interpreter to a Python that has it" % (
+            sys.executable, sys.version_info[0], sys.version_info[1],
+            "cryptography %s" % found if found else "no package cryptography",
+            ".".join(str(part) for part in MINIMUM), packages[0]), packages)
+
+
+def _package(interpreter, redhat):
+    """On EL each further Python has packages of its own, such as python3.12-cryptography."""
+    name = os.path.basename(os.path.realpath(interpreter) if interpreter.endswith("/python3") else interpreter)
+    further = re.match(r"python3\.[0-9]+$", name) and not interpreter.endswith(("/python3", "/platform-python"))
+    return "%s-cryptography" % (name if redhat and further else "python3")

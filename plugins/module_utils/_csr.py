@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""A private key and a certificate signing request in one go, and a look at the certificate that came of it."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import os
+import time
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _distinguished_names as distinguished_names
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _general_names as general_names
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome as outcomes
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _private_key as private_key
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _requests as requests
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _validity as validity
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+
+def converge(options, check_mode=False, now=None):
+    """Makes key and request what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
+
+    Raises outcomes.Refused, and what _keys and _files raise, before anything is changed.
+    """
+    now = int(time.time()) if now is None else now
+    want = facts_of.of_options(options)
+    if options["create_subject_key_identifier"]:
+        want["subject_key_identifier"] = True
+    replace.check(options["path"])
+    certificate, unreadable = _certificate(options)
+    before = _request(options["path"])
+    due = _due(options, want, certificate, unreadable, now) if options["certificate_path"] else []
+    choice = _choose(options, certificate, due)
+    if options["certificate_path"]:
+        due = _with_key(due, options, choice, certificate)
+    want = requests.wanted(want, choice.key, options["digest"])
+    reasons = _reasons(before, want, options)
+    request = before
+    if reasons:
+        request = requests.build(want, choice.key)
+    changes = [replace.Replacement(choice.path, choice.content, 0o600)] if choice.content else []
+    changes += [replace.Replacement(options["path"], request.pem, 0o644)] if reasons else []
+    backups = outcomes.carry_out(changes, options, check_mode)
+    return outcomes.Outcome(
+        choice.reasons + reasons, choice.warnings,
+        _result(options, choice, request, certificate, due, backups),
+        outcomes.diff(options["path"], _shown(before), _shown(request)),
+        [options["path"]], choice.path)
+
+
+def _request(path):
+    """The request that is there; None where there is none, and for what can't be read, which is written anew."""
+    try:
+        return requests.read(pem.read_file(path)) if os.path.lexists(path) else None
+    except (requests.RequestError, pem.CertificateFileError):
+        return None
+
+
+def _certificate(options):
+    """(the certificate in use, None where there is none; why it can't be read, or None)."""
+    path = options["certificate_path"]
+    if not path or not os.path.lexists(path):
+        return None, None
+    try:
+        return certificates.read_first(pem.read_file(path)), None
+    except pem.CertificateFileError as error:
+        return None, str(error)
+
+
+def _choose(options, certificate, due):
+    path, passphrase = options["privatekey_path"], options["privatekey_passphrase"]
+    if not options["certificate_path"]:
+        return private_key.choose(path, passphrase, options["key_type"], options["regenerate_key"])
+    return private_key.choose_beside(path, passphrase, options["key_type"], options["regenerate_key"], certificate,
+                                     bool(due))
+
+
+def _reasons(before, want, options):
+    """Why the request is written, as list of text; nothing if it is what is wanted."""
+    if before is None:
+        return ["there is something else at %s" % options["path"] if os.path.lexists(options["path"])
+                else "there is no request yet"]
+    found = facts_of.deviations(before.facts, want, ignored=("public_key", "key_type"))
+    if before.facts["public_key"] != want["public_key"]:
+        found.insert(0, "the request is for another key")
+    if not before.signed:
+        found.insert(0, "the request's signature is wrong")
+    return found or (["force"] if options["force"] else [])
+
+
+def _due(options, want, certificate, unreadable, now):
+    """Why a new certificate is needed, whatever its key, as list of text (the key: ``_with_key``)."""
+    if certificate is None:
+        return ["the certificate %s can't be read: %s" % (options["certificate_path"], unreadable) if unreadable
+                else "there is no certificate yet"]
+    if options["ca_content"]:
+        found = _by_ca(options, want, certificate)
+    else:
+        missing = [name for name in want.get("subject_alt_name", [])
+                   if not general_names.covered(name, certificate.facts.get("subject_alt_name", []))]
+        found = ["subject_alt_name: the certificate is not for %s" % ", ".join(missing)] if missing else []
+    expiry = validity.expiry(certificate.plain, validity.renew_before(options), now)
+    return found + ([expiry] if expiry and not _ends_with_ca(options, certificate, now) else [])
+
+
+def _ends_with_ca(options, certificate, now):
+    """Whether a new certificate would end at the same moment, for the CA itself does: that is no use, and no drift."""
+    return bool(options["ca_content"] and now < certificate.plain.not_after
+                and certificate.plain.not_after >= _ca(options).plain.not_after)
+
+
+def _by_ca(options, want, certificate):
+    """What the certificate has different from what the CA would make of the request, as list of text."""
+    issuer = certificates.issuer_of(_ca(options))
+    compared = [name for name in ("key_usage", "extended_key_usage", "basic_constraints") if name in want]
+    compared += ["subject", "subject_alt_name", "ocsp_must_staple"]
+    expected = dict(certificate.facts, **{name: want.get(name) for name in compared})
+    expected.update(issuer=distinguished_names.read(issuer.name), authority_key_identifier=issuer.key_identifier)
+    if options["digest"]:
+        expected["digest"] = keys.digest_name(options["digest"], issuer.public_key)
+    return certificates.deviations(certificate, expected, issuer)
+
+
+def _ca(options):
+    try:
+        return certificates.read_first(options["ca_content"].encode("utf-8"))
+    except pem.CertificateFileError as error:
+        raise outcomes.Refused("ca_content can't be used: %s" % error)
+
+
+def _with_key(due, options, choice, certificate):
+    """The same with what the key says: the certificate must be for the one in use, and its successor wants another."""
+    if certificate is None:
+        return due
+    if choice.path != options["privatekey_path"]:
+        return due + ["the private key is replaced by %s, whose certificate is awaited" % choice.path]
+    if keys.fingerprint(choice.key.public_key()) != certificate.facts["public_key"]:
+        return ["the certificate is for another key than %s" % choice.path] + due
+    return due
+
+
+def _shown(request):
+    return facts_of.shown(request.facts) if request else ""
+
+
+def _result(options, choice, request, certificate, due, backups):
+    public_key = choice.key.public_key()
+    result = {
+        "filename": options["path"],
+        "privatekey": {"path": choice.path, "key_type": keys.key_type(public_key),
+                       "public_key_sha256": keys.fingerprint(public_key)},
+        "subject": distinguished_names.spoken(request.facts["subject"]),
+        "subject_alt_name": request.facts.get("subject_alt_name", []),
+        "key_type": request.facts["key_type"], "backup_files": backups,
+        "csr": request.pem.decode("ascii") if options["return_content"] else None,
+    }
+    if options["certificate_path"]:
+        result.update(certificate=certificate and x509.describe(certificate.plain), certificate_reasons=due,
+                      certificate_path=options["certificate_path"])
+    return result

@@ -1,0 +1,153 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""Names in certificates (GeneralName, RFC 5280 section 4.2.1.6) as people write them: ``DNS:web1.example.com``.
+
+Strings are the plain values; they are brought into one form, so that equal names are equal strings.
+"""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import ipaddress
+import re
+
+try:
+    from cryptography import x509
+except ImportError:  # _cryptography.require() says so
+    pass
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
+
+KINDS = ("DNS", "IP", "URI", "email", "RID")
+LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$", re.ASCII)
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]+$", re.ASCII)
+MAILBOX = re.compile(r"[\x21-\x7e]+$", re.ASCII)
+OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+$", re.ASCII)
+
+
+def canonical(text):
+    """A subject alternative name in its one form; raises ValueError with a sentence for what is none."""
+    kind, value = _split(text)
+    return "%s:%s" % (kind, {"DNS": _dns, "IP": _ip, "URI": _uri, "email": _email, "RID": _rid}[kind](value))
+
+
+def canonical_constraint(text):
+    """The same for a name constraint (RFC 5280 section 4.2.1.10): networks, domains and mail domains too."""
+    kind, value = _split(text)
+    if kind == "IP":
+        try:
+            return "IP:%s" % ipaddress.ip_network(value)
+        except ValueError:
+            raise ValueError("%r is no network: write for example IP:10.0.0.0/8" % text)
+    if kind == "DNS":
+        dot = "." if value.startswith(".") else ""
+        return "DNS:%s%s" % (dot, _host(value[len(dot):]))
+    if kind == "email" and "@" not in value:
+        dot = "." if value.startswith(".") else ""
+        return "email:%s%s" % (dot, _host(value[len(dot):]))
+    if kind == "URI":
+        dot = "." if value.startswith(".") else ""
+        return "URI:%s%s" % (dot, _host(value[len(dot):]))  # of URIs, the host part is what can be constrained
+    return canonical(text)
+
+
+def of_host(text):
+    """The name of a host as it stands in a common name, as DNS or IP; None where it is neither."""
+    try:
+        return "IP:%s" % names.address(text) if names.address(text) else canonical("DNS:%s" % text)
+    except ValueError:
+        return None
+
+
+def covered(name, certified):
+    """Whether a canonical name is among those of a certificate, a DNS name also under a wildcard (RFC 9525)."""
+    return name in certified or name.startswith("DNS:") and any(
+        names.matches(pattern[4:], name[4:]) for pattern in certified if pattern.startswith("DNS:"))
+
+
+def build(text):
+    """A canonical name as an object of cryptography."""
+    kind, _colon, value = text.partition(":")
+    if kind == "DNS":
+        return x509.DNSName(value)
+    if kind == "IP":
+        return x509.IPAddress(ipaddress.ip_network(value) if "/" in value else ipaddress.ip_address(value))
+    if kind == "URI":
+        return x509.UniformResourceIdentifier(value)
+    if kind == "email":
+        return x509.RFC822Name(value)
+    return x509.RegisteredID(x509.ObjectIdentifier(value))
+
+
+def read(name):
+    """An object of cryptography as text; kinds that are not made here are told, too."""
+    if isinstance(name, x509.DNSName):
+        return "DNS:%s" % name.value.lower()
+    if isinstance(name, x509.IPAddress):
+        return "IP:%s" % name.value
+    if isinstance(name, x509.UniformResourceIdentifier):
+        return "URI:%s" % name.value
+    if isinstance(name, x509.RFC822Name):
+        local, _at, domain = name.value.rpartition("@")
+        return "email:%s%s%s" % (local, _at, domain.lower())
+    if isinstance(name, x509.RegisteredID):
+        return "RID:%s" % name.value.dotted_string
+    if isinstance(name, x509.DirectoryName):
+        return "dirName:%s" % name.value.rfc4514_string()
+    return "otherName:%s" % name.type_id.dotted_string
+
+
+def _split(text):
+    kind, colon, value = text.strip().partition(":")
+    found = [known for known in KINDS if known.lower() == kind.strip().lower()]
+    if not colon or not found:
+        hint = of_host(text) if not colon or ":" in value or names.address(text) else None
+        raise ValueError("%r has no type that is known here: write %s" % (
+            text, hint or "%s and the name, such as DNS:web1.example.com"
+            % ", ".join("%s:" % known for known in KINDS)))
+    if not value.strip():
+        raise ValueError("%r names nothing" % text)
+    return found[0], value.strip()
+
+
+def _dns(value):
+    return "*." + _host(value[2:]) if value.startswith("*.") else _host(value)
+
+
+def _host(value):
+    if names.address(value):
+        raise ValueError("%r is an IP address, which no client looks for among DNS names: write IP:%s" % (value, value))
+    host = names.a_label(value)
+    if "*" in host:
+        raise ValueError("%r: a wildcard stands for the whole left-most label and nothing else, such as *.example.com "
+                         "(RFC 9525 section 6.3)" % value)
+    if not all(LABEL.match(label) for label in host.split(".")):
+        raise ValueError("%r is no host name: letters, digits and hyphens, in labels with dots between them" % value)
+    return host
+
+
+def _ip(value):
+    found = names.address(value)
+    if not found or "%" in value:
+        raise ValueError("%r is no IP address" % value)
+    return found
+
+
+def _uri(value):
+    if not SCHEME.match(value):
+        raise ValueError("%r is no URI: it has a scheme, and of other than ASCII characters their encoded form" % value)
+    return value
+
+
+def _email(value):
+    local, at, domain = value.rpartition("@")
+    if not at or not MAILBOX.match(local):
+        raise ValueError("%r is no mail address of ASCII characters" % value)
+    return "%s@%s" % (local, _host(domain))
+
+
+def _rid(value):
+    if not OID.match(value):
+        raise ValueError("%r is no object identifier, such as 1.3.6.1.4.1.311" % value)
+    return value

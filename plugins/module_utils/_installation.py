@@ -1,0 +1,226 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""Certificate, chain and key put in place together, after this host's OpenSSL accepted them: what cert_install does."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import collections
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _installation_plan as planning
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _places as places
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _verification as verification
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._installation_plan import InstallationError
+
+FILES = (planning.CERTIFICATE, planning.CHAIN, planning.FULLCHAIN)
+NOTHING_KNOWN = dict.fromkeys(["subject", "issuer", "serial", "fingerprint_sha256", "not_before", "not_after"])
+
+
+def install(options, check_mode=False, tmpdir=None, now=None):
+    """Does what the options of cert_install (dict) say; returns the module's result, with ``files`` (paths) besides.
+
+    Raises InstallationError, verification.Unable and files.FilesError; the files are as they were then.
+    """
+    options, now = _placed(options), int(time.time()) if now is None else now
+    paths = [options[option] for option in FILES if options[option]]
+    key = options["privatekey_path"]
+    if check_mode:
+        if not (options["content"] or "").strip():
+            return _foreseen("the certificate is not made yet", paths)
+        if not os.path.lexists(key) and not os.path.lexists(key + planning.NEXT):
+            return _foreseen("the private key %s is not there yet" % key, paths)
+    try:
+        offer = read_offer(options["content"], options["src"])
+        absent = [path for path in paths if check_mode and not os.path.isdir(os.path.dirname(os.path.realpath(path)))]
+        for path in paths:
+            if path not in absent:  # a task before this one may be to make its folder, and only checks too
+                replace.check(path)
+        with contextlib.ExitStack() as stack:
+            if not check_mode:
+                stack.enter_context(replace.lock(paths + [key] * os.path.isdir(os.path.dirname(key))))
+            result = _converge(options, offer, check_mode, tmpdir, now)
+        result["warnings"] += ["the folder of %s does not exist yet" % path for path in absent]
+        return result
+    except der.DerError as error:  # of something in a certificate that is looked at only now
+        raise InstallationError("one of the certificates is malformed: %s" % error)
+
+
+def _placed(options):
+    """The options with whole paths; raises InstallationError where they make no sense."""
+    options = dict(options, privatekey_path=os.path.abspath(places.key(options["privatekey_path"])))
+    used = {os.path.realpath(options["privatekey_path"]): "privatekey_path"}
+    for option in FILES:
+        if options[option]:
+            options[option] = os.path.abspath(places.certificate(options[option]))
+            other = used.setdefault(os.path.realpath(options[option]), option)
+            if other != option:
+                raise InstallationError("%s and %s are the same file, %s: give each its own" % (
+                    other, option, options[option]))
+    try:
+        duration.seconds(options["min_remaining"])
+    except ValueError as error:
+        raise InstallationError("min_remaining: %s" % error)
+    return dict(options, names=planning.split_names(options["subject_alt_name"] or []))
+
+
+def _foreseen(sentence, paths):
+    """What check mode says where an earlier task of the play has not made its file, as it only checks too."""
+    return dict(NOTHING_KNOWN, changed=True, reasons=[sentence], chain=[], warnings=[], backup_files={}, files=paths,
+                privatekey_path=None, msg="%s, so that nothing can be verified before the real run" % sentence,
+                diff={"before": "", "after": ""})
+
+
+def read_offer(content, sources=None):
+    """The Offer in PEM text; sources: the file of each of its certificates, where they came from the controller."""
+    try:
+        found = pem.read_certificates((content or "").encode("utf-8", "surrogateescape"))
+    except pem.PrivateKeyFound:
+        raise InstallationError("content: there is a private key in it: leave only the certificates, the key is on the "
+                                "host already (privatekey_path)")
+    except pem.CertificateFileError as error:
+        raise InstallationError("content: %s" % error)
+    return planning.Offer(found, {one.fingerprint: "src %s" % name for one, name in zip(found, sources or [])})
+
+
+def _converge(options, offer, check_mode, tmpdir, now):
+    """Observe, plan, verify, apply, prove."""
+    try:
+        program = openssl.find()
+    except openssl.Missing as error:
+        raise verification.Unable(str(error), missing_packages=["openssl"])
+    state = observe(options, program)
+    choice = planning.choose(offer, state, now)
+    kept = planning.newer_in_use(choice, state, now)
+    judged = kept and _judge(kept, options, tmpdir, now)
+    if kept and not judged["reasons"]:
+        choice = kept
+    else:
+        judged = _judge(choice, options, tmpdir, now)
+    plan = planning.plan(choice, state)
+    if judged["reasons"]:
+        raise InstallationError(_refusal(choice, offer, judged["reasons"], plan, state))
+    backups = {}
+    if plan.replacements and not check_mode:
+        backups = replace.replace(plan.replacements, options["backup"])
+        with contextlib.suppress(OSError, KeyError):  # it is in its place now; there need be no copy
+            os.unlink(backups.pop(options["privatekey_path"] + planning.NEXT))
+        _prove(choice, options, program)
+    target = options["privatekey_path"] if choice.key is state.next else choice.key.path
+    return dict(
+        x509.describe(choice.leaf), changed=bool(plan.replacements), reasons=plan.reasons,
+        msg=_message(choice, plan, check_mode), privatekey_path=target, backup_files=backups,
+        chain=[x509.name(one.subject_der) for one in choice.chain], warnings=_warnings(judged, state, choice),
+        diff=planning.diff(choice, state), files=[held.path for held in state.files.values()])
+
+
+def observe(options, program):
+    """What is on the host (planning.State)."""
+    path = options["privatekey_path"]
+    unread = ""
+    try:
+        waiting = _key(path + planning.NEXT, options, program, content=True)
+    except InstallationError as error:
+        waiting, unread = None, "; %s" % error
+    key = _key(path, options, program)
+    if not key and not waiting:
+        raise InstallationError("the private key %s can't be used: there is no such file%s" % (path, unread))
+    found = collections.OrderedDict(
+        (option, _held(option, options[option])) for option in FILES if options[option])
+    return planning.State(key, waiting, found, unread)
+
+
+def _key(path, options, program, content=False):
+    if not os.path.lexists(path):
+        return None
+    try:
+        spki = openssl.public_key(program, path, options["privatekey_passphrase"], "privatekey_passphrase")
+        return planning.Key(path, pem.read_file(path) if content else None, spki)
+    except (openssl.KeyFileError, pem.CertificateFileError) as error:
+        raise InstallationError("the private key %s can't be used: %s" % (path, verification.advised(str(error))))
+
+
+def _held(option, path):
+    """What one of the files holds; raises InstallationError where a private key would be lost with it."""
+    if not os.path.lexists(path):
+        return planning.Held(path, None, None)
+    try:
+        data = pem.read_file(path)
+        if option == planning.CHAIN and not data.strip():
+            return planning.Held(path, [], None)
+        found = pem.read_certificates(data)
+    except pem.PrivateKeyFound:
+        raise InstallationError("%s holds a private key, which would be lost: give the key a file of its own, "
+                                "or name another file in '%s'" % (path, option))
+    except pem.CertificateFileError as error:
+        if "can't be read:" in str(error):  # as opposed to: read, and no certificate
+            raise InstallationError("%s: %s" % (path, verification.advised(str(error))))
+        return planning.Held(path, [], str(error))
+    in_pem = b"-----BEGIN CERTIFICATE-----" in data
+    return planning.Held(path, found, None if in_pem else "it is not in PEM form")
+
+
+def _judge(choice, options, tmpdir, now):
+    """The result of _verification on the certificate, with the chain and the key that it would be used with."""
+    item = {
+        "content": "".join(pem.to_pem(one.der) for one in [choice.leaf] + choice.chain),
+        "private_key": choice.key.path, "private_key_passphrase": options["privatekey_passphrase"],
+        "hostnames": options["names"]["DNS"], "ips": options["names"]["IP"],
+    }
+    trust, name, folder = options["trust"], None, None
+    try:
+        if options["trust_content"] is not None:
+            folder, name = tempfile.mkdtemp(dir=tmpdir), "trust_content"
+            trust = os.path.join(folder, "trust.pem")
+            with open(trust, "wb") as stream:
+                stream.write(options["trust_content"].encode("utf-8", "surrogateescape"))
+        outcome = verification.verify([item], trust, options["purpose"], options["min_remaining"], tmpdir, now, name)
+    finally:
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+    result = outcome["results"][0]
+    return dict(result, reasons=result["reasons"] + planning.missing_literally(options["names"], choice.leaf))
+
+
+def _refusal(choice, offer, why, plan, state):
+    live, _beside = planning.installed(state)
+    end = ("it is what is installed already: have a new one made" if live == choice.leaf and not plan.replacements else
+           "the files on the host stay as they are")
+    return "%s is refused: %s. Nothing is changed; %s" % (planning.origin(offer, choice.leaf), "; ".join(why), end)
+
+
+def _warnings(judged, state, choice):
+    """The warnings of a judgement, and that of a key that waits and can't be read."""
+    name = planning.brief(choice.leaf)
+    return ["%s: %s" % (name, warning) for warning in judged["warnings"]] + [state.unread[2:]] * bool(state.unread)
+
+
+def _prove(choice, options, program):
+    """What was written is read once more: somebody else may write there too."""
+    state = observe(options, program)
+    left = [one.path for one in planning.plan(choice._replace(key=state.key), state).replacements]
+    if not state.key or not openssl.same_key(state.key.spki, choice.leaf.spki_der):
+        left.append(options["privatekey_path"])
+    if left:
+        raise files.FilesError("%s is not what was just written: something else writes there too; run this again"
+                               % left[0])
+
+
+def _message(choice, plan, check_mode):
+    done = ("would be installed" if check_mode else "is installed") if plan.replacements else "is in place"
+    return "%s, expires %s, %s%s%s" % (
+        reasons.short(choice.leaf.subject_der), x509.iso_time(choice.leaf.not_after), done,
+        ": " * bool(plan.reasons) + "; ".join(plan.reasons), choice.note)

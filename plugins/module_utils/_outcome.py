@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""What the modules of keys and certificates have in common: their files written, their outcome shown."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import collections
+import os
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _cryptography as cryptography
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _places as places
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
+
+Outcome = collections.namedtuple("Outcome", [
+    "reasons",       # list of text: why something was written; nothing was where it is empty
+    "warnings",      # list of text
+    "result",        # dict: the module's own results
+    "diff",          # dict as Ansible shows it
+    "files",         # list of str: those that the options mode, owner and so on are about
+    "private_key",   # str, or None: the one that privatekey_mode and so on are about
+])
+
+
+class Refused(Exception):
+    """What is asked for is refused, and nothing was changed; the message names the file, the reason and the way out."""
+
+
+REFUSALS = (Refused, facts_of.OptionError, keys.KeyFileError, files.FilesError)
+FAILURES = REFUSALS + (cryptography.Missing,)
+KEYS = ("privatekey_path",)
+WRITTEN = ("privatekey_path", "path", "fullchain_path")
+CERTIFICATES = ("path", "csr_path", "certificate_path", "fullchain_path", "ca_path")
+
+
+def placed(options):
+    """The options with files that are named without a folder in those of the system."""
+    made = dict(options)
+    made.update({name: places.key(options[name]) for name in KEYS if name in options})
+    made.update({name: places.certificate(options[name]) for name in CERTIFICATES if name in options})
+    return made
+
+
+def awaited(options):
+    """What is not there in check mode, and would be if the tasks before had not run in check mode, too (paths)."""
+    given = [options.get(name) for name in ("csr_path", "ca_path", "ca_privatekey_path")]
+    return [path for path in given if path and not os.path.lexists(path)]
+
+
+def foreseen(options, nothing):
+    """The Outcome of check mode where that is so; ``nothing`` is the result without what is not known."""
+    return Outcome(["%s is not there yet" % path for path in awaited(options)], [],
+                   dict(nothing, filename=options["path"], backup_files={}),
+                   diff(options["path"], "", "(made of %s, when that is there)\n" % ", ".join(awaited(options))),
+                   [], None)
+
+
+def carry_out(changes, options, check_mode):
+    """Writes the files, all or none; returns {path: backup}, nothing in check mode."""
+    return {} if check_mode or not changes else replace.replace(changes, options["backup"])
+
+
+def diff(path, before, after):
+    """A diff of two texts, as Ansible shows it."""
+    return {"before_header": path or "", "after_header": path or "", "before": before, "after": after}
+
+
+def attempt(converge, options, check_mode):
+    """The Outcome of one of the modules; ``options`` as placed. Raises one of FAILURES, with nothing changed."""
+    cryptography.require()
+    if check_mode:
+        return converge(options, True)
+    paths = written(options)
+    for path in paths:
+        replace.check(path)
+    with replace.lock(paths):
+        return converge(options, False)
+
+
+def written(options):
+    """The files that a module may write (list of paths)."""
+    return [options[name] for name in WRITTEN if options.get(name)]
+
+
+def failure(error):
+    """One of FAILURES as a module's result."""
+    return dict({"missing_packages": error.packages} if isinstance(error, cryptography.Missing) else {},
+                msg=str(error))
+
+
+def success(outcome, diff_wanted):
+    """An Outcome as a module's result."""
+    return dict(outcome.result, changed=bool(outcome.reasons), reasons=outcome.reasons,
+                **({"diff": outcome.diff} if diff_wanted else {}))
+
+
+def run(module, converge):
+    """Runs one of the modules to its end. ``converge(options, check_mode)`` returns an Outcome."""
+    options = placed(module.params)
+    there = [path for path in written(options) if os.path.lexists(path)]
+    try:
+        outcome = attempt(converge, options, module.check_mode)
+    except FAILURES as error:
+        module.fail_json(**failure(error))
+    for warning in outcome.warnings:
+        module.warn(warning)
+    outcome = outcome._replace(reasons=outcome.reasons + _attributes(module, outcome, there))
+    module.exit_json(**success(outcome, module._diff))
+
+
+def _attributes(module, outcome, there):
+    """Sets mode, owner and SELinux's labels where they were asked for.
+
+    Returns what that changed, as list of text, for files that were ``there`` before: new ones are a change anyway.
+    """
+    wanted = [(path, "") for path in outcome.files if path]
+    wanted += [(outcome.private_key, "privatekey_")] if outcome.private_key else []
+    found = []
+    for path, prefix in wanted:
+        common = module.load_file_common_arguments(module.params, path=path)
+        if prefix:
+            common = dict.fromkeys(common, None)
+            common.update({name: module.params[prefix + name] for name in ("mode", "owner", "group")},
+                          path=path, secontext=[None, None, None], attributes=None)
+        changes = {}
+        if module.set_fs_attributes_if_different(common, False, changes) and path in there:
+            before, after = changes.get("before", {}), changes.get("after", {})
+            found += ["%s: %s %s instead of %s" % (path, name, after[name], before.get(name))
+                      for name in sorted(after) if name != "path"] or ["%s: its attributes" % path]
+    return found

@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""Which private key a request or certificate is for: the one that is there, or a new one.
+
+A key is never replaced unless that is asked for, and while a certificate is in use with it, its successor waits
+beside it (``web.key.next``) until its own certificate is there: see cert_install.
+"""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import collections
+import os
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
+
+NEXT = ".next"
+REGENERATE = ("never", "mismatch", "always")
+
+Choice = collections.namedtuple("Choice", [
+    "key",       # of cryptography
+    "path",      # str: where it is, or will be
+    "content",   # bytes to be written there, None for a key that is there
+    "reasons",   # list of text: why one is made
+    "warnings",  # list of text
+])
+
+
+def present(path, passphrase):
+    """The private key at ``path``, None where there is no file; raises keys.KeyFileError for what can't be used."""
+    return keys.load(path, passphrase) if os.path.lexists(path) else None
+
+
+def choose(path, passphrase, key_type, regenerate):
+    """The Choice where a new key may take the place of the old one at once, since its certificate comes with it."""
+    key = present(path, passphrase)
+    reason = "there is no private key yet" if key is None else replaced_because(key, key_type, regenerate, True)
+    return _made(path, passphrase, key_type, reason) if reason else _kept(key, path, key_type, regenerate)
+
+
+def choose_beside(path, passphrase, key_type, regenerate, certificate, due):
+    """The Choice where a certificate (of _certificates, or None) may be in use with the key that is there.
+
+    due: whether a new certificate is needed anyway, which is when ``always`` takes a new key.
+    """
+    key = present(path, passphrase)
+    if key is None:
+        return _made(path, passphrase, key_type, "there is no private key yet")
+    if os.path.lexists(path + NEXT):
+        return _kept(keys.load(path + NEXT, passphrase), path + NEXT, key_type, regenerate)
+    reason = replaced_because(key, key_type, regenerate, due)
+    if not reason:
+        return _kept(key, path, key_type, regenerate)
+    in_use = certificate is not None and keys.fingerprint(key.public_key()) == certificate.facts["public_key"]
+    return _made(path + NEXT if in_use else path, passphrase, key_type, reason)
+
+
+def replaced_because(key, key_type, regenerate, always):
+    """Why a key that is there is replaced, or None."""
+    found = keys.key_type(key.public_key())
+    if regenerate == "always" and always:
+        return "a new private key with each certificate (regenerate_key: always)"
+    if regenerate != "never" and found != key_type:
+        return "key_type: %s instead of %s" % (key_type, found)
+    return None
+
+
+def _made(path, passphrase, key_type, reason):
+    replace.check(path)
+    key = keys.generate(key_type)
+    return Choice(key, path, keys.dump(key, passphrase), [reason], [])
+
+
+def _kept(key, path, key_type, regenerate):
+    found, warnings = keys.key_type(key.public_key()), []
+    if found != key_type and regenerate == "never":
+        warnings.append("the private key %s is %s, and key_type asks for %s: regenerate_key=mismatch replaces it"
+                        % (path, found, key_type))
+    if openssl.readable_by_all(path):
+        warnings.append("the private key %s is readable by every user of the host" % path)
+    return Choice(key, path, None, [], warnings)

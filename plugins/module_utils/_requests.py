@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""Certificate signing requests (PKCS #10, RFC 2986): read, compared, built."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import collections
+
+try:
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.backends import default_backend
+    from cryptography.hazmat.primitives import serialization
+except ImportError:  # _cryptography.require() says so
+    pass
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _distinguished_names as distinguished_names
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+
+LABELS = (b"CERTIFICATE REQUEST", b"NEW CERTIFICATE REQUEST")
+
+Request = collections.namedtuple("Request", [
+    "pem",         # bytes
+    "facts",       # see _facts.py
+    "public_key",  # of cryptography
+    "signed",      # whether its signature fits its key
+])
+
+
+class RequestError(ValueError):
+    """A request that can't be used; the message says why, without the file's name."""
+
+
+def read(data):
+    """The request in ``data`` (bytes, PEM or DER); raises RequestError."""
+    try:
+        return of_csr(_load(data))
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        if isinstance(error, RequestError):
+            raise
+        raise RequestError("it can't be read as a certificate signing request: %s"
+                           % (str(error).partition("\n")[0] or type(error).__name__))
+
+
+def _load(data):
+    if pem.MARKER.search(data):
+        try:
+            blocks = pem.blocks(data)
+        except pem.CertificateFileError as error:
+            raise RequestError(str(error))
+        found = [block for block in blocks if block.label in LABELS]
+        if not found:
+            raise RequestError("there is no certificate signing request in it%s" % (
+                ", but: %s" % ", ".join(sorted({block.label.decode("ascii") for block in blocks})) if blocks else ""))
+        try:
+            data = pem.decode(found[0])
+        except pem.CertificateFileError as error:
+            raise RequestError(str(error))
+    elif data[:1] != b"0":
+        raise RequestError("there is no certificate signing request in it%s" % (": it is empty" * (not data.strip())))
+    return x509.load_der_x509_csr(data, default_backend())
+
+
+def of_csr(csr):
+    """A Request of what cryptography has read or made."""
+    public_key = csr.public_key()
+    facts = dict(extensions.read(lambda: csr.extensions),
+                 subject=distinguished_names.read(csr.subject),
+                 key_type=keys.key_type(public_key),
+                 public_key=keys.fingerprint(public_key),
+                 digest=csr.signature_hash_algorithm and csr.signature_hash_algorithm.name)
+    return Request(csr.public_bytes(serialization.Encoding.PEM), facts, public_key, csr.is_signature_valid)
+
+
+def wanted(facts, key, digest=None):
+    """The facts of the request that ``build`` makes of these, with ``subject_key_identifier=True`` carried out."""
+    public_key = key.public_key()
+    made = dict(facts, key_type=keys.key_type(public_key), public_key=keys.fingerprint(public_key),
+                digest=keys.digest_name(digest, public_key))
+    if facts.get("subject_key_identifier"):
+        made["subject_key_identifier"] = key_identifier(public_key)
+    return made
+
+
+def key_identifier(public_key):
+    """The identifier of a key, method (1) of RFC 5280 section 4.2.1.2, in hex."""
+    return x509.SubjectKeyIdentifier.from_public_key(public_key).digest.hex()
+
+
+def build(facts, key):
+    """A Request with the facts of ``wanted``, signed with the key."""
+    builder = x509.CertificateSigningRequestBuilder().subject_name(distinguished_names.build(facts["subject"]))
+    for extension, critical in extensions.build(facts):
+        builder = builder.add_extension(extension, critical=critical)
+    return of_csr(builder.sign(key, keys.digest(facts["digest"]), default_backend()))

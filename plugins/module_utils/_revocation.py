@@ -1,0 +1,200 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""Revocation lists (CRL, RFC 5280 section 5): read, compared with what is to be revoked, signed."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import calendar
+import collections
+import datetime
+import os
+import re
+import time
+
+try:
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.backends import default_backend
+    from cryptography.hazmat.primitives import serialization
+except ImportError:  # _cryptography.require() says so
+    pass
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _authority as authorities
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome as outcomes
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _validity as validity
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as plain_x509
+
+LABEL = b"X509 CRL"
+
+Entry = collections.namedtuple("Entry", [
+    "date",    # int: epoch seconds, None for the moment when it is first listed
+    "reason",  # in the words of RFC 5280 section 5.3.1
+])
+List = collections.namedtuple("List", [
+    "object",       # of cryptography
+    "form",         # pem or der
+    "number",       # int, None where it has none
+    "next_update",  # int: epoch seconds, None where it has none
+    "entries",      # dict: serial number (int) -> Entry
+])
+
+
+def converge(options, check_mode=False, now=None):
+    """Makes the revocation list what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
+
+    Raises one of outcomes.REFUSALS before anything is changed.
+    """
+    now = int(time.time()) if now is None else now
+    replace.check(options["path"])
+    wanted = _wanted(options["revoked"], now)
+    next_update, renew = _next_update(options, now)
+    if check_mode and outcomes.awaited(options):
+        return outcomes.foreseen(options, {"number": None, "next_update": None, "revoked": _shown_entries(wanted, now)})
+    authority = authorities.read(options, now, "cRLSign")
+    before = _present(options["path"])
+    reasons = _why(before, wanted, authority, renew, options, now)
+    made = _sign(wanted, before, authority, next_update, options, now) if reasons else before
+    changes = [replace.Replacement(options["path"], _encoded(made, options["format"]), 0o644)] if reasons else []
+    backups = outcomes.carry_out(changes, options, check_mode)
+    return outcomes.Outcome(
+        reasons, [], {"filename": options["path"], "backup_files": backups, "number": made.number,
+                      "next_update": plain_x509.iso_time(made.next_update),
+                      "revoked": _shown_entries(made.entries, now)},
+        outcomes.diff(options["path"], _shown(before, now), _shown(made, now)), [options["path"]], None)
+
+
+def serial_number(text):
+    """A serial number as results of this collection and OpenSSL show it, in hexadecimal digits; raises ValueError."""
+    plain = re.sub(r"[:\s]", "", str(text)).lower()
+    plain = plain[2:] if plain.startswith("0x") else plain
+    if not re.match("[0-9a-f]{1,40}$", plain, re.ASCII) or int(plain, 16) == 0:
+        raise ValueError("revoked: %r is no serial number: write its hexadecimal digits, in quotes" % text)
+    return int(plain, 16)
+
+
+def _wanted(revoked, now):
+    try:
+        return {serial_number(one["serial"]): Entry(
+            validity.moment("revocation_date", one["revocation_date"], now).at if one["revocation_date"] else None,
+            one["reason"]) for one in revoked}
+    except ValueError as error:
+        raise outcomes.Refused(str(error))
+
+
+def _next_update(options, now):
+    try:
+        moment = validity.moment("next_update", options["next_update"], now)
+        renew = validity.renew_before(options)
+    except ValueError as error:
+        raise outcomes.Refused(str(error))
+    if moment.at - now <= renew:
+        raise outcomes.Refused("renew_before (%s) is not shorter than next_update (%s) is away: every run would make a "
+                               "new list" % (options["renew_before"], options["next_update"]))
+    return moment.at, renew
+
+
+def _present(path):
+    """The List that is there; None where there is none, and for what can't be read, which is written anew."""
+    if not os.path.lexists(path):
+        return None
+    try:
+        data = pem.read_file(path)
+        block = next((block for block in pem.any_blocks(data) if block.label == LABEL), None)
+        return _of_object(x509.load_der_x509_crl(pem.decode(block) if block else data, default_backend()),
+                          "pem" if block else "der")
+    except (pem.CertificateFileError, ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+
+
+def _of_object(crl, form):
+    number = [extension.value.crl_number for extension in crl.extensions
+              if isinstance(extension.value, x509.CRLNumber)]
+    entries = {one.serial_number: Entry(_seconds(one, "revocation_date"), _reason(one)) for one in crl}
+    return List(crl, form, number[0] if number else None, _seconds(crl, "next_update"), entries)
+
+
+def _seconds(thing, name):
+    """A time of cryptography, which has had a zone under a name of its own since version 42, in epoch seconds."""
+    at = getattr(thing, name + "_utc") if hasattr(type(thing), name + "_utc") else getattr(thing, name)
+    return at and calendar.timegm(at.utctimetuple())
+
+
+def _reason(revoked):
+    found = [extension.value.reason.value for extension in revoked.extensions
+             if isinstance(extension.value, x509.CRLReason)]
+    return found[0] if found else "unspecified"
+
+
+def _why(before, wanted, authority, renew, options, now):
+    """Why a list is made, as list of text."""
+    if before is None:
+        return ["there is something else at %s" % options["path"] if os.path.lexists(options["path"])
+                else "there is no revocation list yet"]
+    found = []
+    if before.object.issuer != authority.certificate.object.subject or not keys.signed_by(
+            authority.certificate.public_key, before.object.signature, before.object.tbs_certlist_bytes,
+            before.object.signature_hash_algorithm):
+        found.append("issuer: it is not signed by %s" % authority.name)
+    for serial in sorted(set(wanted) | set(before.entries)):
+        have, want = before.entries.get(serial), wanted.get(serial)
+        if not have or not want:
+            found.append("%x is %s" % (serial, "added" if want else "taken out"))
+        elif have.reason != want.reason:
+            found.append("%x: %s instead of %s" % (serial, want.reason, have.reason))
+        elif want.date not in (None, have.date):
+            found.append("%x: revoked on %s instead of %s" % (serial, plain_x509.iso_time(want.date),
+                                                              plain_x509.iso_time(have.date)))
+    if before.form != options["format"]:
+        found.append("format: %s instead of %s" % (options["format"], before.form))
+    left = (before.next_update or now) - now
+    if left <= renew:
+        found.append("its next_update is %s" % ("in %s" % duration.spoken(left) if left > 0 else "over"))
+    return found or (["force"] if options["force"] else [])
+
+
+def _sign(wanted, before, authority, next_update, options, now):
+    """A new List. Who is listed already keeps the moment of it, and the number grows (RFC 5280 section 5.2.3)."""
+    issuer = certificates.issuer_of(authority.certificate)
+    builder = (x509.CertificateRevocationListBuilder().issuer_name(issuer.name)
+               .last_update(_time(now)).next_update(_time(next_update))
+               .add_extension(x509.AuthorityKeyIdentifier(bytes.fromhex(issuer.key_identifier), None, None), False)
+               .add_extension(x509.CRLNumber((before.number or 0) + 1 if before else 1), False))
+    for serial, entry in sorted(wanted.items()):
+        listed = before.entries.get(serial) if before else None
+        at = entry.date if entry.date is not None else listed.date if listed else now
+        revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(_time(at))
+        if entry.reason != "unspecified":
+            revoked = revoked.add_extension(x509.CRLReason(x509.ReasonFlags(entry.reason)), False)
+        builder = builder.add_revoked_certificate(revoked.build(default_backend()))
+    digest = keys.digest(keys.digest_name(options["digest"], issuer.public_key))
+    return _of_object(builder.sign(authority.key, digest, default_backend()), options["format"])
+
+
+def _time(at):
+    return datetime.datetime.fromtimestamp(at, datetime.timezone.utc)
+
+
+def _encoded(made, form):
+    return made.object.public_bytes(serialization.Encoding.PEM if form == "pem" else serialization.Encoding.DER)
+
+
+def _shown_entries(entries, now):
+    return [{"serial": "%x" % serial, "reason": entry.reason,
+             "revocation_date": plain_x509.iso_time(now if entry.date is None else entry.date)}
+            for serial, entry in sorted(entries.items())]
+
+
+def _shown(made, now):
+    if made is None:
+        return ""
+    return "number: %s\nnext_update: %s\n%s" % (
+        made.number, made.next_update and plain_x509.iso_time(made.next_update),
+        "".join("revoked: %(serial)s %(revocation_date)s %(reason)s\n" % one
+                for one in _shown_entries(made.entries, now)))

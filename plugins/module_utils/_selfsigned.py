@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""A private key and a self-signed certificate in one go: a leaf to test with, or a root CA."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import os
+import time
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _distinguished_names as distinguished_names
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome as outcomes
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _private_key as private_key
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _validity as validity
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+NOT_AFTER = {"root_ca": "+3650d"}
+LEAF_NOT_AFTER = "+180d"
+
+
+def converge(options, check_mode=False, now=None):
+    """Makes key and certificate what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
+
+    Raises one of outcomes.REFUSALS before anything is changed.
+    """
+    now = int(time.time()) if now is None else now
+    want = facts_of.of_options(options, options["profile"])
+    try:
+        span = validity.wanted(options, NOT_AFTER.get(options["profile"], LEAF_NOT_AFTER), now)
+    except ValueError as error:
+        raise outcomes.Refused(str(error))
+    replace.check(options["path"])
+    before, unreadable = present(options["path"])
+    _keep_the_root(options, before)
+    choice = private_key.choose(options["privatekey_path"], options["privatekey_passphrase"], options["key_type"],
+                                options["regenerate_key"])
+    issuer = certificates.self_issuer(want["subject"], choice.key)
+    want = certificates.wanted(want, choice.key.public_key(), issuer, options["digest"])
+    reasons = choice.reasons + why(before, unreadable, want, issuer, span, options, now)
+    certificate = before
+    if reasons:
+        certificate = certificates.issue(want, choice.key.public_key(), issuer, span)
+    changes = [replace.Replacement(choice.path, choice.content, 0o600)] if choice.content else []
+    changes += [replace.Replacement(options["path"], written(certificate), 0o644)] if reasons else []
+    backups = outcomes.carry_out(changes, options, check_mode)
+    return outcomes.Outcome(
+        reasons, choice.warnings,
+        dict(described(certificate), filename=options["path"], backup_files=backups,
+             certificate=certificates.to_pem([certificate]) if options["return_content"] else None,
+             privatekey={"path": choice.path, "key_type": keys.key_type(choice.key.public_key()),
+                         "public_key_sha256": keys.fingerprint(choice.key.public_key())}),
+        outcomes.diff(options["path"], certificates.shown(before), certificates.shown(certificate)),
+        [options["path"]], choice.path)
+
+
+def present(path):
+    """(the certificate that is there, or None; why it can't be read, or None)."""
+    if not path or not os.path.lexists(path):
+        return None, None
+    try:
+        return certificates.read_first(pem.read_file(path)), None
+    except pem.CertificateFileError as error:
+        return None, str(error)
+
+
+def why(before, unreadable, want, issuer, span, options, now):
+    """Why a certificate is made, as list of text; nothing where the one that is there is what is wanted."""
+    if before is None:
+        return ["%s can't be read as a certificate: %s" % (options["path"], unreadable) if unreadable
+                else "there is no certificate yet"]
+    found = certificates.deviations(before, want, issuer)
+    found += validity.reasons(before.plain, span, validity.renew_before(options), now)
+    return found or (["force"] if options["force"] else [])
+
+
+def written(certificate):
+    """A certificate as its file's content (bytes)."""
+    return certificates.to_pem([certificate]).encode("ascii")
+
+
+def described(certificate):
+    """What results say of a certificate (dict)."""
+    return dict(x509.describe(certificate.plain), key_type=certificate.facts["key_type"],
+                subject_alt_name=certificate.facts.get("subject_alt_name", []))
+
+
+def _keep_the_root(options, before):
+    """A CA whose key lies elsewhere, as that of an offline root, is not replaced by a new one with the same name."""
+    if before and extensions.is_ca(before.facts) and options["regenerate_key"] != "always" and not os.path.lexists(
+            options["privatekey_path"]):
+        raise outcomes.Refused(
+            "%s is there (%s, SHA-256 %s) and its private key %s is not: a new key would make it another CA, which "
+            "nobody trusts. Bring the key back; or remove the certificate, if a new CA is what you want" % (
+                options["path"], distinguished_names.spoken(before.facts["subject"]), before.plain.fingerprint,
+                options["privatekey_path"]))

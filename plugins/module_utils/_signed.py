@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""A CA signs a request: what it takes over, what it decides itself, what it refuses."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import time
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _authority as authorities
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _distinguished_names as distinguished_names
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _general_names as general_names
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome as outcomes
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _requests as requests
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _selfsigned as selfsigned
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _validity as validity
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+NOT_AFTER = {"server": "+180d", "client": "+180d", "intermediate_ca": "+1825d"}
+NOTHING = dict.fromkeys(["subject", "issuer", "serial", "fingerprint_sha256", "not_before", "not_after", "certificate",
+                         "chain", "fullchain", "key_type", "subject_alt_name"])
+
+
+def converge(options, check_mode=False, now=None):
+    """Makes the certificate what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
+
+    Raises one of outcomes.REFUSALS before anything is changed.
+    """
+    now = int(time.time()) if now is None else now
+    for path in (options["path"], options["fullchain_path"]):
+        if path:
+            replace.check(path)
+    if check_mode and outcomes.awaited(options):
+        return outcomes.foreseen(options, NOTHING)
+    request = _request(options)
+    authority = authorities.read(options, now)
+    want, warnings = _wanted(request, options)
+    _refuse(request, want, authority, options)
+    issuer = certificates.issuer_of(authority.certificate, authority.key)
+    want = certificates.wanted(want, request.public_key, issuer, options["digest"])
+    try:
+        span = validity.wanted(options, NOT_AFTER[options["profile"]], now, authority.certificate.plain)
+    except ValueError as error:
+        raise outcomes.Refused(str(error))
+    before, unreadable = selfsigned.present(options["path"] or options["fullchain_path"])
+    reasons = selfsigned.why(before, unreadable, want, issuer, span, options, now)
+    certificate = certificates.issue(want, request.public_key, issuer, span) if reasons else before
+    warnings += _capped(certificate, authority)
+    changes, reasons = _changes(options, certificate, authority.chain, reasons)
+    backups = outcomes.carry_out(changes, options, check_mode)
+    return outcomes.Outcome(
+        reasons, warnings, dict(_result(options, certificate, authority.chain), backup_files=backups),
+        outcomes.diff(options["path"] or options["fullchain_path"], certificates.shown(before),
+                      certificates.shown(certificate)),
+        [path for path in (options["path"], options["fullchain_path"]) if path], None)
+
+
+def _request(options):
+    name = options["csr_path"] or "csr_content"
+    try:
+        data = pem.read_file(options["csr_path"]) if options["csr_path"] else options["csr_content"].encode("utf-8")
+        request = requests.read(data)
+    except (requests.RequestError, pem.CertificateFileError) as error:
+        raise outcomes.Refused("the request %s can't be signed: %s" % (name, error))
+    if not request.signed:
+        raise outcomes.Refused("the request %s (%s) can't be signed: its own signature is wrong, so that nobody has "
+                               "shown to hold its key; make a new one" % (name, _subject(request.facts)))
+    kind, _space, size = request.facts["key_type"].partition(" ")
+    if kind == "RSA" and int(size) < keys.MIN_RSA_BITS or not kind.startswith(("RSA", "EC", "Ed")):
+        raise outcomes.Refused("the request %s (%s) can't be signed: its key is %s, and current clients refuse that; "
+                               "use one of %s" % (name, _subject(request.facts), request.facts["key_type"],
+                                              ", ".join(keys.TYPES)))
+    return request
+
+
+def _wanted(request, options):
+    """(the facts of the certificate, warnings): what is honoured of the request, and of the profile all else."""
+    profile, honour = options["profile"], options["honour"]
+    want = facts_of.profile_facts(profile, request.facts["key_type"])
+    if profile == "intermediate_ca":
+        want["basic_constraints"] = ["CA:TRUE", "pathlen:%d" % options["pathlen"]]
+    want["subject"] = request.facts["subject"] if "subject" in honour else []
+    critical = set(want["critical"])
+    for name in facts_of.HONOUR[1:]:
+        names = [name] if name != "name_constraints" else ["name_constraints_permitted", "name_constraints_excluded"]
+        for fact in names:
+            if name in honour and fact in request.facts:
+                want[fact] = request.facts[fact]
+                critical |= {name} & set(request.facts["critical"])
+    for name in ("crl_distribution_points", "ca_issuers", "ocsp"):
+        if options[name]:
+            want[name] = options[name]
+    warnings = []
+    if profile == "server" and "subject_alt_name" not in want:
+        name = distinguished_names.common_name(want["subject"])
+        name = name and general_names.of_host(name)
+        if not name:
+            raise outcomes.Refused(
+                "the request (%s) has no subject_alt_name, which is where clients look for the server's names (RFC "
+                "9525); make one with subject_alt_name" % _subject(request.facts))
+        want["subject_alt_name"] = [name]
+        warnings.append("the request has no subject_alt_name; %s is taken from its common name" % name)
+    if "name_constraints_permitted" in want or "name_constraints_excluded" in want:
+        critical.add("name_constraints")  # RFC 5280 section 4.2.1.10
+    if not want["subject"]:
+        critical.add("subject_alt_name")  # RFC 5280 section 4.2.1.6
+    want["critical"] = sorted(critical)
+    return want, warnings
+
+
+def _refuse(request, want, authority, options):
+    """What must not be signed: a leaf that makes itself a CA, a CA that its own issuer forbids or has no name."""
+    name = _subject(request.facts)
+    if options["profile"] != "intermediate_ca":
+        if extensions.is_ca(want) or "keyCertSign" in want["key_usage"]:
+            raise outcomes.Refused(
+                "the request (%s) asks for a CA (%s), and profile=%s makes none: leave that out of 'honour', or use "
+                "profile=intermediate_ca if it is meant to issue certificates" % (
+                    name, ", ".join(request.facts.get("basic_constraints", []) + request.facts.get("key_usage", [])),
+                    options["profile"]))
+    elif not extensions.is_ca(want) or not want["subject"]:
+        raise outcomes.Refused("the request (%s) can't become an intermediate CA: a CA has a subject and CA:TRUE in "
+                               "its basic constraints (RFC 5280 section 4.1.2.6, 4.2.1.9)" % name)
+    if extensions.is_ca(want):
+        authorities.refuse_below(authority, extensions.path_length(want))
+    if not want["subject"] and "subject_alt_name" not in want:
+        raise outcomes.Refused("the request has neither a subject nor a subject_alt_name that would be taken over: "
+                               "whom is the certificate for?")
+    if request.facts["public_key"] == authority.certificate.facts["public_key"]:
+        raise outcomes.Refused("the request (%s) is for the CA's own key, which belongs into no other "
+                               "certificate" % name)
+
+
+def _capped(certificate, authority):
+    if certificate.plain.not_after < authority.certificate.plain.not_after:
+        return []
+    return ["%s ends with its CA %s on %s: renew the CA's certificate" % (
+        x509.label(certificate.plain), x509.label(authority.certificate.plain),
+        x509.iso_time(authority.certificate.plain.not_after))]
+
+
+def _changes(options, certificate, chain, reasons):
+    """(what is to be written, why): the certificate, and the full chain also where the CA's own part of it is new."""
+    contents = [(options["path"], certificates.to_pem([certificate])),
+                (options["fullchain_path"], certificates.to_pem([certificate] + chain))]
+    changes = []
+    for path, content in contents:
+        if path and (reasons or not _holds(path, content)):
+            changes.append(replace.Replacement(path, content.encode("ascii"), 0o644))
+    if changes and not reasons:
+        reasons = ["%s does not hold the certificate%s" % (change.path, " and its chain" * (
+            change.path == options["fullchain_path"])) for change in changes]
+    return changes, reasons
+
+
+def _holds(path, content):
+    """Whether the file holds these certificates, in this order; text around them does not matter."""
+    try:
+        have = pem.read_certificates(pem.read_file(path), keys_allowed=True)
+    except pem.CertificateFileError:
+        return False
+    return [one.fingerprint for one in have] == pem.fingerprints(content.encode("ascii"))
+
+
+def _result(options, certificate, chain):
+    shown = options["return_content"] or not (options["path"] or options["fullchain_path"])
+    return dict(
+        selfsigned.described(certificate), filename=options["path"], fullchain_path=options["fullchain_path"],
+        certificate=certificates.to_pem([certificate]) if shown else None,
+        chain=certificates.to_pem(chain) if shown else None,
+        fullchain=certificates.to_pem([certificate] + chain) if shown else None)
+
+
+def _subject(facts):
+    return distinguished_names.spoken(facts["subject"])
