@@ -5,6 +5,7 @@
 build := $(CURDIR)/.build
 collection := .build/collections/ansible_collections/fleetpki/host_trust
 containers := podman runc netavark aardvark-dns firewall mmdebstrap debian-keyring openssl trust p11-kit-trust
+judges := certtool openssl
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export LC_ALL := C.UTF-8
@@ -65,10 +66,11 @@ molecule: hosts  ## the roles against fleets of containers
 	tools/molecule
 
 bench: hosts  ## speed, side by side
-	python tests/benchmarks/bench.py
+	python tests/benchmarks/trust.py
+	python tests/benchmarks/certificates.py
 
 hosts: venv $(collection)  ## the images of the test hosts
-	@tools/system-packages $(containers)
+	@tools/system-packages $(containers) $(judges)
 	python tests/hosts/build.py
 
 venv:  ## .venv, with all that the tests need

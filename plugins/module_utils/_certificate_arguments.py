@@ -86,7 +86,7 @@ def csr():
 
 def selfsigned_cert():
     """All options of selfsigned_cert."""
-    return dict(REQUEST, digest=dict(REQUEST["digest"], aliases=["selfsigned_digest"]),
+    return dict(REQUEST, csr_path={"type": "path"}, digest=dict(REQUEST["digest"], aliases=["selfsigned_digest"]),
                 profile={"type": "str", "choices": ["server", "client", "root_ca"]}, **validity("selfsigned"))
 
 

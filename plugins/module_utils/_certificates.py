@@ -128,13 +128,17 @@ def issue(facts, public_key, issuer, validity):
     """A new Certificate with the facts of ``wanted``, for a _validity.Validity, signed with the issuer's key.
 
     Its serial number has 159 random bits; RFC 5280 section 4.1.2.2 allows 160, the CA/Browser Forum wants 64.
+    Raises _facts.OptionError for facts that can't be put into one.
     """
-    builder = (x509.CertificateBuilder().subject_name(distinguished_names.build(facts["subject"]))
-               .issuer_name(issuer.name).public_key(public_key).serial_number(x509.random_serial_number())
-               .not_valid_before(_time(validity.not_before.at)).not_valid_after(_time(validity.not_after.at)))
-    for extension, critical in extensions.build(facts):
-        builder = builder.add_extension(extension, critical=critical)
-    made = builder.sign(issuer.key, keys.digest(facts["digest"]), default_backend())
+    try:
+        builder = (x509.CertificateBuilder().subject_name(distinguished_names.build(facts["subject"]))
+                   .issuer_name(issuer.name).public_key(public_key).serial_number(x509.random_serial_number())
+                   .not_valid_before(_time(validity.not_before.at)).not_valid_after(_time(validity.not_after.at)))
+        for extension, critical in extensions.build(facts):
+            builder = builder.add_extension(extension, critical=critical)
+        made = builder.sign(issuer.key, keys.digest(facts["digest"]), default_backend())
+    except (ValueError, TypeError) as error:  # such as a name in a request of a kind that is not made here
+        raise facts_of.OptionError("this host's cryptography can't make the certificate: %s" % error)
     return _of_object(made, plain_x509.parse(made.public_bytes(serialization.Encoding.DER)))
 
 

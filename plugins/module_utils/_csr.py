@@ -30,20 +30,18 @@ def converge(options, check_mode=False, now=None):
     """
     now = int(time.time()) if now is None else now
     want = facts_of.of_options(options)
+    _renew_before(options)
     if options["create_subject_key_identifier"]:
         want["subject_key_identifier"] = True
-    replace.check(options["path"])
     certificate, unreadable = _certificate(options)
-    before = _request(options["path"])
+    before = requests.present(options["path"])
     due = _due(options, want, certificate, unreadable, now) if options["certificate_path"] else []
     choice = _choose(options, certificate, due)
     if options["certificate_path"]:
         due = _with_key(due, options, choice, certificate)
     want = requests.wanted(want, choice.key, options["digest"])
-    reasons = _reasons(before, want, options)
-    request = before
-    if reasons:
-        request = requests.build(want, choice.key)
+    reasons = requests.why(options["path"], before, want, options["force"])
+    request = requests.build(want, choice.key) if reasons else before
     changes = [replace.Replacement(choice.path, choice.content, 0o600)] if choice.content else []
     changes += [replace.Replacement(options["path"], request.pem, 0o644)] if reasons else []
     backups = outcomes.carry_out(changes, options, check_mode)
@@ -52,14 +50,6 @@ def converge(options, check_mode=False, now=None):
         _result(options, choice, request, certificate, due, backups),
         outcomes.diff(options["path"], _shown(before), _shown(request)),
         [options["path"]], choice.path)
-
-
-def _request(path):
-    """The request that is there; None where there is none, and for what can't be read, which is written anew."""
-    try:
-        return requests.read(pem.read_file(path)) if os.path.lexists(path) else None
-    except (requests.RequestError, pem.CertificateFileError):
-        return None
 
 
 def _certificate(options):
@@ -81,17 +71,11 @@ def _choose(options, certificate, due):
                                      bool(due))
 
 
-def _reasons(before, want, options):
-    """Why the request is written, as list of text; nothing if it is what is wanted."""
-    if before is None:
-        return ["there is something else at %s" % options["path"] if os.path.lexists(options["path"])
-                else "there is no request yet"]
-    found = facts_of.deviations(before.facts, want, ignored=("public_key", "key_type"))
-    if before.facts["public_key"] != want["public_key"]:
-        found.insert(0, "the request is for another key")
-    if not before.signed:
-        found.insert(0, "the request's signature is wrong")
-    return found or (["force"] if options["force"] else [])
+def _renew_before(options):
+    try:
+        return validity.renew_before(options)
+    except ValueError as error:
+        raise outcomes.Refused(str(error))
 
 
 def _due(options, want, certificate, unreadable, now):
@@ -105,7 +89,7 @@ def _due(options, want, certificate, unreadable, now):
         missing = [name for name in want.get("subject_alt_name", [])
                    if not general_names.covered(name, certificate.facts.get("subject_alt_name", []))]
         found = ["subject_alt_name: the certificate is not for %s" % ", ".join(missing)] if missing else []
-    expiry = validity.expiry(certificate.plain, validity.renew_before(options), now)
+    expiry = validity.expiry(certificate.plain, _renew_before(options), now)
     return found + ([expiry] if expiry and not _ends_with_ca(options, certificate, now) else [])
 
 

@@ -36,7 +36,12 @@ def of_options(options):
         for name, values in element.items():
             pairs += [(name, value) for value in (values if isinstance(values, list) else [values])]
     pairs += [(short, options[field]) for field, short in FIELDS if options.get(field)]
-    return [_attribute(name, value) for name, value in pairs if value is not None and str(value) != ""]
+    made = [_attribute(name, value) for name, value in pairs if value is not None and str(value) != ""]
+    try:
+        build(made)
+    except ValueError as error:  # such as an object identifier of which there can be none
+        raise ValueError("subject: this host's cryptography can't make %s: %s" % (spoken(made), error))
+    return made
 
 
 def _attribute(name, value):

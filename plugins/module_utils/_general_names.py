@@ -22,7 +22,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names 
 KINDS = ("DNS", "IP", "URI", "email", "RID")
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$", re.ASCII)
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]+$", re.ASCII)
-MAILBOX = re.compile(r"[\x21-\x7e]+$", re.ASCII)
+MAILBOX = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*$", re.ASCII)  # RFC 5321: Dot-string
 OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+$", re.ASCII)
 
 
@@ -77,7 +77,9 @@ def build(text):
         return x509.UniformResourceIdentifier(value)
     if kind == "email":
         return x509.RFC822Name(value)
-    return x509.RegisteredID(x509.ObjectIdentifier(value))
+    if kind == "RID":
+        return x509.RegisteredID(x509.ObjectIdentifier(value))
+    raise ValueError("%s is of a kind that is not made here; these are: %s" % (text, ", ".join(KINDS)))
 
 
 def read(name):

@@ -45,15 +45,12 @@ def install(options, check_mode=False, tmpdir=None, now=None):
             return _foreseen("the private key %s is not there yet" % key, paths)
     try:
         offer = read_offer(options["content"], options["src"])
-        absent = [path for path in paths if check_mode and not os.path.isdir(os.path.dirname(os.path.realpath(path)))]
-        for path in paths:
-            if path not in absent:  # a task before this one may be to make its folder, and only checks too
-                replace.check(path)
+        warnings = replace.check(paths, check_mode)
         with contextlib.ExitStack() as stack:
             if not check_mode:
                 stack.enter_context(replace.lock(paths + [key] * os.path.isdir(os.path.dirname(key))))
             result = _converge(options, offer, check_mode, tmpdir, now)
-        result["warnings"] += ["the folder of %s does not exist yet" % path for path in absent]
+        result["warnings"] += warnings
         return result
     except der.DerError as error:  # of something in a certificate that is looked at only now
         raise InstallationError("one of the certificates is malformed: %s" % error)

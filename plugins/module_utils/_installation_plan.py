@@ -160,8 +160,7 @@ def newer_in_use(choice, state, now):
     """The Choice to leave the certificate that is there, where the offered one was made before it; else None."""
     live, beside = installed(state)
     offered = choice.leaf
-    if (not live or live == offered or choice.key is not state.key
-            or not openssl.same_key(live.spki_der, offered.spki_der)
+    if (not live or live == offered or not openssl.same_key(live.spki_der, offered.spki_der)
             or not (offered.not_before < live.not_before and offered.not_after <= live.not_after)):
         return None
     once = collections.OrderedDict((one.fingerprint, one) for one in beside + choice.chain)

@@ -85,7 +85,10 @@ def dump(key, passphrase=None):
     """A private key as PKCS#8 in PEM (bytes), encrypted where there is a passphrase."""
     encryption = (serialization.BestAvailableEncryption(passphrase.encode("utf-8")) if passphrase
                   else serialization.NoEncryption())
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+    try:
+        return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+    except ValueError:
+        raise KeyFileError("a private key can't be encrypted with this passphrase: it has more than 1023 bytes")
 
 
 def spki(public_key):

@@ -7,6 +7,7 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import collections
+import contextlib
 import os
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _cryptography as cryptography
@@ -69,21 +70,19 @@ def diff(path, before, after):
     return {"before_header": path or "", "after_header": path or "", "before": before, "after": after}
 
 
-def attempt(converge, options, check_mode):
-    """The Outcome of one of the modules; ``options`` as placed. Raises one of FAILURES, with nothing changed."""
+def attempt(converge, options, check_mode, written=WRITTEN):
+    """The Outcome of one of the modules; ``options`` as placed. Raises one of FAILURES, with nothing changed.
+
+    written: names of the options that say which files it may write.
+    """
     cryptography.require()
-    if check_mode:
-        return converge(options, True)
-    paths = written(options)
-    for path in paths:
-        replace.check(path)
-    with replace.lock(paths):
-        return converge(options, False)
-
-
-def written(options):
-    """The files that a module may write (list of paths)."""
-    return [options[name] for name in WRITTEN if options.get(name)]
+    paths = [options[name] for name in written if options.get(name)]
+    warnings = replace.check(paths, check_mode)
+    with contextlib.ExitStack() as stack:
+        if not check_mode:
+            stack.enter_context(replace.lock(paths))
+        outcome = converge(options, check_mode)
+    return outcome._replace(warnings=warnings + outcome.warnings)
 
 
 def failure(error):
@@ -98,12 +97,12 @@ def success(outcome, diff_wanted):
                 **({"diff": outcome.diff} if diff_wanted else {}))
 
 
-def run(module, converge):
-    """Runs one of the modules to its end. ``converge(options, check_mode)`` returns an Outcome."""
+def run(module, converge, written=WRITTEN):
+    """Runs one of the modules to its end. ``converge(options, check_mode)`` returns an Outcome; see ``attempt``."""
     options = placed(module.params)
-    there = [path for path in written(options) if os.path.lexists(path)]
+    there = [options[name] for name in written if options.get(name) and os.path.lexists(options[name])]
     try:
-        outcome = attempt(converge, options, module.check_mode)
+        outcome = attempt(converge, options, module.check_mode, written)
     except FAILURES as error:
         module.fail_json(**failure(error))
     for warning in outcome.warnings:

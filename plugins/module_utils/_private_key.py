@@ -15,7 +15,6 @@ import os
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
 
 NEXT = ".next"
 REGENERATE = ("never", "mismatch", "always")
@@ -51,10 +50,11 @@ def choose_beside(path, passphrase, key_type, regenerate, certificate, due):
         return _made(path, passphrase, key_type, "there is no private key yet")
     if os.path.lexists(path + NEXT):
         return _kept(keys.load(path + NEXT, passphrase), path + NEXT, key_type, regenerate)
-    reason = replaced_because(key, key_type, regenerate, due)
+    in_use = certificate is not None and keys.fingerprint(key.public_key()) == certificate.facts["public_key"]
+    # One that no certificate is for is a new one already: in any number of runs, it waits for its certificate.
+    reason = replaced_because(key, key_type, regenerate, due and in_use)
     if not reason:
         return _kept(key, path, key_type, regenerate)
-    in_use = certificate is not None and keys.fingerprint(key.public_key()) == certificate.facts["public_key"]
     return _made(path + NEXT if in_use else path, passphrase, key_type, reason)
 
 
@@ -69,7 +69,6 @@ def replaced_because(key, key_type, regenerate, always):
 
 
 def _made(path, passphrase, key_type, reason):
-    replace.check(path)
     key = keys.generate(key_type)
     return Choice(key, path, keys.dump(key, passphrase), [reason], [])
 

@@ -36,14 +36,24 @@ def lock(paths):
         yield
 
 
-def check(path):
-    """Raises files.FilesError where ``path`` can't become a file: no folder for it, or something else there."""
-    place = _place(path)
-    folder = os.path.dirname(place)
-    if not os.path.isdir(folder):
-        raise files.FilesError("%s can't be written: the folder %s does not exist; create it first" % (path, folder))
-    if os.path.lexists(place) and not os.path.isfile(place):
-        raise files.FilesError("%s can't be written: something that is no file is there" % path)
+def check(paths, check_mode=False):
+    """Raises files.FilesError where one of ``paths`` can't become a file: no folder for it, or something else there.
+
+    In check mode, a task before this one may be to make its folder, and has only checked, too: that is a warning.
+    Returns warnings (list of str).
+    """
+    warnings = []
+    for path in paths:
+        place = _place(path)
+        folder = os.path.dirname(place)
+        if not os.path.isdir(folder):
+            if not check_mode:
+                raise files.FilesError(
+                    "%s can't be written: the folder %s does not exist; create it first" % (path, folder))
+            warnings.append("%s is to be written, and the folder %s does not exist yet" % (path, folder))
+        elif os.path.lexists(place) and not os.path.isfile(place):
+            raise files.FilesError("%s can't be written: something that is no file is there" % path)
+    return warnings
 
 
 def replace(replacements, backup=False):

@@ -7,6 +7,7 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import collections
+import os
 
 try:
     from cryptography import x509
@@ -18,6 +19,7 @@ except ImportError:  # _cryptography.require() says so
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _distinguished_names as distinguished_names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 
@@ -39,7 +41,7 @@ def read(data):
     """The request in ``data`` (bytes, PEM or DER); raises RequestError."""
     try:
         return of_csr(_load(data))
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         if isinstance(error, RequestError):
             raise
         raise RequestError("it can't be read as a certificate signing request: %s"
@@ -63,6 +65,29 @@ def _load(data):
     elif data[:1] != b"0":
         raise RequestError("there is no certificate signing request in it%s" % (": it is empty" * (not data.strip())))
     return x509.load_der_x509_csr(data, default_backend())
+
+
+def present(path):
+    """The request that is there; None where there is none, and for what can't be read, which is written anew."""
+    try:
+        return read(pem.read_file(path)) if os.path.lexists(path) else None
+    except (RequestError, pem.CertificateFileError):
+        return None
+
+
+def why(path, before, want, force):
+    """Why the request at ``path`` is written, as list of text; nothing if it is what is wanted (see ``wanted``).
+
+    before: what is ``present`` there.
+    """
+    if before is None:
+        return ["there is something else at %s" % path if os.path.lexists(path) else "there is no request yet"]
+    found = facts_of.deviations(before.facts, want, ignored=("public_key", "key_type"))
+    if before.facts["public_key"] != want["public_key"]:
+        found.insert(0, "the request is for another key")
+    if not before.signed:
+        found.insert(0, "the request's signature is wrong")
+    return found or (["force"] if force else [])
 
 
 def of_csr(csr):
@@ -92,8 +117,11 @@ def key_identifier(public_key):
 
 
 def build(facts, key):
-    """A Request with the facts of ``wanted``, signed with the key."""
-    builder = x509.CertificateSigningRequestBuilder().subject_name(distinguished_names.build(facts["subject"]))
-    for extension, critical in extensions.build(facts):
-        builder = builder.add_extension(extension, critical=critical)
-    return of_csr(builder.sign(key, keys.digest(facts["digest"]), default_backend()))
+    """A Request with the facts of ``wanted``, signed with the key; raises _facts.OptionError."""
+    try:
+        builder = x509.CertificateSigningRequestBuilder().subject_name(distinguished_names.build(facts["subject"]))
+        for extension, critical in extensions.build(facts):
+            builder = builder.add_extension(extension, critical=critical)
+        return of_csr(builder.sign(key, keys.digest(facts["digest"]), default_backend()))
+    except (ValueError, TypeError) as error:  # such as an object identifier of which there can be none
+        raise facts_of.OptionError("this host's cryptography can't make the request: %s" % error)

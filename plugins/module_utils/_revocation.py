@@ -52,7 +52,6 @@ def converge(options, check_mode=False, now=None):
     Raises one of outcomes.REFUSALS before anything is changed.
     """
     now = int(time.time()) if now is None else now
-    replace.check(options["path"])
     wanted = _wanted(options["revoked"], now)
     next_update, renew = _next_update(options, now)
     if check_mode and outcomes.awaited(options):
@@ -74,18 +73,25 @@ def serial_number(text):
     """A serial number as results of this collection and OpenSSL show it, in hexadecimal digits; raises ValueError."""
     plain = re.sub(r"[:\s]", "", str(text)).lower()
     plain = plain[2:] if plain.startswith("0x") else plain
-    if not re.match("[0-9a-f]{1,40}$", plain, re.ASCII) or int(plain, 16) == 0:
+    if not re.match("[0-9a-f]{1,40}$", plain, re.ASCII) or not 0 < int(plain, 16) < 1 << 159:
         raise ValueError("revoked: %r is no serial number: write its hexadecimal digits, in quotes" % text)
     return int(plain, 16)
 
 
 def _wanted(revoked, now):
     try:
-        return {serial_number(one["serial"]): Entry(
-            validity.moment("revocation_date", one["revocation_date"], now).at if one["revocation_date"] else None,
-            one["reason"]) for one in revoked}
+        return {serial_number(one["serial"]): Entry(_date(one["revocation_date"], now), one["reason"])
+                for one in revoked}
     except ValueError as error:
         raise outcomes.Refused(str(error))
+
+
+def _date(text, now):
+    found = validity.moment("revocation_date", text, now) if text else None
+    if found and found.relative:
+        raise ValueError("revocation_date: %r would be another moment in every run: write it in UTC, such as "
+                         "20270131120000Z, or leave it out" % text)
+    return found and found.at
 
 
 def _next_update(options, now):

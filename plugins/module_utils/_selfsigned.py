@@ -18,6 +18,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcom
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _private_key as private_key
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _requests as requests
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _validity as validity
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
@@ -31,16 +32,17 @@ def converge(options, check_mode=False, now=None):
     Raises one of outcomes.REFUSALS before anything is changed.
     """
     now = int(time.time()) if now is None else now
-    want = facts_of.of_options(options, options["profile"])
+    want = _facts(options)
     try:
         span = validity.wanted(options, NOT_AFTER.get(options["profile"], LEAF_NOT_AFTER), now)
     except ValueError as error:
         raise outcomes.Refused(str(error))
-    replace.check(options["path"])
     before, unreadable = present(options["path"])
     _keep_the_root(options, before)
     choice = private_key.choose(options["privatekey_path"], options["privatekey_passphrase"], options["key_type"],
                                 options["regenerate_key"])
+    asked = requests.wanted(want, choice.key, options["digest"])
+    request_reasons = _why_request(options, asked)
     issuer = certificates.self_issuer(want["subject"], choice.key)
     want = certificates.wanted(want, choice.key.public_key(), issuer, options["digest"])
     reasons = choice.reasons + why(before, unreadable, want, issuer, span, options, now)
@@ -48,16 +50,28 @@ def converge(options, check_mode=False, now=None):
     if reasons:
         certificate = certificates.issue(want, choice.key.public_key(), issuer, span)
     changes = [replace.Replacement(choice.path, choice.content, 0o600)] if choice.content else []
+    if request_reasons:
+        changes.append(replace.Replacement(options["csr_path"], requests.build(asked, choice.key).pem, 0o644))
     changes += [replace.Replacement(options["path"], written(certificate), 0o644)] if reasons else []
     backups = outcomes.carry_out(changes, options, check_mode)
     return outcomes.Outcome(
-        reasons, choice.warnings,
+        reasons + request_reasons, choice.warnings,
         dict(described(certificate), filename=options["path"], backup_files=backups,
              certificate=certificates.to_pem([certificate]) if options["return_content"] else None,
              privatekey={"path": choice.path, "key_type": keys.key_type(choice.key.public_key()),
                          "public_key_sha256": keys.fingerprint(choice.key.public_key())}),
         outcomes.diff(options["path"], certificates.shown(before), certificates.shown(certificate)),
-        [options["path"]], choice.path)
+        [path for path in (options["path"], options["csr_path"]) if path], choice.path)
+
+
+def _facts(options):
+    """What the options ask for. Where they name no subject, the first of the names is it, for a certificate that is its
+    own issuer has one (RFC 5280 section 4.1.2.4)."""
+    facts = facts_of.of_options(options, options["profile"])
+    if facts["subject"]:
+        return facts
+    name = facts["subject_alt_name"][0].partition(":")[2]
+    return facts_of.of_options(dict(options, common_name=name[:64]), options["profile"])
 
 
 def present(path):
@@ -78,6 +92,11 @@ def why(before, unreadable, want, issuer, span, options, now):
     found = certificates.deviations(before, want, issuer)
     found += validity.reasons(before.plain, span, validity.renew_before(options), now)
     return found or (["force"] if options["force"] else [])
+
+
+def _why_request(options, want):
+    path = options["csr_path"]
+    return requests.why(path, requests.present(path), want, options["force"]) if path else []
 
 
 def written(certificate):

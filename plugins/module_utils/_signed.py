@@ -34,9 +34,6 @@ def converge(options, check_mode=False, now=None):
     Raises one of outcomes.REFUSALS before anything is changed.
     """
     now = int(time.time()) if now is None else now
-    for path in (options["path"], options["fullchain_path"]):
-        if path:
-            replace.check(path)
     if check_mode and outcomes.awaited(options):
         return outcomes.foreseen(options, NOTHING)
     request = _request(options)

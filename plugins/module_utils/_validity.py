@@ -19,6 +19,8 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _durati
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 DAY = 86400
+# What certificates can say (RFC 5280 section 4.1.2.5), from 1950-01-01 to 9999-12-31.
+EARLIEST, LATEST = -631152000, 253402300799
 ABSOLUTE = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?:[T ]?([0-9]{2}):?([0-9]{2}):?([0-9]{2})Z?)?$", re.ASCII)
 
 Moment = collections.namedtuple("Moment", ["at", "relative"])
@@ -40,18 +42,24 @@ def moment(option, text, now):
             span = duration.seconds(written[1:])
         except ValueError as error:
             raise ValueError("%s: %s" % (option, error))
-        return Moment(now + (span if written[0] == "+" else -span), True)
+        return _within(option, written, Moment(now + (span if written[0] == "+" else -span), True))
     match = ABSOLUTE.match(written)
     if match:
         year, month, day, hour, minute, second = (int(group or 0) for group in match.groups())
         try:
             at = calendar.timegm((year, month, day, hour, minute, second, 0, 0, 0))
-            if time.gmtime(at)[:6] == (year, month, day, hour, minute, second):  # no 31st of February
-                return Moment(at, False)
-        except (ValueError, OverflowError):
-            pass
+        except ValueError:  # no 13th month
+            at = None
+        if at is not None and time.gmtime(at)[:6] == (year, month, day, hour, minute, second):  # no 31st of February
+            return _within(option, written, Moment(at, False))
     raise ValueError("%s: %r is no time: write it relative to now, such as +90d or -1h, or in UTC, such as "
                      "20270131120000Z or 2027-01-31T12:00:00Z" % (option, written))
+
+
+def _within(option, written, found):
+    if not EARLIEST <= found.at <= LATEST:
+        raise ValueError("%s: %r is out of what certificates can say, which is from 1950 to 9999" % (option, written))
+    return found
 
 
 def wanted(options, default_not_after, now, ca=None):

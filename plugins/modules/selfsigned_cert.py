@@ -34,6 +34,10 @@ options:
         C(/etc/pki/tls) is there, C(/etc/ssl/certs) otherwise.
     type: path
     required: true
+  csr_path:
+    description:
+      - Where to write a request for the same, if one is wanted, for a CA that is to sign it later.
+    type: path
   profile:
     description:
       - What it is for. Sets key usage, extended key usage and basic constraints as RFC 5280 and the CA/Browser Forum
@@ -191,7 +195,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcom
 def main():
     module = AnsibleModule(arguments.selfsigned_cert(), mutually_exclusive=arguments.REQUEST_EXCLUSIVE,
                            supports_check_mode=True, add_file_common_args=True)
-    _outcome.run(module, _selfsigned.converge)
+    _outcome.run(module, _selfsigned.converge, (*_outcome.WRITTEN, "csr_path"))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _installation as installation
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _installation_plan as planning
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _verification as verification
 
@@ -176,12 +177,18 @@ def test_a_cross_signed_issuer_is_kept_whatever_the_order(host):
         assert host.read("chain.crt") == Corp.chain + crossed.pem
     assert not result["changed"]
     assert not host.install(content=Corp.web.pem + Corp.chain + crossed.pem, trust_content=new.pem)["changed"]
+    web, issuer, other = installation.read_offer(pki.server(issuer=Corp.root).pem + Corp.root.pem + crossed.pem)[0]
+    for first, second in ("0f", "f0"):
+        twins = [issuer._replace(fingerprint=first), other._replace(fingerprint=second)]
+        assert planning._chain(web, twins, time.time()) == twins[1:]
 
 
 @pytest.mark.parametrize("option", ["path", "chain_path", "fullchain_path"])
 def test_each_file_alone(host, option):
     only = dict({"path": None, "chain_path": None, "fullchain_path": None}, **{option: host.at("x.crt")})
-    assert host.install(**only)["changed"]
+    result = host.install(**only)
+    assert result["changed"]
+    assert ("certificate: none" in result["diff"]["before"]) is (option != "chain_path")
     assert sorted(os.listdir(str(host.folder))) == ["web.key", "x.crt"]
     assert not host.install(**only)["changed"]
 
@@ -363,6 +370,17 @@ def test_what_is_installed_and_no_longer_good_does_not_pass(host):
     assert "it is what is installed already: have a new one made" in host.refused(content=soon, min_remaining="30d")
 
 
+def test_a_file_that_may_not_be_read_is_no_empty_one(host, monkeypatch):
+    """Tests may run as root, whom nothing is forbidden."""
+    host.install()
+
+    def refused(path):
+        raise pem.CertificateFileError("it can't be read: Permission denied")
+    monkeypatch.setattr(pem, "read_file", refused)
+    with pytest.raises(planning.InstallationError, match="web.crt: it can't be read: Permission denied; does the task"):
+        installation._held("path", host.at("web.crt"))
+
+
 def test_a_host_without_openssl(host, monkeypatch):
     monkeypatch.setenv("PATH", "/nosuch")
     monkeypatch.setattr(openssl, "SYSTEM_PATH", "/nosuch")
@@ -381,6 +399,12 @@ def test_writing_fails_and_all_is_as_it_was(host, monkeypatch):
     monkeypatch.setattr(replace.os, "rename", fails_third)
     assert "No space left on device; free some space there" in host.refused(content=pair.pem + Corp.chain)
     assert len(done) > 3, "two files were put back"
+
+
+def test_runs_at_the_same_time_wait_for_each_other(host, monkeypatch):
+    monkeypatch.setattr(replace, "LOCK_SECONDS", 0)
+    with files.lock(str(host.folder), 0):
+        assert "%s is locked for more than 0 seconds by process %d " % (host.folder, os.getpid()) in host.refused()
 
 
 def test_somebody_else_writes_there(host, monkeypatch):
@@ -426,6 +450,12 @@ def test_a_newer_certificate_that_is_valid_shorter_is_installed(host):
     assert host.install(content=later.pem + Corp.chain)["fingerprint_sha256"] == later.fingerprint
 
 
+def test_an_earlier_certificate_that_is_valid_longer_is_installed(host):
+    host.install(content=renewed((-1, 90)).pem + Corp.chain)
+    longer = renewed((-9, 300))
+    assert host.install(content=longer.pem + Corp.chain)["fingerprint_sha256"] == longer.fingerprint
+
+
 def test_an_older_one_for_a_new_key_is_installed(host):
     host.install(content=renewed((-1, 300)).pem + Corp.chain)
     pair = pki.server(NAME, Corp.issuing, days=(-9, 100))
@@ -453,7 +483,8 @@ def test_check_mode_on_an_empty_host(host):
         result = host.install(check_mode=True, **options)
         assert result["changed"] and result["reasons"] == [reason] and result["subject"] is None
     result = host.install(check_mode=True, path="/nosuch/web.crt")
-    assert result["changed"] and result["warnings"] == ["the folder of /nosuch/web.crt does not exist yet"]
+    assert result["changed"] and result["warnings"] == [
+        "/nosuch/web.crt is to be written, and the folder /nosuch does not exist yet"]
 
 
 def test_check_mode_refuses_what_the_run_will_refuse(host):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 
@@ -86,12 +87,21 @@ def test_a_folder_without_certificates(folder):
 
 
 @pytest.mark.parametrize("named", [True, False])
-@pytest.mark.parametrize("content", [WEB.key_pem(), WEB.key_pem("secret"), WEB.pem + WEB.key_pem(), WEB.key_pem()[:90]])
+@pytest.mark.parametrize("content", [
+    WEB.key_pem().encode(), WEB.key_pem("secret").encode(), (WEB.pem + WEB.key_pem()).encode(),
+    WEB.key_pem()[:90].encode(), base64.b64decode("".join(WEB.key_pem().splitlines()[1:-1])),
+], ids=["plain", "encrypted", "with a certificate", "cut off", "DER"])
 def test_a_private_key_is_refused_and_not_shown(folder, content, named):
-    (folder / "files/web1/z.pem").write_text(content)
+    (folder / "files/web1/z.pem").write_bytes(content)
     said = why(folder, "web1/z.pem" if named else "web1")
     assert said == f"src web1/z.pem: {controller_files.PRIVATE_KEY}"
-    assert not any(line in said for line in content.splitlines()[1:] if "-----" not in line)
+
+
+def test_a_play_in_a_folder_whose_name_looks_like_a_pattern(tmp_path):
+    odd = tmp_path / "play[1]" / "files"
+    odd.mkdir(parents=True)
+    (odd / "web1.crt").write_text(WEB.pem)
+    assert read(odd.parent, "web*") == [("web1.crt", WEB.pem)]
 
 
 def test_files_that_can_not_be_read(folder):

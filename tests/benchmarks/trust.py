@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the role ca_trust costs, side by side with a play that only pings: python tests/benchmarks/bench.py [--help]
+"""What the role ca_trust costs, side by side with a play that only pings: python tests/benchmarks/trust.py [--help]
 
 All hosts are in one play. What is compared runs in turn, round by round, so that a machine that gets slower or faster
 meanwhile does so for all of it alike.
@@ -9,30 +9,16 @@ meanwhile does so for all of it alike.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import os
-import platform
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS), str(TESTS / "hosts"), str(TESTS / "integration")]
+from common import FORKS, BenchError, images, machine, pki, podman, say, spread, time_play, write_play
 
-import images  # noqa: E402  (found through the path above)
-import pki  # noqa: E402
-import plays  # noqa: E402
-import podman  # noqa: E402
-import yaml  # noqa: E402
-
-FORKS = 5  # Ansible's default
 EL = [name for name, platform_ in images.platforms().items() if platform_.family == "redhat"]
 CONNECTIONS = {
     "podman": "containers.podman.podman, which knows no pipelining",
@@ -56,17 +42,13 @@ STEPS = ["ping", "first", "converged", "extract", "preview"]
 Times = dict[str, list[float]]  # seconds of each of STEPS, and of the last two on each host
 
 
-class BenchError(Exception):
-    """What was to be measured did not do what it should have; the message is for the user."""
-
-
 def write_plays(folder: Path, counts: list[int]) -> None:
     """Write ping.yml and a role-COUNT.yml for each count, with the anchors in files/ as users have them."""
     files = folder / "files"
     files.mkdir()
     key = pki.new_key()
     certificates = [pki.root(f"Benchmark Root CA {number}", key=key).pem for number in range(1, max(counts) + 1)]
-    _write_play(folder / "ping.yml", tasks=[{"ansible.builtin.ping": {}}])
+    write_play(folder / "ping.yml", tasks=[{"ansible.builtin.ping": {}}])
     for count in counts:
         sources = [f"root-{number}.crt" for number in range(1, count + 1)]
         for source, certificate in zip(sources, certificates, strict=False):
@@ -76,11 +58,7 @@ def write_plays(folder: Path, counts: list[int]) -> None:
             (files / sources[0]).write_text("".join(certificates[:count]), encoding="utf-8")
         anchors = [{"src": source} for source in sources]
         role = {"role": "fleetpki.host_trust.ca_trust", "vars": {"ca_trust_anchors": anchors}}
-        _write_play(folder / f"role-{count}.yml", roles=[role])
-
-
-def _write_play(path: Path, **play: t.Any) -> None:
-    path.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, **play}]), encoding="utf-8")
+        write_play(folder / f"role-{count}.yml", roles=[role])
 
 
 def write_inventory(fleet: podman.Fleet, connection: str, path: Path) -> Path:
@@ -96,20 +74,6 @@ def write_inventory(fleet: podman.Fleet, connection: str, path: Path) -> Path:
             variables["ansible_pipelining"] = variables["ansible_ssh_pipelining"] = connection == "ssh-pipelining"
     path.write_text(json.dumps(inventory), encoding="utf-8")
     return path
-
-
-def time_play(inventory: Path, play: Path, changed: int) -> float:
-    """Seconds that ansible-playbook takes; every host must report so many changes."""
-    command = ["ansible-playbook", "--forks", str(FORKS), "-i", str(inventory), str(play)]
-    environment = plays.ansible_environment()
-    environment.pop("ANSIBLE_PIPELINING", None)  # the inventory says
-    begin = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    seconds = time.monotonic() - begin
-    changes = re.findall(r" changed=(\d+) ", done.stdout)
-    if done.returncode or not changes or set(changes) != {str(changed)}:
-        raise BenchError(f"{play.name} should have succeeded with {changed} changed:\n{done.stdout}{done.stderr}")
-    return seconds
 
 
 def run_everywhere(fleet: podman.Fleet, script: str) -> dict[str, float]:
@@ -142,12 +106,6 @@ def measure(fleet: podman.Fleet, folder: Path, inventory: Path, counts: list[int
             for name, seconds in times.items():
                 found[count].setdefault(name, []).append(seconds)
     return found
-
-
-def say(text: str) -> None:
-    """Progress, for whoever watches."""
-    if sys.stderr.isatty():
-        print(f"\r{text:<60}", end="\r", file=sys.stderr)
 
 
 def ratios(times: Times) -> dict[str, float]:
@@ -196,17 +154,10 @@ def _row(first: object, cells: list[str]) -> str:
     return f"{first:<9}" + "".join(f"{cell:>22}" for cell in cells)
 
 
-def spread(seconds: list[float]) -> str:
-    """Median and extremes."""
-    return f"{statistics.median(seconds):.2f} ({min(seconds):.2f}-{max(seconds):.2f})"
-
-
 def facts(hosts: list[str], rounds: int) -> str:
     """What the times depend on."""
-    core, python = importlib.metadata.version("ansible-core"), platform.python_version()
     return (
-        f"{len(os.sched_getaffinity(0))} cores; ansible-core {core}, Python {python}; "
-        f"{len(hosts)} hosts: {', '.join(hosts)}; forks {FORKS}; rounds {rounds}\n"
+        f"{machine()}; {len(hosts)} hosts: {', '.join(hosts)}; rounds {rounds}\n"
         "ping: a play with ansible.builtin.ping alone, no facts. first, converged: the role ca_trust on hosts without\n"
         "the anchors, and once more. extract: update-ca-trust extract with them in place, on all hosts at once, the\n"
         "slowest. preview: the same with --output, where hosts know it; the role looks at the outcome there first.\n"

@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plays timed, for the benchmarks."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS), str(TESTS / "hosts"), str(TESTS / "integration")]
+
+import images  # noqa: E402, F401  (found through the path above; those who import this take them from here)
+import pki  # noqa: E402, F401
+import plays  # noqa: E402
+import podman  # noqa: E402, F401
+import yaml  # noqa: E402
+
+FORKS = 5  # Ansible's default
+
+
+class BenchError(Exception):
+    """What was to be measured did not do what it should have; the message is for the user."""
+
+
+def write_play(path: Path, **play: t.Any) -> None:
+    """Write a playbook of one play for all hosts."""
+    path.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, **play}]), encoding="utf-8")
+
+
+def time_play(inventory: Path, play: Path, changed: int) -> float:
+    """Seconds that ansible-playbook takes; every host must report so many changes."""
+    command = ["ansible-playbook", "--forks", str(FORKS), "-i", str(inventory), str(play)]
+    environment = plays.ansible_environment()
+    environment.pop("ANSIBLE_PIPELINING", None)  # the inventory says
+    begin = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    seconds = time.monotonic() - begin
+    changes = re.findall(r" changed=(\d+) ", done.stdout)
+    if done.returncode or not changes or set(changes) != {str(changed)}:
+        raise BenchError(f"{play.name} should have succeeded with {changed} changed:\n{done.stdout}{done.stderr}")
+    return seconds
+
+
+def say(text: str) -> None:
+    """Progress, for whoever watches."""
+    if sys.stderr.isatty():
+        print(f"\r{text:<60}", end="\r", file=sys.stderr)
+
+
+def spread(seconds: list[float]) -> str:
+    """Median and extremes."""
+    return f"{statistics.median(seconds):.2f} ({min(seconds):.2f}-{max(seconds):.2f})"
+
+
+def machine() -> str:
+    """What all times depend on."""
+    core, python = importlib.metadata.version("ansible-core"), platform.python_version()
+    return f"{len(os.sched_getaffinity(0))} cores; ansible-core {core}, Python {python}; forks {FORKS}"

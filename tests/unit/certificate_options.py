@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""csr, selfsigned_cert, signed_cert and crl in a temporary folder, with their options as Ansible hands them over."""
+import os
+import subprocess
+import time
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _csr as csr
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome as outcomes
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _requests as requests
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _revocation as revocation
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _selfsigned as selfsigned
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _signed as signed
+
+NOW = int(time.time())
+DAY = 86400
+SECRET = "p\u00e4ssword \u2603 1"
+FAILURES = outcomes.FAILURES
+
+
+def options(arguments_of, **given):
+    """All options of a module: those that are given, and of all others their defaults."""
+    made = {name: argument.get("default") for name, argument in arguments_of.items()}
+    unknown = set(given) - set(made)
+    assert not unknown, unknown
+    return outcomes.placed(dict(made, **given))
+
+
+class Bench:
+    """A folder in which the modules run; names of files are relative to it."""
+
+    PATHS = ("path", "privatekey_path", "certificate_path", "csr_path", "ca_path", "ca_privatekey_path",
+             "fullchain_path")
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, content):
+        with open(self.path(name), "wb") as stream:
+            stream.write(content if isinstance(content, bytes) else content.encode("utf-8"))
+        return self.path(name)
+
+    def read(self, name):
+        with open(self.path(name), "rb") as stream:
+            return stream.read()
+
+    def look(self):
+        """What is there: content, and whether it has been written again."""
+        return {name: (self.read(name), os.lstat(self.path(name)).st_ino, os.lstat(self.path(name)).st_mtime)
+                for name in os.listdir(self.folder) if os.path.isfile(self.path(name))}
+
+    def _run(self, module, arguments_of, given, check, now):
+        given = {name: self.path(value) if name in self.PATHS and value else value for name, value in given.items()}
+        written = outcomes.WRITTEN + (("csr_path",) if module is selfsigned else ())
+        return outcomes.attempt(lambda placed, check_mode: module.converge(placed, check_mode, now),
+                                options(arguments_of, **given), check, written)
+
+    def csr(self, check=False, now=None, **given):
+        given = dict({"path": "web.csr", "privatekey_path": "web.key"}, **given)
+        return self._run(csr, arguments.csr(), given, check, now)
+
+    def selfsigned(self, check=False, now=None, **given):
+        given = dict({"path": "web.crt", "privatekey_path": "web.key"}, **given)
+        return self._run(selfsigned, arguments.selfsigned_cert(), given, check, now)
+
+    def signed(self, check=False, now=None, **given):
+        given = dict({"ca_path": "ca.crt", "ca_privatekey_path": "ca.key"}, **given)
+        given.update({} if "csr_content" in given or "csr_path" in given else {"csr_path": "web.csr"})
+        return self._run(signed, arguments.signed_cert(), given, check, now)
+
+    def crl(self, check=False, now=None, **given):
+        given = dict({"path": "ca.crl", "ca_path": "ca.crt", "ca_privatekey_path": "ca.key"}, **given)
+        return self._run(revocation, arguments.crl(), given, check, now)
+
+    def ca(self, pair, *chain, **named):
+        """Puts a CA of pki where signed_cert and crl look for it."""
+        name = named.get("name", "ca")
+        self.write(name + ".crt", "".join(one.pem for one in (pair,) + chain))
+        self.write(name + ".key", pair.key_pem())
+
+    def certificate(self, name="web.crt"):
+        return certificates.read_first(self.read(name))
+
+    def request(self, name="web.csr"):
+        return requests.read(self.read(name))
+
+    def fingerprints(self, name):
+        return [one.fingerprint for one in pem.read_certificates(self.read(name))]
+
+    def quartet(self, run, **given):
+        """In check mode, in earnest, and both again: foreseen is what is done, and once is enough."""
+        before = self.look()
+        foreseen = run(True, **given)
+        assert self.look() == before
+        done = run(False, **given)
+        assert done.reasons == foreseen.reasons and done.reasons
+        after = self.look()
+        assert not any(name.startswith(".") for name in after)
+        again = run(False, **given)
+        assert (again.reasons, run(True, **given).reasons) == ([], [])
+        assert again.diff["before"] == again.diff["after"]
+        assert self.look() == after
+        return done
+
+
+def openssl(*command):
+    """What this machine's openssl says; fails where it fails."""
+    return subprocess.check_output(("openssl",) + command, stderr=subprocess.STDOUT).decode("utf-8")
+
+
+def assert_clear(error, *secrets):
+    """One sentence, without a traceback, and without any of the secrets: passphrases and the lines of keys."""
+    text = str(error)
+    assert text.strip() and "\n" not in text and "Traceback" not in text
+    for secret in secrets:
+        for line in secret.splitlines():
+            assert line.startswith("-----") or not line or line not in text
+    return text
