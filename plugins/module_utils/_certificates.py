@@ -137,8 +137,8 @@ def issue(facts, public_key, issuer, validity):
         for extension, critical in extensions.build(facts):
             builder = builder.add_extension(extension, critical=critical)
         made = builder.sign(issuer.key, keys.digest(facts["digest"]), default_backend())
-    except (ValueError, TypeError) as error:  # such as a name in a request of a kind that is not made here
-        raise facts_of.OptionError("this host's cryptography can't make the certificate: %s" % error)
+    except (ValueError, TypeError, OverflowError) as error:  # what cryptography knows to be wrong, and options do not
+        raise facts_of.OptionError("such a certificate can't be made: %s" % error)
     return _of_object(made, plain_x509.parse(made.public_bytes(serialization.Encoding.DER)))
 
 

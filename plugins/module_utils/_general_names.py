@@ -67,7 +67,7 @@ def covered(name, certified):
 
 
 def build(text):
-    """A canonical name as an object of cryptography."""
+    """A canonical name as an object of cryptography; raises ValueError for what is none."""
     kind, _colon, value = text.partition(":")
     if kind == "DNS":
         return x509.DNSName(value)

@@ -33,13 +33,17 @@ class KeyFileError(ValueError):
 
 
 def generate(key_type):
-    """A new private key of one of TYPES."""
+    """A new private key of one of TYPES; raises KeyFileError where this host can't make it."""
     kind, _space, size = key_type.partition(" ")
-    if kind == "RSA":
-        return rsa.generate_private_key(65537, int(size), default_backend())
-    if kind == "EC":
-        return ec.generate_private_key(getattr(ec, CURVES[size])(), default_backend())
-    return ed25519.Ed25519PrivateKey.generate() if kind == "Ed25519" else ed448.Ed448PrivateKey.generate()
+    try:
+        if kind == "RSA":
+            return rsa.generate_private_key(65537, int(size), default_backend())
+        if kind == "EC":
+            return ec.generate_private_key(getattr(ec, CURVES[size])(), default_backend())
+        return ed25519.Ed25519PrivateKey.generate() if kind == "Ed25519" else ed448.Ed448PrivateKey.generate()
+    except UnsupportedAlgorithm:
+        raise KeyFileError("this host can't make keys of type %s, perhaps because it is in FIPS mode: choose another "
+                           "key_type" % key_type)
 
 
 def load(path, passphrase=None, option="privatekey_passphrase"):
@@ -82,13 +86,17 @@ def read(data, passphrase, name, option="privatekey_passphrase"):
 
 
 def dump(key, passphrase=None):
-    """A private key as PKCS#8 in PEM (bytes), encrypted where there is a passphrase."""
+    """A private key as PKCS#8 in PEM (bytes), encrypted where there is a passphrase; see ``check_passphrase``."""
     encryption = (serialization.BestAvailableEncryption(passphrase.encode("utf-8")) if passphrase
                   else serialization.NoEncryption())
-    try:
-        return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
-    except ValueError:
-        raise KeyFileError("a private key can't be encrypted with this passphrase: it has more than 1023 bytes")
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+
+def check_passphrase(option, passphrase):
+    """Raises KeyFileError for a passphrase that is given and can't be one: an empty one would encrypt nothing."""
+    if passphrase is not None and not 0 < len(passphrase.encode("utf-8", "surrogateescape")) < 1024:
+        raise KeyFileError("%s is %s: it has 1 to 1023 bytes. Is its variable set? For a key without encryption, leave "
+                           "the option out" % (option, "too long" if passphrase else "empty"))
 
 
 def spki(public_key):

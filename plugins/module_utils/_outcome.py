@@ -34,6 +34,7 @@ class Refused(Exception):
 REFUSALS = (Refused, facts_of.OptionError, keys.KeyFileError, files.FilesError)
 FAILURES = REFUSALS + (cryptography.Missing,)
 KEYS = ("privatekey_path",)
+PASSPHRASES = ("privatekey_passphrase", "ca_privatekey_passphrase")
 WRITTEN = ("privatekey_path", "path", "fullchain_path")
 CERTIFICATES = ("path", "csr_path", "certificate_path", "fullchain_path", "ca_path")
 
@@ -76,6 +77,8 @@ def attempt(converge, options, check_mode, written=WRITTEN):
     written: names of the options that say which files it may write.
     """
     cryptography.require()
+    for name in PASSPHRASES:
+        keys.check_passphrase(name, options.get(name))
     paths = [options[name] for name in written if options.get(name)]
     warnings = replace.check(paths, check_mode)
     with contextlib.ExitStack() as stack:

@@ -49,7 +49,10 @@ def choose_beside(path, passphrase, key_type, regenerate, certificate, due):
     if key is None:
         return _made(path, passphrase, key_type, "there is no private key yet")
     if os.path.lexists(path + NEXT):
-        return _kept(keys.load(path + NEXT, passphrase), path + NEXT, key_type, regenerate)
+        waiting = keys.load(path + NEXT, passphrase)
+        reason = replaced_because(waiting, key_type, regenerate, False)
+        return (_made(path + NEXT, passphrase, key_type, reason) if reason
+                else _kept(waiting, path + NEXT, key_type, regenerate))
     in_use = certificate is not None and keys.fingerprint(key.public_key()) == certificate.facts["public_key"]
     # One that no certificate is for is a new one already: in any number of runs, it waits for its certificate.
     reason = replaced_because(key, key_type, regenerate, due and in_use)

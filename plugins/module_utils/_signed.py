@@ -48,7 +48,7 @@ def converge(options, check_mode=False, now=None):
         raise outcomes.Refused(str(error))
     before, unreadable = selfsigned.present(options["path"] or options["fullchain_path"])
     reasons = selfsigned.why(before, unreadable, want, issuer, span, options, now)
-    certificate = certificates.issue(want, request.public_key, issuer, span) if reasons else before
+    certificate = _issue(want, request, issuer, span) if reasons else before
     warnings += _capped(certificate, authority)
     changes, reasons = _changes(options, certificate, authority.chain, reasons)
     backups = outcomes.carry_out(changes, options, check_mode)
@@ -133,6 +133,15 @@ def _refuse(request, want, authority, options):
     if request.facts["public_key"] == authority.certificate.facts["public_key"]:
         raise outcomes.Refused("the request (%s) is for the CA's own key, which belongs into no other "
                                "certificate" % name)
+
+
+def _issue(want, request, issuer, span):
+    """The new certificate; what a foreign tool has put into a request may be more than can be taken over."""
+    try:
+        return certificates.issue(want, request.public_key, issuer, span)
+    except facts_of.OptionError as error:
+        raise outcomes.Refused("the request (%s) can't be signed as it is: %s. Take that out of 'honour', or make "
+                               "another request" % (_subject(request.facts), x509.escape(str(error))))
 
 
 def _capped(certificate, authority):
