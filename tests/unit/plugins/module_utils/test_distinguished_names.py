@@ -34,7 +34,8 @@ def test_an_ordered_list():
 @pytest.mark.parametrize("name, expected", [
     ("CN", "CN"), ("cn", "CN"), ("commonName", "CN"), ("COMMONNAME", "CN"), (" CN ", "CN"), ("2.5.4.3", "CN"),
     ("organizationName", "O"), ("stateOrProvinceName", "ST"), ("S", "ST"), ("email", "emailAddress"),
-    ("emailAddress", "emailAddress"), ("DC", "DC"), ("UID", "UID"), ("serialNumber", "serialNumber"), ("street", "STREET"),
+    ("emailAddress", "emailAddress"), ("DC", "DC"), ("UID", "UID"), ("serialNumber", "serialNumber"), ("street",
+                                                                                                       "STREET"),
     ("2.5.4.42", "2.5.4.42"), ("1.3.6.1.4.1.311.60.2.1.2", "1.3.6.1.4.1.311.60.2.1.2")])
 def test_attributes(name, expected):
     assert of_options({"subject": {name: "x"}}) == [expected + "=x"]
@@ -86,7 +87,8 @@ def test_the_common_name_is_the_last_one():
 
 @given(st.lists(st.tuples(
     st.sampled_from(["CN", "O", "OU", "L", "ST", "STREET", "UID", "serialNumber", "2.5.4.42"]),
-    st.text(st.characters(blacklist_categories=("Cs",), min_codepoint=32, max_codepoint=0x2fff), min_size=1, max_size=15)),
+    st.text(st.characters(blacklist_categories=("Cs",), min_codepoint=32, max_codepoint=0x2fff), min_size=1,
+            max_size=15)),
     max_size=5))
 def test_what_is_built_is_read(pairs):
     wanted = ["%s=%s" % pair for pair in pairs]

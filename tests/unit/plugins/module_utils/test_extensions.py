@@ -28,11 +28,13 @@ def test_key_usages(written, expected):
 
 
 @pytest.mark.parametrize("read, written, sentence", [
-    ("key_usages", ["digitalSig"], "key_usage: 'digitalSig' is not known: use one of digitalSignature, nonRepudiation, "),
+    ("key_usages", ["digitalSig"],
+     "key_usage: 'digitalSig' is not known: use one of digitalSignature, nonRepudiation, "),
     ("key_usages", ["1.2.3"], "key_usage: '1.2.3' is not known"),
     ("key_usages", ["encipherOnly"], "mean something with keyAgreement alone"),
     ("key_usages", ["decipherOnly", "digitalSignature"], "mean something with keyAgreement alone"),
-    ("extended_key_usages", ["server"], "extended_key_usage: 'server' is not known: use one of serverAuth, clientAuth, "),
+    ("extended_key_usages", ["server"],
+     "extended_key_usage: 'server' is not known: use one of serverAuth, clientAuth, "),
     ("extended_key_usages", ["server"], "anyExtendedKeyUsage, or an object identifier"),
     ("extended_key_usages", ["1.02.3"], "is not known"),
     ("basic_constraints", ["CA"], "basic_constraints: 'CA' is none of CA:TRUE, CA:FALSE and pathlen:NUMBER"),
@@ -83,7 +85,8 @@ EVERYTHING = {
     "basic_constraints": ["CA:TRUE", "pathlen:0"], "key_usage": ["keyCertSign", "cRLSign"],
     "extended_key_usage": ["serverAuth", "1.3.6.1.4.1.311.20.2.2"],
     "subject_alt_name": ["DNS:b.example.com", "DNS:a.example.com", "IP:192.0.2.1"],
-    "name_constraints_permitted": ["DNS:example.com", "IP:10.0.0.0/8"], "name_constraints_excluded": ["DNS:x.example.com"],
+    "name_constraints_permitted": ["DNS:example.com", "IP:10.0.0.0/8"],
+    "name_constraints_excluded": ["DNS:x.example.com"],
     "ocsp_must_staple": True, "subject_key_identifier": "0a" * 20, "authority_key_identifier": "0b" * 20,
     "crl_distribution_points": ["http://a/a.crl", "http://b/a.crl"], "ca_issuers": ["http://a/a.crt"],
     "ocsp": ["http://a/ocsp"], "critical": ["basic_constraints", "key_usage", "name_constraints"],
@@ -107,7 +110,7 @@ def test_each_can_be_critical(name):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.sets(st.sampled_from(extensions.KEY_USAGES)))
+@given(st.sets(st.sampled_from(extensions.KEY_USAGES), min_size=1))
 def test_every_set_of_key_usages(usages):
     if {"encipherOnly", "decipherOnly"} & usages:
         usages = usages | {"keyAgreement"}
@@ -119,7 +122,8 @@ def test_every_set_of_key_usages(usages):
 def test_what_is_not_known_here_is_told_by_its_number():
     unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
     request = (x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
-               .add_extension(unknown, True).add_extension(x509.TLSFeature([x509.TLSFeatureType.status_request_v2]), False)
+               .add_extension(unknown, True).add_extension(x509.TLSFeature([x509.TLSFeatureType.status_request_v2]),
+                                                           False)
                .add_extension(x509.OCSPNoCheck(), False).sign(KEY, hashes.SHA256(), default_backend()))
     facts = extensions.read(lambda: request.extensions)
     assert facts == {"other_extensions": ["1.2.3.4", "1.3.6.1.5.5.7.48.1.5"], "critical": ["other_extensions"]}

@@ -26,12 +26,14 @@ def test_options_that_say_little():
     assert "subject_alt_name" not in of(common_name="web1", use_common_name_for_san=False)
     assert "subject_alt_name" not in of(common_name="web1", subject_alt_name=[])
     assert "subject_alt_name" not in of(common_name="ca", basic_constraints=["CA:TRUE"])
-    assert of(common_name="web1", subject_alt_name=["DNS:b", "dns:B", "DNS:a"])["subject_alt_name"] == ["DNS:b", "DNS:a"]
+    assert of(common_name="web1", subject_alt_name=["DNS:b", "dns:B", "DNS:a"])["subject_alt_name"] == ["DNS:b",
+                                                                                                        "DNS:a"]
 
 
 def test_options_that_say_all():
     assert of(
-        common_name="ca", subject_alt_name=["DNS:a"], subject_alt_name_critical=True, key_usage=["cRLSign", "keyCertSign"],
+        common_name="ca", subject_alt_name=["DNS:a"], subject_alt_name_critical=True, key_usage=["cRLSign",
+                                                                                                 "keyCertSign"],
         extended_key_usage=["serverAuth"], extended_key_usage_critical=True, basic_constraints=["pathlen:0", "CA:TRUE"],
         name_constraints_permitted=["DNS:.a"], name_constraints_excluded=["IP:10.0.0.0/8"], ocsp_must_staple=True,
         ocsp_must_staple_critical=True) == {
@@ -76,7 +78,8 @@ def test_profiles():
     assert of("server", common_name="a") == server
     assert of("server", common_name="a", key_type="RSA 2048")["key_usage"] == ["digitalSignature", "keyEncipherment"]
     assert of("client", common_name="a") == dict(server, extended_key_usage=["clientAuth"])
-    root = {"subject": ["CN=a"], "basic_constraints": ["CA:TRUE"], "key_usage": ["keyCertSign", "cRLSign"], "critical": BASIC}
+    root = {"subject": ["CN=a"], "basic_constraints": ["CA:TRUE"], "key_usage": ["keyCertSign", "cRLSign"],
+            "critical": BASIC}
     assert of("root_ca", common_name="a") == of("root_ca", common_name="a", key_type="RSA 2048") == root
     assert of("root_ca", common_name="a", basic_constraints=["CA:TRUE", "pathlen:1"])["basic_constraints"] == [
         "CA:TRUE", "pathlen:1"]
@@ -94,7 +97,8 @@ def test_what_options_say_goes_before_the_profile_and_leaves_it_as_it_was():
 
 HAVE = {
     "subject": ["O=Corp", "CN=a"], "subject_alt_name": ["DNS:a", "DNS:b"], "key_type": "EC P-256", "digest": "sha256",
-    "key_usage": ["digitalSignature"], "extended_key_usage": ["serverAuth"], "basic_constraints": ["CA:TRUE", "pathlen:0"],
+    "key_usage": ["digitalSignature"], "extended_key_usage": ["serverAuth"], "basic_constraints": ["CA:TRUE",
+                                                                                                   "pathlen:0"],
     "name_constraints_permitted": ["DNS:a"], "name_constraints_excluded": ["DNS:b"], "ocsp_must_staple": True,
     "subject_key_identifier": "0a", "authority_key_identifier": "0b", "crl_distribution_points": ["http://a"],
     "ca_issuers": ["http://b"], "ocsp": ["http://c"], "critical": ["key_usage"]}

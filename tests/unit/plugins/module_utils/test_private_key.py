@@ -105,6 +105,16 @@ def test_a_successor_that_waits_is_the_one(bench):
         assert keys.fingerprint(choice.key.public_key()) == keys.fingerprint(successor.public_key())
 
 
+def test_a_successor_of_a_type_that_is_wanted_no_more_is_replaced(bench):
+    path = put(bench)
+    put(bench, "web.key.next", keys.generate("EC P-256"))
+    for regenerate in ("mismatch", "always"):
+        choice = private_key.choose_beside(path, None, "EC P-384", regenerate, InUse(ED), True)
+        assert (choice.path, choice.reasons) == (path + ".next", ["key_type: EC P-384 instead of EC P-256"])
+        assert keys.key_type(choice.key.public_key()) == "EC P-384" and choice.content
+    assert private_key.choose_beside(path, None, "EC P-384", "never", InUse(ED), True).content is None
+
+
 def test_a_successor_that_can_not_be_read_is_an_error(bench):
     path = put(bench)
     put(bench, "web.key.next", keys.generate("EC P-256"), SECRET)

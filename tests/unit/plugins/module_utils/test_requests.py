@@ -54,7 +54,8 @@ def test_forms():
     der = der_of(request)
     new = request.pem.replace(b"CERTIFICATE REQUEST", b"NEW CERTIFICATE REQUEST")
     certificate = pki.root().pem.encode()
-    for content in (request.pem, der, new, b"text\n" + request.pem, certificate + request.pem, request.pem + make().pem):
+    for content in (request.pem, der, new, b"text\n" + request.pem, certificate + request.pem,
+                    request.pem + make().pem):
         assert requests.read(content).facts == request.facts
 
 
@@ -110,7 +111,7 @@ def test_whatever_byte_is_changed_it_is_a_wrong_signature_or_a_sentence(position
 def test_what_can_not_be_made_is_a_sentence():
     for facts in ({"subject_alt_name": ["RID:1.50.1"]}, {"extended_key_usage": ["1.50.1"]},
                   {"subject_alt_name": ["dirName:CN=x"]}, {"subject": [u"CN=\ud800"]}):
-        with pytest.raises(facts_of.OptionError, match="this host's cryptography can't make the request: ") as error:
+        with pytest.raises(facts_of.OptionError, match="can't (make|be made)") as error:
             make(**facts)
         assert_clear(error.value)
 
@@ -118,7 +119,8 @@ def test_what_can_not_be_made_is_a_sentence():
 def test_what_openssl_makes_is_read(tmp_path):
     path = str(tmp_path / "web.csr")
     subprocess.check_call([
-        "openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384", "-sha512", "-nodes", "-keyout",
+        "openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384", "-sha512", "-nodes",
+        "-keyout",
         str(tmp_path / "web.key"), "-subj", "/C=DE/O=Corp/CN=web1", "-addext", "subjectAltName=DNS:Web1,IP:192.0.2.1",
         "-addext", "keyUsage=critical,digitalSignature", "-out", path], stderr=subprocess.DEVNULL)
     request = requests.read(open(path, "rb").read())

@@ -149,6 +149,10 @@ def test_what_the_ca_caps_is_not_renewed_to_the_same_end_in_each_run():
     assert reasons(have, 30 * DAY, ca=ca, not_after="20991231") == []
     assert reasons(Span(NOW - DAY, NOW + 9 * DAY), 30 * DAY, ca=ca) == [
         "it expires in 9 days (2026-12-02T12:00:00Z), sooner than renew_before allows"]
+    # It lags behind what its CA allows by now, and is not due: no reason to make it anew. Longer than its CA it is not.
+    assert reasons(Span(NOW - DAY, NOW + 9 * DAY), 0, ca=ca, not_after="20991231") == []
+    assert reasons(Span(NOW - DAY, NOW + 11 * DAY), 0, ca=ca, not_after="20991231") == [
+        "not_after: 2026-12-03T12:00:00Z instead of 2026-12-04T12:00:00Z"]
     renewed = Span(NOW - DAY, NOW + 999 * DAY)
     assert reasons(have, 30 * DAY, ca=renewed)[0].startswith("it expires in 10 days")
     assert reasons(have, 30 * DAY, ca=renewed, not_after="20270131120000Z") == [

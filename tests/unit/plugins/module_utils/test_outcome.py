@@ -1,0 +1,190 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules have in common: the gate for cryptography, files' places, their attributes, their results."""
+import os
+import re
+import sys
+
+import pytest
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _cryptography as cryptography
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _csr as csr
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome as outcomes
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _places as places
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
+from certificate_options import SECRET, Bench, assert_clear, options
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Bench(tmp_path)
+
+
+# --- the gate ---
+
+class Package:
+    def __init__(self, version):
+        self.__version__ = version
+
+
+@pytest.mark.parametrize("version, enough", [
+    ("3.2", True), ("3.2.1", True), ("3.10", True), ("36.0.1", True), ("43.0.0.dev1", True), ("3.1.9", False),
+    ("2.9.2", False), ("3", False), ("", False)])
+def test_versions_of_cryptography(monkeypatch, version, enough):
+    monkeypatch.setattr(cryptography, "cryptography", Package(version))
+    if enough:
+        cryptography.require()
+        return
+    with pytest.raises(cryptography.Missing) as error:
+        cryptography.require()
+    text = assert_clear(error.value)
+    assert text.startswith("%s (Python %d.%d), which Ansible uses on this host, has " % (
+        (sys.executable,) + sys.version_info[:2]))
+    assert ("has cryptography %s; 3.2 or later is needed: install the package python" % version if version
+            else "has no package cryptography; ") in text
+    assert "or set ansible_python_interpreter to a Python that has it" in text
+
+
+def test_no_cryptography_is_said_before_anything_is_done(bench, monkeypatch):
+    monkeypatch.setattr(cryptography, "cryptography", None)
+    for check in (True, False):
+        with pytest.raises(cryptography.Missing, match="has no package cryptography; 3.2 or later is needed") as error:
+            bench.csr(check, common_name="web1")
+    failure = outcomes.failure(error.value)
+    assert failure["msg"] == str(error.value) and failure["missing_packages"] == error.value.packages
+    assert re.match(r"python3[0-9.]*-cryptography$", failure["missing_packages"][0])
+    assert not bench.look()
+    assert outcomes.failure(outcomes.Refused("no")) == {"msg": "no"}
+
+
+@pytest.mark.parametrize("interpreter, redhat, package", [
+    ("/usr/bin/python3.12", True, "python3.12-cryptography"), ("/usr/bin/python3.12", False, "python3-cryptography"),
+    ("/usr/libexec/platform-python", True, "python3-cryptography"), ("/nosuch/python3", True, "python3-cryptography"),
+    ("/opt/venv/bin/python", True, "python3-cryptography"), ("/usr/bin/python3.6m", True, "python3-cryptography")])
+def test_packages(interpreter, redhat, package):
+    assert cryptography._package(interpreter, redhat) == package
+
+
+# --- places ---
+
+def test_files_without_a_folder(tmp_path, monkeypatch):
+    redhat, debian = str(tmp_path / "pki"), str(tmp_path / "ssl")
+    monkeypatch.setattr(places, "SYSTEM", (redhat, debian))
+    assert places.key("web.key") == debian + "/private/web.key"
+    os.mkdir(debian)
+    assert places.certificate("web.crt") == debian + "/certs/web.crt"
+    os.mkdir(redhat)
+    assert (places.key("web.key"), places.certificate("web.crt")) == (
+        redhat + "/private/web.key", redhat + "/certs/web.crt")
+    for path in ("/srv/web.key", "./web.key", "a/web.key", None, ""):
+        assert places.key(path) == places.certificate(path) == path
+    names = {name: name for name in ("path", "privatekey_path", "csr_path", "certificate_path", "fullchain_path",
+                                     "ca_path")}
+    placed = outcomes.placed(dict(names, subject="web1"))
+    assert placed.pop("subject") == "web1" and placed.pop("privatekey_path") == redhat + "/private/privatekey_path"
+    assert placed == {name: "%s/certs/%s" % (redhat, name) for name in names if name != "privatekey_path"}
+
+
+def test_the_real_places():
+    assert places.SYSTEM == ("/etc/pki/tls", "/etc/ssl")
+
+
+# --- the module ---
+
+class Exit(Exception):
+    pass
+
+
+class Module:
+    """As much of AnsibleModule as is used."""
+
+    def __init__(self, params, check_mode=False, diff=True, attributes=()):
+        self.params, self.check_mode, self._diff = params, check_mode, diff
+        self.attributes, self.asked, self.warnings, self.result = dict(attributes), [], [], None
+
+    def fail_json(self, **result):
+        self.result = dict(result, failed=True)
+        raise Exit
+
+    def exit_json(self, **result):
+        self.result = result
+        raise Exit
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+    def load_file_common_arguments(self, params, path):
+        return {"path": path, "mode": params.get("mode"), "owner": params.get("owner"), "group": params.get("group"),
+                "seuser": params.get("seuser"), "secontext": ["a"], "attributes": params.get("attributes")}
+
+    def set_fs_attributes_if_different(self, common, changed, diff):
+        self.asked.append(common)
+        diff.update(self.attributes.get(os.path.basename(common["path"]), {}))
+        return bool(diff)
+
+
+def run(bench, check_mode=False, attributes=(), diff=True, **given):
+    params = options(arguments.csr(), path=bench.path("web.csr"), privatekey_path=bench.path("web.key"), **given)
+    module = Module(dict(params, mode="0640", owner="web", attributes="+i"), check_mode, diff, attributes)
+    with pytest.raises(Exit):
+        outcomes.run(module, csr.converge)
+    return module
+
+
+def test_success_and_failure(bench):
+    module = run(bench, common_name="web1", privatekey_passphrase=SECRET)
+    assert module.result["changed"] is True and len(module.result["reasons"]) == 2
+    assert module.result["diff"]["after_header"] == bench.path("web.csr")
+    assert "diff" not in run(bench, diff=False, common_name="web1", privatekey_passphrase=SECRET).result
+    assert_clear(repr(module.result).replace("\\n", " "), SECRET, bench.read("web.key").decode())
+    module = run(bench, common_name="web1", privatekey_passphrase=SECRET)
+    assert module.result["changed"] is False and module.result["reasons"] == [] and module.warnings == []
+    module = run(bench, common_name="web1", privatekey_passphrase="x")
+    assert module.result["failed"] and "can't be decrypted" in module.result["msg"]
+    module = run(bench, common_name="web1", privatekey_passphrase=SECRET, key_type="Ed25519")
+    assert len(module.warnings) == 1 and "regenerate_key=mismatch" in module.warnings[0]
+
+
+def test_attributes_of_the_key_are_its_own(bench):
+    module = run(bench, common_name="web1", privatekey_mode="0440", privatekey_group="web")
+    about = {one["path"]: one for one in module.asked}
+    assert sorted(about) == [bench.path("web.csr"), bench.path("web.key")]
+    request, key = about[bench.path("web.csr")], about[bench.path("web.key")]
+    assert (request["mode"], request["owner"], request["group"], request["attributes"]) == ("0640", "web", None, "+i")
+    assert (key["mode"], key["owner"], key["group"], key["attributes"]) == ("0440", None, "web", None)
+    assert key["secontext"] == [None, None, None] and key["seuser"] is None
+
+
+def test_attributes_that_change_are_reasons_for_files_that_were_there(bench):
+    attributes = {"web.csr": {"before": {"path": "x", "mode": "0644"}, "after": {"path": "x", "mode": "0640"}},
+                  "web.key": {"before": {}, "after": {}}}
+    module = run(bench, attributes=attributes, common_name="web1")
+    assert module.result["reasons"] == ["there is no private key yet", "there is no request yet"]
+    module = run(bench, attributes=attributes, common_name="web1")
+    assert module.result["changed"] is True
+    assert module.result["reasons"] == ["%s: mode 0640 instead of 0644" % bench.path("web.csr"),
+                                        "%s: its attributes" % bench.path("web.key")]
+
+
+def test_the_folders_are_locked_while_it_runs(bench, monkeypatch):
+    held = []
+    os.mkdir(bench.path("keys"))
+    real = replace.files.lock
+    monkeypatch.setattr(replace.files, "lock", lambda folder, seconds: held.append((folder, seconds)) or real(folder,
+                                                                                                              1))
+    bench.csr(True, common_name="web1")
+    assert not held
+    bench.csr(common_name="web1", privatekey_path="keys/web.key")
+    assert held == [(bench.folder, replace.LOCK_SECONDS), (bench.path("keys"), replace.LOCK_SECONDS)]
+
+
+def test_a_lock_that_others_hold_is_waited_for_and_said(bench, monkeypatch):
+    monkeypatch.setattr(replace, "LOCK_SECONDS", 0)
+    with replace.files.lock(bench.folder, 0):
+        with pytest.raises(outcomes.FAILURES, match="is locked for more than 0 seconds by process"):
+            bench.csr(common_name="web1")
+    assert not bench.look()
+    assert bench.csr(common_name="web1").reasons
