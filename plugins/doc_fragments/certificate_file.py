@@ -86,6 +86,7 @@ options:
   ca_privatekey_path:
     description:
       - The private key of the CA. Exactly one of O(ca_privatekey_path) and O(ca_privatekey_content) is needed.
+      - A name without a slash is a file in the folder that the system has for private keys.
     type: path
     aliases: [ownca_privatekey_path]
   ca_privatekey_content:

@@ -52,7 +52,7 @@ def read_first(data):
 def _of_plain(plain):
     try:
         return _of_object(x509.load_der_x509_certificate(plain.der, default_backend()), plain)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+    except Exception as error:  # of many kinds, by version: malformed DER, unknown types of string
         raise pem.CertificateFileError("%s is malformed: %s" % (
             plain_x509.label(plain), plain_x509.escape(str(error).partition("\n")[0])))
 

@@ -33,9 +33,10 @@ class Refused(Exception):
 
 REFUSALS = (Refused, facts_of.OptionError, keys.KeyFileError, files.FilesError)
 FAILURES = REFUSALS + (cryptography.Missing,)
-KEYS = ("privatekey_path",)
+KEYS = ("privatekey_path", "ca_privatekey_path")
 PASSPHRASES = ("privatekey_passphrase", "ca_privatekey_passphrase")
 WRITTEN = ("privatekey_path", "path", "fullchain_path")
+READ = ("csr_path", "certificate_path", "ca_path", "ca_privatekey_path")
 CERTIFICATES = ("path", "csr_path", "certificate_path", "fullchain_path", "ca_path")
 
 
@@ -79,6 +80,7 @@ def attempt(converge, options, check_mode, written=WRITTEN):
     cryptography.require()
     for name in PASSPHRASES:
         keys.check_passphrase(name, options.get(name))
+    _refuse_one_for_two(options, written)
     paths = [options[name] for name in written if options.get(name)]
     warnings = replace.check(paths, check_mode)
     with contextlib.ExitStack() as stack:
@@ -86,6 +88,16 @@ def attempt(converge, options, check_mode, written=WRITTEN):
             stack.enter_context(replace.lock(paths))
         outcome = converge(options, check_mode)
     return outcome._replace(warnings=warnings + outcome.warnings)
+
+
+def _refuse_one_for_two(options, written):
+    """Raises Refused where a file would be written over another that is needed, such as a certificate over its key."""
+    used = {}
+    for name in tuple(written) + tuple(name for name in READ if name not in written):
+        if options.get(name):
+            other = used.setdefault(os.path.realpath(options[name]), name)
+            if other != name and other in written:
+                raise Refused("%s and %s are the same file, %s: give each its own" % (other, name, options[name]))
 
 
 def failure(error):

@@ -11,7 +11,6 @@ import os
 
 try:
     from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.backends import default_backend
     from cryptography.hazmat.primitives import serialization
 except ImportError:  # _cryptography.require() says so
@@ -41,9 +40,9 @@ def read(data):
     """The request in ``data`` (bytes, PEM or DER); raises RequestError."""
     try:
         return of_csr(_load(data))
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
-        if isinstance(error, RequestError):
-            raise
+    except RequestError:
+        raise
+    except Exception as error:  # of many kinds, by version: malformed DER, unknown types of string
         raise RequestError("it can't be read as a certificate signing request: %s"
                            % (str(error).partition("\n")[0] or type(error).__name__))
 

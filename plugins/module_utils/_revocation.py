@@ -15,7 +15,6 @@ import time
 
 try:
     from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.backends import default_backend
     from cryptography.hazmat.primitives import serialization
 except ImportError:  # _cryptography.require() says so
@@ -115,7 +114,7 @@ def _present(path):
         block = next((block for block in pem.any_blocks(data) if block.label == LABEL), None)
         return _of_object(x509.load_der_x509_crl(pem.decode(block) if block else data, default_backend()),
                           "pem" if block else "der")
-    except (pem.CertificateFileError, ValueError, TypeError, UnsupportedAlgorithm):
+    except Exception:  # of many kinds, by version: malformed DER, doubles, unknown types of string
         return None
 
 
@@ -144,9 +143,7 @@ def _why(before, wanted, authority, renew, options, now):
         return ["there is something else at %s" % options["path"] if os.path.lexists(options["path"])
                 else "there is no revocation list yet"]
     found = []
-    if before.object.issuer != authority.certificate.object.subject or not keys.signed_by(
-            authority.certificate.public_key, before.object.signature, before.object.tbs_certlist_bytes,
-            before.object.signature_hash_algorithm):
+    if not _is_signed_by(before.object, authority.certificate):
         found.append("issuer: it is not signed by %s" % authority.name)
     for serial in sorted(set(wanted) | set(before.entries)):
         have, want = before.entries.get(serial), wanted.get(serial)
@@ -165,13 +162,21 @@ def _why(before, wanted, authority, renew, options, now):
     return found or (["force"] if options["force"] else [])
 
 
+def _is_signed_by(crl, issuer):
+    try:
+        return crl.issuer == issuer.object.subject and keys.signed_by(
+            issuer.public_key, crl.signature, crl.tbs_certlist_bytes, crl.signature_hash_algorithm)
+    except Exception:  # of many kinds, by version, as in _present: some read these only when they are asked for
+        return False
+
+
 def _sign(wanted, before, authority, next_update, options, now):
     """A new List. Who is listed already keeps the moment of it, and the number grows (RFC 5280 section 5.2.3)."""
     issuer = certificates.issuer_of(authority.certificate)
     builder = (x509.CertificateRevocationListBuilder().issuer_name(issuer.name)
                .last_update(_time(now)).next_update(_time(next_update))
                .add_extension(x509.AuthorityKeyIdentifier(bytes.fromhex(issuer.key_identifier), None, None), False)
-               .add_extension(x509.CRLNumber((before.number or 0) + 1 if before else 1), False))
+               .add_extension(x509.CRLNumber(max(before.number or 0, 0) + 1 if before else 1), False))
     for serial, entry in sorted(wanted.items()):
         listed = before.entries.get(serial) if before else None
         at = entry.date if entry.date is not None else listed.date if listed else now
