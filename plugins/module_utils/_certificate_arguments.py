@@ -94,7 +94,9 @@ def signed_cert():
     """All options of signed_cert."""
     return dict(
         WRITTEN, path={"type": "path"}, fullchain_path={"type": "path"}, csr_path={"type": "path"},
-        csr_content={"type": "str"}, digest={"type": "str", "choices": list(keys.DIGESTS), "aliases": ["ownca_digest"]},
+        csr_content={"type": "str"}, subject=REQUEST["subject"], subject_ordered=REQUEST["subject_ordered"],
+        common_name=REQUEST["common_name"], subject_alt_name=REQUEST["subject_alt_name"],
+        digest={"type": "str", "choices": list(keys.DIGESTS), "aliases": ["ownca_digest"]},
         profile={"type": "str", "default": "server", "choices": list(facts.SIGNED_PROFILES)},
         pathlen={"type": "int", "default": 0},
         honour={"type": "list", "elements": "str", "default": list(facts.HONOURED), "choices": list(facts.HONOUR)},
@@ -117,5 +119,5 @@ def crl():
         next_update={"type": "str", "default": "+30d"}, renew_before={"type": "str", "default": "7d"})
 
 
-SIGNED_EXCLUSIVE = [["csr_path", "csr_content"]] + AUTHORITY_EXCLUSIVE
+SIGNED_EXCLUSIVE = [["csr_path", "csr_content"]] + REQUEST_EXCLUSIVE + AUTHORITY_EXCLUSIVE
 SIGNED_ONE_OF = [["csr_path", "csr_content"]] + AUTHORITY_ONE_OF

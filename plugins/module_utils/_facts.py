@@ -57,8 +57,9 @@ def of_options(options, profile=None):
         _set(facts, options, "extended_key_usage", extensions.extended_key_usages)
         _set(facts, options, "basic_constraints", extensions.basic_constraints)
         for name in ("name_constraints_permitted", "name_constraints_excluded"):
-            _set(facts, options, name, _names(general_names.canonical_constraint, name))
-        _set(facts, options, "subject_alt_name", _names(general_names.canonical, "subject_alt_name"))
+            _set(facts, options, name, lambda given, name=name: general_names.canonical_list(
+                given, name, general_names.canonical_constraint))
+        _set(facts, options, "subject_alt_name", general_names.canonical_list)
         if options["ocsp_must_staple"]:
             facts["ocsp_must_staple"] = True
     except ValueError as error:
@@ -94,19 +95,6 @@ def _set(facts, options, name, read):
         facts.pop(name, None)
         if options[name]:
             facts[name] = read(options[name])
-
-
-def _names(read, option):
-    def read_all(given):
-        found = []
-        for text in given:
-            try:
-                name = read(text)
-            except ValueError as error:
-                raise ValueError("%s: %s" % (option, error))
-            found += [name] if name not in found else []
-        return found
-    return read_all
 
 
 def _there(facts):

@@ -52,6 +52,18 @@ def canonical_constraint(text):
     return canonical(text)
 
 
+def canonical_list(given, option="subject_alt_name", read=canonical):
+    """The names of an option in their one form (``read``), each once; raises ValueError that says which option."""
+    found = []
+    for text in given:
+        try:
+            name = read(text)
+        except ValueError as error:
+            raise ValueError("%s: %s" % (option, error))
+        found += [name] if name not in found else []
+    return found
+
+
 def of_host(text):
     """The name of a host as it stands in a common name, as DNS or IP; None where it is neither."""
     try:

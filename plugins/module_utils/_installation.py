@@ -109,7 +109,8 @@ def _converge(options, offer, check_mode, tmpdir, now):
         judged = _judge(choice, options, tmpdir, now)
     plan = planning.plan(choice, state)
     if judged["reasons"]:
-        raise InstallationError(_refusal(choice, offer, judged["reasons"], plan, state))
+        in_use = planning.installed(state)[0] == choice.leaf and not plan.replacements
+        raise InstallationError(_refusal(choice, offer, judged["reasons"], in_use), in_use=in_use)
     backups = {}
     if plan.replacements and not check_mode:
         backups = replace.replace(plan.replacements, options["backup"])
@@ -192,9 +193,8 @@ def _judge(choice, options, tmpdir, now):
     return dict(result, reasons=result["reasons"] + planning.missing_literally(options["names"], choice.leaf))
 
 
-def _refusal(choice, offer, why, plan, state):
-    live, _beside = planning.installed(state)
-    end = ("it is what is installed already: have a new one made" if live == choice.leaf and not plan.replacements else
+def _refusal(choice, offer, why, in_use):
+    end = ("it is what is installed already: have a new one made" if in_use else
            "the files on the host stay as they are")
     return "%s is refused: %s. Nothing is changed; %s" % (planning.origin(offer, choice.leaf), "; ".join(why), end)
 

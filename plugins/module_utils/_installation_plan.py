@@ -58,7 +58,11 @@ Plan = collections.namedtuple("Plan", [
 
 
 class InstallationError(Exception):
-    """It can't be installed; the message says what, why and what to do."""
+    """It can't be installed; the message says what, why and what to do; ``facts`` is what a failure returns, too."""
+
+    def __init__(self, message, **facts):
+        super(InstallationError, self).__init__(message)
+        self.facts = facts
 
 
 def split_names(listed):

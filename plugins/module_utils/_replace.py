@@ -29,10 +29,15 @@ Replacement = collections.namedtuple("Replacement", [
 
 @contextlib.contextmanager
 def lock(paths):
-    """Holds the locks of the folders of ``paths``; raises files.FilesError where one is missing or stays locked."""
+    """Holds the locks of the folders of ``paths``; raises files.FilesError where one is missing or stays locked.
+
+    What a killed run has left beside the paths, perhaps a key, is removed.
+    """
     with contextlib.ExitStack() as held:
         for folder in sorted({os.path.dirname(_place(path)) for path in paths}):
             held.enter_context(files.lock(folder, LOCK_SECONDS))
+        for path in paths:
+            _forget(_place(path))
         yield
 
 

@@ -70,7 +70,7 @@ def _request(options):
         raise outcomes.Refused("the request %s (%s) can't be signed: its own signature is wrong, so that nobody has "
                                "shown to hold its key; make a new one" % (name, _subject(request.facts)))
     kind, _space, size = request.facts["key_type"].partition(" ")
-    if kind == "RSA" and int(size) < keys.MIN_RSA_BITS or not kind.startswith(("RSA", "EC", "Ed")):
+    if (int(size) < keys.MIN_RSA_BITS) if kind == "RSA" else request.facts["key_type"] not in keys.TYPES:
         raise outcomes.Refused("the request %s (%s) can't be signed: its key is %s, and current clients refuse that; "
                                "use one of %s" % (name, _subject(request.facts), request.facts["key_type"],
                                               ", ".join(keys.TYPES)))
@@ -94,7 +94,7 @@ def _wanted(request, options):
     for name in ("crl_distribution_points", "ca_issuers", "ocsp"):
         if options[name]:
             want[name] = options[name]
-    warnings = []
+    warnings = _prescribed(want, request, options)
     if profile == "server" and "subject_alt_name" not in want:
         name = distinguished_names.common_name(want["subject"])
         name = name and general_names.of_host(name)
@@ -110,6 +110,28 @@ def _wanted(request, options):
         critical.add("subject_alt_name")  # RFC 5280 section 4.2.1.6
     want["critical"] = sorted(critical)
     return want, warnings
+
+
+def _prescribed(want, request, options):
+    """Puts the names that the options prescribe into ``want``; returns warnings where the request asks for others.
+
+    Whoever has taken over a host can ask for any name in its requests.
+    """
+    try:
+        prescribed = {"subject": distinguished_names.of_options(options),
+                      "subject_alt_name": general_names.canonical_list(options["subject_alt_name"] or [])}
+    except ValueError as error:
+        raise outcomes.Refused(str(error))
+    warnings = []
+    for name, values in prescribed.items():
+        if not values:
+            continue
+        asked = request.facts.get(name) or []
+        if sorted(asked) != sorted(values):
+            warnings.append("the request asks for %s %s, and the certificate is for %s, as %s says" % (
+                name, ", ".join(asked) or "(none)", ", ".join(values), name))
+        want[name] = values
+    return warnings
 
 
 def _refuse(request, want, authority, options):

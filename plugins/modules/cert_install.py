@@ -265,6 +265,11 @@ diff:
     before: "certificate: none"
     after_header: /etc/pki/tls/certs/web1.crt
     after: "certificate: CN=web1.example.com"
+in_use:
+  description: Whether what was refused is what is installed already.
+  returned: when a certificate was refused
+  type: bool
+  sample: false
 missing_packages:
   description: Packages that the host lacks.
   returned: when it failed for that

@@ -72,6 +72,31 @@ options:
     choices: [subject, subject_alt_name, key_usage, extended_key_usage, basic_constraints, name_constraints,
               ocsp_must_staple]
     default: [subject, subject_alt_name, ocsp_must_staple]
+  subject_alt_name:
+    description:
+      - The names that the certificate is for, such as V(DNS:web1.example.com), whatever the request says. Whoever has
+        taken over a host can ask for any name in its request.
+      - Where the request asks for others, a warning says so. By default, the request's names are taken over.
+    type: list
+    elements: str
+    aliases: [subjectAltName]
+  common_name:
+    description:
+      - The common name of the certificate, whatever the request says.
+      - With it, O(subject) or O(subject_ordered), nothing of the request's subject is taken over.
+    type: str
+    aliases: [CN, commonName]
+  subject:
+    description:
+      - The subject's attributes, such as C(CN), C(O), C(OU), C(C), whatever the request says. A value may be a list.
+        O(common_name) is put behind these.
+    type: dict
+  subject_ordered:
+    description:
+      - The same as a list of dictionaries with one attribute each, where the order matters.
+      - At most one of O(subject) and O(subject_ordered) can be given.
+    type: list
+    elements: dict
   digest:
     description:
       - The digest of the signature. The default is the one that goes with the CA's key, V(sha384) for EC P-384,
@@ -144,6 +169,9 @@ EXAMPLES = r"""
     ca_privatekey_path: /srv/ca/issuing.key
     ca_privatekey_passphrase: "{{ vault_issuing_passphrase }}"
     profile: server
+    common_name: web1.example.com
+    subject_alt_name:
+      - DNS:web1.example.com
     not_after: +90d
     crl_distribution_points:
       - http://pki.example.com/issuing.crl
