@@ -7,6 +7,7 @@ from __future__ import annotations
 import concurrent.futures
 import re
 
+import local_apt
 import pki
 import plays
 import podman
@@ -119,53 +120,6 @@ def result(play, name):
     return [one for one in play.of(name) if "ca_trust_anchor" in one.get("action", "") or "plan" in one][-1]
 
 
-# Makes a local repository, the only one that apt knows: of packages as they are installed here, and hollow ones
-# ('package='), which have the name and bring nothing. Then takes the packages away that are named behind '--'.
-REPOSITORY = r"""
-set -e
-mkdir -p /repository; cd /repository; : > Packages
-while [ "$1" != -- ]; do
-    package=${1%=}; tree=$(mktemp -d); mkdir -m 755 "$tree/DEBIAN"
-    if [ "$package" = "$1" ]; then
-        dpkg -L "$package" | while read -r path; do
-            if [ -e "$path" ] || [ -L "$path" ]; then echo ".$path"; fi
-        done | tar -C / --no-recursion -cT - | tar -C "$tree" -x
-        for file in preinst postinst prerm postrm config templates triggers conffiles; do
-            cp -a "/var/lib/dpkg/info/$package.$file" "$tree/DEBIAN/$file" 2>/dev/null || true
-        done
-        dpkg-query -s "$package" | awk '/^[^ ]/ {skip = /^(Conffiles|Status):/} !skip' > "$tree/DEBIAN/control"
-    else
-        printf 'Package: %s\nVersion: 99\nArchitecture: all\nMaintainer: nobody\nDescription: hollow\n' "$package" \
-            > "$tree/DEBIAN/control"
-    fi
-    dpkg-deb --build --root-owner-group -Znone "$tree" "$package.deb" > /dev/null
-    { dpkg-deb -f "$package.deb"; echo "Filename: ./$package.deb"; echo "Size: $(stat -c %s "$package.deb")"
-      echo "SHA256: $(sha256sum "$package.deb" | cut -d' ' -f1)"; echo; } >> Packages
-    shift
-done
-shift
-rm -rf /etc/apt/sources.list.d/* /var/lib/apt/lists/*
-echo 'deb [trusted=yes] file:/repository ./' > /etc/apt/sources.list
-DEBIAN_FRONTEND=noninteractive dpkg --purge --force-depends "$@" > /dev/null 2>&1
-"""
-
-# Ansible's own module for apt wants python3-apt on the host; this one asks apt for the same.
-APT_GET = r'''#!/usr/bin/python
-from ansible.module_utils.basic import AnsibleModule
-
-module = AnsibleModule({"name": {"type": "list", "elements": "str"}, "state": {}, "update_cache": {"type": "bool"}},
-                       supports_check_mode=True)
-if module.check_mode:
-    module.exit_json(changed=True)
-if module.params["update_cache"]:
-    module.run_command(["apt-get", "update"], check_rc=True)
-module.run_command(["apt-get", "install", "--yes", "--no-install-recommends"] + module.params["name"], check_rc=True,
-                   environ_update={"DEBIAN_FRONTEND": "noninteractive"})
-module.exit_json(changed=True)
-'''
-
-USE = {"ansible_package_use": "ansible.legacy.apt_get_install"}
-
 BOTH = ["ca-certificates", "openssl"]
 LACKING = {  # host: (what is in the repository, what is missing)
     "bare": (BOTH, BOTH),
@@ -182,7 +136,7 @@ def lacking():
     """Debian hosts on which packages are missing; their only repository is on themselves."""
     def take_away(name):
         offered, missing = LACKING[name]
-        fleet[name].run("sh", "-c", REPOSITORY, "sh", *offered, "--", *missing)
+        local_apt.prepare(fleet[name], offered, missing)
 
     with podman.fleet(dict.fromkeys(LACKING, "debian12")) as fleet, concurrent.futures.ThreadPoolExecutor(3) as pool:
         bring(fleet)
@@ -198,11 +152,10 @@ def installed(play):
 
 def test_missing_packages(lacking, tmp_path):
     """They are installed where that is wanted and possible; where they are not there afterwards, the play fails."""
-    (tmp_path / "library").mkdir()
-    (tmp_path / "library" / "apt_get_install.py").write_text(APT_GET)
+    local_apt.bring_module(tmp_path)
     given = role(ROOT, ISSUING, ca_trust_verify_certificates=[CERTIFICATE],
                  ca_trust_manage_packages="{{ inventory_hostname != 'not-ours' }}")
-    how = {"roles": [given], "vars": USE, "folder": tmp_path, "ignore_errors": False}
+    how = {"roles": [given], "vars": local_apt.USE, "folder": tmp_path, "ignore_errors": False}
     foreseen = plays.run(lacking.inventory, [], "--check", **how)
     first = plays.run(lacking.inventory, [{"name": "The end", "ansible.builtin.ping": {}}], **how)
     again, times = executions(lacking, **how)
@@ -228,11 +181,10 @@ def test_missing_packages(lacking, tmp_path):
 
 def test_a_play_that_goes_on_after_failures_installs_nothing_unasked(lacking, tmp_path):
     """ignore_errors around the role: what failed stays failed, and nothing goes round in circles."""
-    (tmp_path / "library").mkdir()
-    (tmp_path / "library" / "apt_get_install.py").write_text(APT_GET)
+    local_apt.bring_module(tmp_path)
     given = role(ROOT, ca_trust_verify_certificates=[CERTIFICATE],
                  ca_trust_manage_packages="{{ inventory_hostname != 'not-ours' }}")
-    play = plays.run(lacking.inventory, [], roles=[given], vars=USE, folder=tmp_path,
+    play = plays.run(lacking.inventory, [], roles=[given], vars=local_apt.USE, folder=tmp_path,
                      hosts="not-ours,hollow,hollow-openssl")
     counts = installed(play)
     assert counts.pop("not-ours") == 0

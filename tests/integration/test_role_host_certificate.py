@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import local_apt
 import pki
 import plays
 import podman
@@ -318,6 +319,25 @@ def test_a_ca_on_one_of_the_hosts(fleet):
     for host, one in files(fleet, "far.example.com").items():
         fleet[host].write("/root/far.pem", root)
         assert one.verified("far.example.com", "-CAfile", "/root/far.pem") and one.fits()
+
+
+def test_missing_packages(tmp_path):
+    """They are installed where that is wanted; elsewhere the sentence says which, and of which Python."""
+    with podman.fleet({"bare": "debian12", "not-ours": "debian12"}) as hosts:
+        for host in hosts.values():
+            local_apt.prepare(host, ["python3-cryptography"], ["python3-cryptography"])
+        local_apt.bring_module(hosts.inventory.parent)
+        settings = {**existing_ca(tmp_path / "ca"), **local_apt.USE,
+                    "host_certificate_manage_packages": "{{ inventory_hostname != 'not-ours' }}"}
+        foreseen = run(hosts, [play(vars=settings, become=False)], "--check")
+        first = run(hosts, [play(vars=settings, become=False)])
+        again = run(hosts, [play(vars=settings, become=False)])
+        for done in (foreseen, first, again):
+            assert "bare" not in {one[0] for one in failures(done)}, failures(done)
+        assert "bare" in changes(foreseen) and changes(again) == {}
+        assert "Install certificate and chain" in changes(first)["bare"]
+        assert "/usr/bin/python3 (Python 3.11), which Ansible uses on this host, has no package cryptography; 3.2 or " \
+               "later is needed: install the package python3-cryptography" in failure(first, "not-ours")
 
 
 def test_what_is_refused(fleet, tmp_path):

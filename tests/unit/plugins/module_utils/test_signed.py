@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509 as objects
 from cryptography.hazmat.backends import default_backend
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
@@ -223,6 +224,33 @@ def test_weak_keys_and_the_ca_s_own(bench):
     foreign(bench, CA.key, objects.DNSName(u"a"))
     with pytest.raises(FAILURES, match="is for the CA's own key, which belongs into no other certificate"):
         bench.signed(path="web.crt")
+
+
+def test_curves_that_clients_do_not_know(bench):
+    key = ec.generate_private_key(ec.SECP256K1(), default_backend())
+    foreign(bench, key, objects.DNSName(u"a"))
+    with pytest.raises(FAILURES, match="its key is EC secp256k1, and current clients refuse that"):
+        bench.signed(path="web.crt")
+
+
+def test_prescribed_names_whatever_the_request_says(bench):
+    """Whoever has taken over a host can ask for any name."""
+    prescribed = {"subject_alt_name": ["dns:Web1.Example.com", "IP:192.0.2.1"], "common_name": "web1.example.com"}
+    done = bench.quartet(bench.signed, **dict(prescribed, **BOTH))
+    assert done.warnings == []
+    request(bench, common_name="admin", subject={"O": "Corp"}, subject_alt_name=["DNS:bank.example.com"])
+    done = bench.signed(**dict(prescribed, **BOTH))
+    assert done.reasons == ["the key is another one"]  # that it asks for other names comes to nothing
+    assert sorted(done.warnings) == [
+        "the request asks for subject O=Corp, CN=admin, and the certificate is for CN=web1.example.com, "
+        "as subject says",
+        "the request asks for subject_alt_name DNS:bank.example.com, and the certificate is for DNS:web1.example.com, "
+        "IP:192.0.2.1, as subject_alt_name says"]
+    made = plain(bench)
+    assert x509.name(made.subject_der) == "CN=web1.example.com"
+    assert x509.alt_names(made)["dns"] == ["web1.example.com"] and x509.alt_names(made)["ip"] == ["192.0.2.1"]
+    with pytest.raises(FAILURES, match="subject_alt_name: 'web1.example.com' has no type"):
+        bench.signed(path="web.crt", subject_alt_name=["web1.example.com"])
 
 
 @pytest.mark.parametrize("name", [
