@@ -34,8 +34,9 @@ def converge(options, check_mode=False, now=None):
     if options["create_subject_key_identifier"]:
         want["subject_key_identifier"] = True
     certificate, unreadable = _certificate(options)
+    ca = _ca(options)
     before = requests.present(options["path"])
-    due = _due(options, want, certificate, unreadable, now) if options["certificate_path"] else []
+    due = _due(options, want, certificate, unreadable, ca, now) if options["certificate_path"] else []
     choice = _choose(options, certificate, due)
     if options["certificate_path"]:
         due = _with_key(due, options, choice, certificate)
@@ -78,30 +79,29 @@ def _renew_before(options):
         raise outcomes.Refused(str(error))
 
 
-def _due(options, want, certificate, unreadable, now):
+def _due(options, want, certificate, unreadable, ca, now):
     """Why a new certificate is needed, whatever its key, as list of text (the key: ``_with_key``)."""
     if certificate is None:
         return ["the certificate %s can't be read: %s" % (options["certificate_path"], unreadable) if unreadable
                 else "there is no certificate yet"]
-    if options["ca_content"]:
-        found = _by_ca(options, want, certificate)
+    if ca:
+        found = _by_ca(options, want, certificate, ca)
     else:
         missing = [name for name in want.get("subject_alt_name", [])
                    if not general_names.covered(name, certificate.facts.get("subject_alt_name", []))]
         found = ["subject_alt_name: the certificate is not for %s" % ", ".join(missing)] if missing else []
     expiry = validity.expiry(certificate.plain, _renew_before(options), now)
-    return found + ([expiry] if expiry and not _ends_with_ca(options, certificate, now) else [])
+    return found + ([expiry] if expiry and not _ends_with_ca(certificate, ca, now) else [])
 
 
-def _ends_with_ca(options, certificate, now):
+def _ends_with_ca(certificate, ca, now):
     """Whether a new certificate would end at the same moment, for the CA itself does: that is no use, and no drift."""
-    return bool(options["ca_content"] and now < certificate.plain.not_after
-                and certificate.plain.not_after >= _ca(options).plain.not_after)
+    return bool(ca) and now < certificate.plain.not_after and certificate.plain.not_after >= ca.plain.not_after
 
 
-def _by_ca(options, want, certificate):
+def _by_ca(options, want, certificate, ca):
     """What the certificate has different from what the CA would make of the request, as list of text."""
-    issuer = certificates.issuer_of(_ca(options))
+    issuer = certificates.issuer_of(ca)
     compared = [name for name in ("key_usage", "extended_key_usage", "basic_constraints") if name in want]
     compared += ["subject", "subject_alt_name", "ocsp_must_staple"]
     expected = dict(certificate.facts, **{name: want.get(name) for name in compared})
@@ -112,6 +112,9 @@ def _by_ca(options, want, certificate):
 
 
 def _ca(options):
+    """The CA's certificate, or None."""
+    if options["ca_content"] is None:
+        return None
     try:
         return certificates.read_first(options["ca_content"].encode("utf-8"))
     except pem.CertificateFileError as error:
@@ -138,7 +141,7 @@ def _result(options, choice, request, certificate, due, backups):
     result = {
         "filename": options["path"],
         "privatekey": {"path": choice.path, "key_type": keys.key_type(public_key),
-                       "public_key_sha256": keys.fingerprint(public_key)},
+                       "public_key_sha256": keys.fingerprint(public_key), "new": bool(choice.content)},
         "subject": distinguished_names.spoken(request.facts["subject"]),
         "subject_alt_name": request.facts.get("subject_alt_name", []),
         "key_type": request.facts["key_type"], "backup_files": backups,

@@ -20,7 +20,8 @@ SHOWN = ("subject", "issuer", "subject_alt_name", "key_type", "public_key", "dig
          "other_extensions", "critical", "serial", "not_before", "not_after")
 CRITICAL = ("subject_alt_name", "key_usage", "extended_key_usage", "basic_constraints", "ocsp_must_staple")
 
-# What a certificate is for: RFC 5280 section 4.2, CA/Browser Forum Baseline Requirements 7.1.2.
+# What a certificate is for: RFC 5280 section 4.2, CA/Browser Forum Baseline Requirements 7.1.2. With RSA, too, the key
+# only signs: what encrypts with it, as TLS 1.2 could, is on its way out.
 PROFILES = {
     "server": {"basic_constraints": ["CA:FALSE"], "key_usage": ["digitalSignature"],
                "extended_key_usage": ["serverAuth"], "critical": ["basic_constraints", "key_usage"]},
@@ -52,7 +53,7 @@ def of_options(options, profile=None):
     """
     try:
         subject = distinguished_names.of_options(options)
-        facts = dict(profile_facts(profile, options["key_type"]) if profile else {"critical": []}, subject=subject)
+        facts = dict(profile_facts(profile) if profile else {"critical": []}, subject=subject)
         _set(facts, options, "key_usage", extensions.key_usages)
         _set(facts, options, "extended_key_usage", extensions.extended_key_usages)
         _set(facts, options, "basic_constraints", extensions.basic_constraints)
@@ -82,12 +83,9 @@ def of_options(options, profile=None):
     return facts
 
 
-def profile_facts(profile, key_type):
-    """The facts of a profile, for a key of a type."""
-    facts = {name: list(values) for name, values in PROFILES[profile].items()}
-    if key_type.startswith("RSA") and "digitalSignature" in facts["key_usage"]:
-        facts["key_usage"].append("keyEncipherment")  # TLS 1.2 has key exchanges that encrypt with the server's key
-    return facts
+def profile_facts(profile):
+    """The facts of a profile, for the caller to change."""
+    return {name: list(values) for name, values in PROFILES[profile].items()}
 
 
 def _set(facts, options, name, read):

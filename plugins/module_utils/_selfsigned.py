@@ -59,7 +59,8 @@ def converge(options, check_mode=False, now=None):
         dict(described(certificate), filename=options["path"], backup_files=backups,
              certificate=certificates.to_pem([certificate]) if options["return_content"] else None,
              privatekey={"path": choice.path, "key_type": keys.key_type(choice.key.public_key()),
-                         "public_key_sha256": keys.fingerprint(choice.key.public_key())}),
+                         "public_key_sha256": keys.fingerprint(choice.key.public_key()),
+                         "new": bool(choice.content)}),
         outcomes.diff(options["path"], certificates.shown(before), certificates.shown(certificate)),
         [path for path in (options["path"], options["csr_path"]) if path], choice.path)
 

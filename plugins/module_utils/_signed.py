@@ -80,7 +80,7 @@ def _request(options):
 def _wanted(request, options):
     """(the facts of the certificate, warnings): what is honoured of the request, and of the profile all else."""
     profile, honour = options["profile"], options["honour"]
-    want = facts_of.profile_facts(profile, request.facts["key_type"])
+    want = facts_of.profile_facts(profile)
     if profile == "intermediate_ca":
         want["basic_constraints"] = ["CA:TRUE", "pathlen:%d" % options["pathlen"]]
     want["subject"] = request.facts["subject"] if "subject" in honour else []

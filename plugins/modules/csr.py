@@ -159,6 +159,11 @@ privatekey:
       returned: always
       type: str
       sample: 3f0e7ac8d90e1a1f9b2d3a4c5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f7081
+    new:
+      description: Whether it was made just now. In check mode, whether it would be.
+      returned: always
+      type: bool
+      sample: false
 subject:
   description: The subject, as in RFC 4514.
   returned: success

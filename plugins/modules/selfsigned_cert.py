@@ -19,6 +19,7 @@ description:
     leaf to test with.
   - It is compared by what it says, and made anew where that is not what is wanted, or in time before its end.
     Its serial number has 159 random bits. It always has the identifiers of its key (RFC 5280 section 4.2.1.1, 4.2.1.2).
+  - A certificate without a subject would have no issuer. Its first name becomes the common name then.
   - A root CA whose private key is not there, since it lies elsewhere, is never replaced, unless with
     O(regenerate_key=always).
 extends_documentation_fragment:
@@ -127,6 +128,11 @@ privatekey:
       returned: always
       type: str
       sample: 3f0e7ac8d90e1a1f9b2d3a4c5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f7081
+    new:
+      description: Whether it was made just now. In check mode, whether it would be.
+      returned: always
+      type: bool
+      sample: false
 subject:
   description: The subject, as in RFC 4514.
   returned: success

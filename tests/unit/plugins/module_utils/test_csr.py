@@ -44,7 +44,9 @@ def test_a_key_and_a_request_from_nothing(bench):
     assert done.result == {
         "filename": bench.path("web.csr"), "subject": "CN=web1,O=Corp", "subject_alt_name": ["DNS:web1", "DNS:b"],
         "key_type": "EC P-256", "backup_files": {}, "csr": bench.read("web.csr").decode(),
-        "privatekey": {"path": bench.path("web.key"), "key_type": "EC P-256", "public_key_sha256": fingerprint}}
+        "privatekey": {"path": bench.path("web.key"), "key_type": "EC P-256", "public_key_sha256": fingerprint,
+                       "new": True}}
+    assert not bench.csr(**FULL).result["privatekey"]["new"]
     assert done.diff["before"] == "" and "subject: O=Corp, CN=web1\n" in done.diff["after"]
     assert_clear(repr(done), SECRET, bench.read("web.key").decode())
     assert "verify OK" in openssl("req", "-in", bench.path("web.csr"), "-verify", "-noout")

@@ -76,14 +76,14 @@ def test_profiles():
     server = {"subject": ["CN=a"], "subject_alt_name": ["DNS:a"], "basic_constraints": ["CA:FALSE"],
               "key_usage": ["digitalSignature"], "extended_key_usage": ["serverAuth"], "critical": BASIC}
     assert of("server", common_name="a") == server
-    assert of("server", common_name="a", key_type="RSA 2048")["key_usage"] == ["digitalSignature", "keyEncipherment"]
+    assert of("server", common_name="a", key_type="RSA 2048")["key_usage"] == ["digitalSignature"]
     assert of("client", common_name="a") == dict(server, extended_key_usage=["clientAuth"])
     root = {"subject": ["CN=a"], "basic_constraints": ["CA:TRUE"], "key_usage": ["keyCertSign", "cRLSign"],
             "critical": BASIC}
     assert of("root_ca", common_name="a") == of("root_ca", common_name="a", key_type="RSA 2048") == root
     assert of("root_ca", common_name="a", basic_constraints=["CA:TRUE", "pathlen:1"])["basic_constraints"] == [
         "CA:TRUE", "pathlen:1"]
-    assert facts_of.profile_facts("intermediate_ca", "RSA 2048") == {
+    assert facts_of.profile_facts("intermediate_ca") == {
         "basic_constraints": ["CA:TRUE", "pathlen:0"], "key_usage": ["keyCertSign", "cRLSign"],
         "extended_key_usage": ["serverAuth", "clientAuth"], "critical": BASIC}
 
