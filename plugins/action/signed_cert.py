@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
@@ -34,4 +35,4 @@ class ActionModule(ActionBase):
     def _is_for_a_process(self):
         """Whether the module itself must run: on another machine, as another user, or because it writes files."""
         return (self._connection.transport != "local" or self._connection.become or self._task.async_val
-                or any(name in self._task.args for name in ("path", "fullchain_path")))
+                or any(name in self._task.args for name in ("path", "fullchain_path", *FILE_COMMON_ARGUMENTS)))

@@ -11,6 +11,7 @@ import collections
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _general_names as general_names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome as outcomes
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
@@ -32,7 +33,7 @@ def read(options, now, usage="keyCertSign"):
     """
     source = options["ca_path"] or "ca_content"
     try:
-        data = pem.read_file(options["ca_path"]) if options["ca_path"] else options["ca_content"].encode("utf-8")
+        data = pem.read_given(options["ca_path"], options["ca_content"])
         found = certificates.read(data)
     except pem.CertificateFileError as error:
         raise outcomes.Refused("the CA's certificate %s can't be used: %s" % (source, error))
@@ -56,10 +57,34 @@ def refuse_below(authority, length):
                 "" if allowed == 0 else "; the option pathlen can be at most %d" % (allowed - 1)))
 
 
+def refuse_outside(authority, want):
+    """Raises outcomes.Refused for names and purposes that the CA may not certify: the certificate would verify nowhere.
+
+    RFC 5280 section 4.2.1.10 for DNS names and IP addresses; for purposes, as OpenSSL and browsers nest them.
+    """
+    facts = authority.certificate.facts
+    purposes = facts.get("extended_key_usage")
+    beyond = [] if not purposes or "anyExtendedKeyUsage" in purposes else [
+        usage for usage in want.get("extended_key_usage", []) if usage not in purposes]
+    if beyond:
+        raise outcomes.Refused("%s can't issue a certificate for %s: its own extended key usage is %s" % (
+            authority.name, ", ".join(beyond), ", ".join(purposes)))
+    permitted, excluded = (facts.get("name_constraints_%s" % kind, []) for kind in ("permitted", "excluded"))
+    for name in want.get("subject_alt_name", []):
+        same_kind = [one for one in permitted if one.partition(":")[0] == name.partition(":")[0]]
+        if (same_kind and not any(general_names.within(name, one) for one in same_kind)
+                or any(general_names.within(name, one) for one in excluded)):
+            raise outcomes.Refused("%s can't issue a certificate for %s: its name constraints %s" % (
+                authority.name, x509.printable(name), "permit %s" % ", ".join(permitted) * bool(permitted)
+                or "exclude %s" % ", ".join(excluded)))
+
+
 def _refuse(certificate, name, now, usage):
     facts, plain = certificate.facts, certificate.plain
     reason = None
-    if not extensions.is_ca(facts):
+    if x509.key_type(plain).startswith("RSA-PSS"):
+        reason = "its key is for RSA-PSS alone, which is not made here"
+    elif not extensions.is_ca(facts):
         reason = "it is not a CA's (no CA:TRUE in its basic constraints)"
     elif usage not in facts.get("key_usage", [usage]):
         reason = "its key usage has no %s" % usage
@@ -76,7 +101,7 @@ def _key(options):
     passphrase = options["ca_privatekey_passphrase"]
     if options["ca_privatekey_path"]:
         return keys.load(options["ca_privatekey_path"], passphrase, "ca_privatekey_passphrase")
-    return keys.read(options["ca_privatekey_content"].encode("utf-8"), passphrase, "ca_privatekey_content",
+    return keys.read(options["ca_privatekey_content"].encode("utf-8", "replace"), passphrase, "ca_privatekey_content",
                      "ca_privatekey_passphrase")
 
 

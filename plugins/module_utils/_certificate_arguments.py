@@ -80,7 +80,8 @@ def validity(alias):
 def csr():
     """All options of csr."""
     return dict(REQUEST, create_subject_key_identifier={"type": "bool", "default": False},
-                certificate_path={"type": "path"}, renew_before={"type": "str", "default": "0"},
+                certificate_path={"type": "path"}, chain_path={"type": "path"}, fullchain_path={"type": "path"},
+                renew_before={"type": "str", "default": "0"},
                 ca_content={"type": "str"})
 
 

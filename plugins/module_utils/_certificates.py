@@ -8,6 +8,7 @@ __metaclass__ = type
 
 import collections
 import datetime
+import os
 
 try:
     from cryptography import x509
@@ -49,6 +50,17 @@ def read_first(data):
     return _of_plain(pem.read_certificates(data, keys_allowed=True)[0])
 
 
+def present(path):
+    """(the certificate that is at ``path``, or None; why it can't be used as it is, or None)."""
+    if not path or not os.path.lexists(path):
+        return None, None
+    try:
+        data = pem.read_file(path)
+        return read_first(data), None if pem.MARKER.search(data) else "it is not in PEM form, which servers want"
+    except pem.CertificateFileError as error:
+        return None, str(error)
+
+
 def _of_plain(plain):
     try:
         return _of_object(x509.load_der_x509_certificate(plain.der, default_backend()), plain)
@@ -84,11 +96,10 @@ def issuer_of(certificate, key=None):
                   certificate.public_key, key)
 
 
-def self_issuer(subject, key, identifier=None):
+def self_issuer(subject, key):
     """The issuer of a self-signed certificate; ``subject`` as list of text."""
     public_key = key.public_key()
-    return Issuer(distinguished_names.build(subject), identifier or requests.key_identifier(public_key),
-                  public_key, key)
+    return Issuer(distinguished_names.build(subject), requests.key_identifier(public_key), public_key, key)
 
 
 def wanted(facts, public_key, issuer, digest=None):
@@ -133,7 +144,7 @@ def issue(facts, public_key, issuer, validity):
     try:
         builder = (x509.CertificateBuilder().subject_name(distinguished_names.build(facts["subject"]))
                    .issuer_name(issuer.name).public_key(public_key).serial_number(x509.random_serial_number())
-                   .not_valid_before(_time(validity.not_before.at)).not_valid_after(_time(validity.not_after.at)))
+                   .not_valid_before(moment(validity.not_before.at)).not_valid_after(moment(validity.not_after.at)))
         for extension, critical in extensions.build(facts):
             builder = builder.add_extension(extension, critical=critical)
         made = builder.sign(issuer.key, keys.digest(facts["digest"]), default_backend())
@@ -142,7 +153,8 @@ def issue(facts, public_key, issuer, validity):
     return _of_object(made, plain_x509.parse(made.public_bytes(serialization.Encoding.DER)))
 
 
-def _time(at):
+def moment(at):
+    """Epoch seconds as cryptography wants them."""
     return datetime.datetime.fromtimestamp(at, datetime.timezone.utc)
 
 

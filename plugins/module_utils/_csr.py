@@ -11,6 +11,7 @@ import time
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _distinguished_names as distinguished_names
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _general_names as general_names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
@@ -33,7 +34,7 @@ def converge(options, check_mode=False, now=None):
     _renew_before(options)
     if options["create_subject_key_identifier"]:
         want["subject_key_identifier"] = True
-    certificate, unreadable = _certificate(options)
+    certificate, unreadable = certificates.present(options["certificate_path"])
     ca = _ca(options)
     before = requests.present(options["path"])
     due = _due(options, want, certificate, unreadable, ca, now) if options["certificate_path"] else []
@@ -51,17 +52,6 @@ def converge(options, check_mode=False, now=None):
         _result(options, choice, request, certificate, due, backups),
         outcomes.diff(options["path"], _shown(before), _shown(request)),
         [options["path"]], choice.path)
-
-
-def _certificate(options):
-    """(the certificate in use, None where there is none; why it can't be read, or None)."""
-    path = options["certificate_path"]
-    if not path or not os.path.lexists(path):
-        return None, None
-    try:
-        return certificates.read_first(pem.read_file(path)), None
-    except pem.CertificateFileError as error:
-        return None, str(error)
 
 
 def _choose(options, certificate, due):
@@ -84,6 +74,8 @@ def _due(options, want, certificate, unreadable, ca, now):
     if certificate is None:
         return ["the certificate %s can't be read: %s" % (options["certificate_path"], unreadable) if unreadable
                 else "there is no certificate yet"]
+    unfit = ["%s: %s" % (options["certificate_path"], unreadable)] if unreadable else []
+    unfit += _beside(options, certificate, ca)
     if ca:
         found = _by_ca(options, want, certificate, ca)
     else:
@@ -91,7 +83,30 @@ def _due(options, want, certificate, unreadable, ca, now):
                    if not general_names.covered(name, certificate.facts.get("subject_alt_name", []))]
         found = ["subject_alt_name: the certificate is not for %s" % ", ".join(missing)] if missing else []
     expiry = validity.expiry(certificate.plain, _renew_before(options), now)
-    return found + ([expiry] if expiry and not _ends_with_ca(certificate, ca, now) else [])
+    return unfit + found + ([expiry] if expiry and not _ends_with_ca(certificate, ca, now) else [])
+
+
+def _beside(options, certificate, ca):
+    """Why the files that were installed with the certificate call for a new one, as list of text."""
+    behind = [] if ca is None or x509.is_self_issued(ca.plain) else [ca.plain.fingerprint]
+    wanted = {"chain_path": behind, "fullchain_path": [certificate.plain.fingerprint] + behind}
+    begins = {"chain_path": "the CA's certificate",
+              "fullchain_path": "the certificate%s" % (", and its CA's after it" * bool(behind))}
+    found = []
+    for name, fingerprints in sorted(wanted.items()):
+        path = options[name]
+        if path and not os.path.lexists(path):
+            found.append("%s is not there" % path)
+        elif path and fingerprints != _fingerprints(path)[:len(fingerprints)]:
+            found.append("%s does not begin with %s" % (path, begins[name]))
+    return found
+
+
+def _fingerprints(path):
+    try:
+        return pem.fingerprints(pem.read_file(path))
+    except pem.CertificateFileError:
+        return []
 
 
 def _ends_with_ca(certificate, ca, now):
@@ -104,6 +119,7 @@ def _by_ca(options, want, certificate, ca):
     issuer = certificates.issuer_of(ca)
     compared = [name for name in ("key_usage", "extended_key_usage", "basic_constraints") if name in want]
     compared += ["subject", "subject_alt_name", "ocsp_must_staple"]
+    compared += ["name_constraints_permitted", "name_constraints_excluded"] if extensions.is_ca(want) else []
     expected = dict(certificate.facts, **{name: want.get(name) for name in compared})
     expected.update(issuer=distinguished_names.read(issuer.name), authority_key_identifier=issuer.key_identifier)
     if options["digest"]:
@@ -116,7 +132,7 @@ def _ca(options):
     if options["ca_content"] is None:
         return None
     try:
-        return certificates.read_first(options["ca_content"].encode("utf-8"))
+        return certificates.read_first(options["ca_content"].encode("utf-8", "replace"))
     except pem.CertificateFileError as error:
         raise outcomes.Refused("ca_content can't be used: %s" % error)
 

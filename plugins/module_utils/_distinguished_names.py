@@ -52,6 +52,8 @@ def _attribute(name, value):
         raise ValueError("subject: %r is no attribute that is known here: use one of %s, or an object identifier"
                          % (name, ", ".join(sorted(OIDS))))
     short = plain_x509.ATTRIBUTES.get(short, short)
+    if isinstance(value, (dict, list)):
+        raise ValueError("subject: the value of %s is no text" % short)
     text = str(value)
     if len(text) > LONGEST.get(short, 1000):
         raise ValueError("subject: %s is %d characters long, and RFC 5280 allows %d%s" % (

@@ -13,6 +13,7 @@ __metaclass__ = type
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _distinguished_names as distinguished_names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _general_names as general_names
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 SHOWN = ("subject", "issuer", "subject_alt_name", "key_type", "public_key", "digest", "key_usage", "extended_key_usage",
          "basic_constraints", "name_constraints_permitted", "name_constraints_excluded", "ocsp_must_staple",
@@ -121,8 +122,8 @@ def _deviation(name, have, want):
     if name in extensions.SETS:
         have, want = have or [], want or []
         added, removed = (sorted(set(one) - set(other)) for one, other in ((want, have), (have, want)))
-        changes = ["%s %s added" % (", ".join(added), "are" if added[1:] else "is")] if added else []
-        changes += ["%s %s taken out" % (", ".join(removed), "are" if removed[1:] else "is")] if removed else []
+        changes = ["%s %s added" % (said(added), "are" if added[1:] else "is")] if added else []
+        changes += ["%s %s taken out" % (said(removed), "are" if removed[1:] else "is")] if removed else []
         return ["%s: %s" % (name, ", ".join(changes))] if changes else []
     if want is True or have is True:
         return ["%s is %s" % (name, "added" if want else "taken out")]
@@ -135,6 +136,11 @@ def shown(facts):
     for name in SHOWN:
         value = facts.get(name)
         if value:
-            lines.append("%s: %s" % (name, ", ".join(value) if isinstance(value, list) else
-                                     "true" if value is True else value))
+            lines.append("%s: %s" % (name, said(value) if isinstance(value, list) else
+                                     "true" if value is True else x509.printable(value)))
     return "".join(line + "\n" for line in lines)
+
+
+def said(values):
+    """Values for sentences and diffs. They may come from a request that somebody made to deceive its reader."""
+    return ", ".join(x509.printable(value) for value in values)

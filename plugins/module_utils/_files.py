@@ -11,7 +11,10 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import time
+
+LOCKS = "/run/host_trust"
 
 
 class FilesError(Exception):
@@ -66,9 +69,9 @@ def resolve(root, path):
 
 @contextlib.contextmanager
 def lock(folder, seconds):
-    """Holds an exclusive lock on ``folder`` itself, which leaves no lock file behind; waits at most ``seconds``."""
+    """Holds an exclusive lock for ``folder``; waits at most ``seconds``. Raises FilesError."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = _open_lock(folder)
     except OSError as error:
         raise explain(error, "locked")
     try:
@@ -87,6 +90,28 @@ def lock(folder, seconds):
         yield
     finally:
         os.close(descriptor)
+
+
+def _open_lock(folder):
+    """What is locked for a folder: a file that root alone can open; a folder can be locked by all who may read it.
+
+    For other users, and where there is no /run, it is the folder itself.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    if os.geteuid() != 0:
+        return descriptor
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(LOCKS, 0o700)
+        status, of_folder = os.lstat(LOCKS), os.fstat(descriptor)
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != 0 or status.st_mode & 0o077:
+            return descriptor
+        file = os.open(os.path.join(LOCKS, "%x-%x.lock" % (of_folder.st_dev, of_folder.st_ino)),
+                       os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return descriptor
+    os.close(descriptor)
+    return file
 
 
 def _holder(status):
@@ -126,9 +151,10 @@ def keep(path, undo):
     except OSError as error:
         if error.errno == errno.EXDEV:
             raise
-        shutil.copy2(path, undo)
         status = os.stat(path)
-        os.chown(undo, status.st_uid, status.st_gid)
+        with open(path, "rb") as stream:  # a copy that nobody can read before it is as private as the original
+            write(undo, stream.read(), stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
+        shutil.copystat(path, undo)
 
 
 def write(path, content, mode, owner=None):

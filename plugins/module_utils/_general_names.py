@@ -78,6 +78,23 @@ def covered(name, certified):
         names.matches(pattern[4:], name[4:]) for pattern in certified if pattern.startswith("DNS:"))
 
 
+def within(name, constraint):
+    """Whether a canonical name is in the subtree of a canonical constraint (RFC 5280 section 4.2.1.10).
+
+    For DNS names and IP addresses; of other kinds it is left to whoever verifies, and is True.
+    """
+    kind, _colon, value = name.partition(":")
+    other, _colon, subtree = constraint.partition(":")
+    if kind != other:
+        return False
+    if kind == "DNS":
+        plain = value[2:] if value.startswith("*.") else value
+        return subtree in ("", plain) and not subtree.startswith(".") or plain.endswith("." + subtree.lstrip("."))
+    if kind == "IP":
+        return ipaddress.ip_address(value) in ipaddress.ip_network(subtree)
+    return True
+
+
 def build(text):
     """A canonical name as an object of cryptography; raises ValueError for what is none."""
     kind, _colon, value = text.partition(":")

@@ -94,9 +94,11 @@ def dump(key, passphrase=None):
 
 def check_passphrase(option, passphrase):
     """Raises KeyFileError for a passphrase that is given and can't be one: an empty one would encrypt nothing."""
-    if passphrase is not None and not 0 < len(passphrase.encode("utf-8", "surrogateescape")) < 1024:
-        raise KeyFileError("%s is %s: it has 1 to 1023 bytes. Is its variable set? For a key without encryption, leave "
-                           "the option out" % (option, "too long" if passphrase else "empty"))
+    length = None if passphrase is None else len(passphrase.encode("utf-8", "surrogateescape"))
+    if length is not None and not 4 <= length <= 1023:
+        raise KeyFileError("%s is %s: it has 4 to 1023 bytes, as OpenSSL wants it. Is its variable set? For a key "
+                           "without encryption, leave the option out" % (
+                               option, "too long" if length > 1023 else "too short" if length else "empty"))
 
 
 def spki(public_key):

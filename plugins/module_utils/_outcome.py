@@ -8,12 +8,16 @@ __metaclass__ = type
 
 import collections
 import contextlib
+import grp
 import os
+import pwd
+import re
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _cryptography as cryptography
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _places as places
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
 
@@ -31,13 +35,13 @@ class Refused(Exception):
     """What is asked for is refused, and nothing was changed; the message names the file, the reason and the way out."""
 
 
-REFUSALS = (Refused, facts_of.OptionError, keys.KeyFileError, files.FilesError)
-FAILURES = REFUSALS + (cryptography.Missing,)
+FAILURES = (Refused, facts_of.OptionError, keys.KeyFileError, files.FilesError, cryptography.Missing)
 KEYS = ("privatekey_path", "ca_privatekey_path")
 PASSPHRASES = ("privatekey_passphrase", "ca_privatekey_passphrase")
 WRITTEN = ("privatekey_path", "path", "fullchain_path")
 READ = ("csr_path", "certificate_path", "ca_path", "ca_privatekey_path")
-CERTIFICATES = ("path", "csr_path", "certificate_path", "fullchain_path", "ca_path")
+CONTENTS = ("csr_content", "ca_content")
+CERTIFICATES = ("path", "csr_path", "certificate_path", "chain_path", "fullchain_path", "ca_path")
 
 
 def placed(options):
@@ -80,7 +84,9 @@ def attempt(converge, options, check_mode, written=WRITTEN):
     cryptography.require()
     for name in PASSPHRASES:
         keys.check_passphrase(name, options.get(name))
+    _refuse_no_paths(options)
     _refuse_one_for_two(options, written)
+    _refuse_keys(options, written)
     paths = [options[name] for name in written if options.get(name)]
     warnings = replace.check(paths, check_mode)
     with contextlib.ExitStack() as stack:
@@ -88,6 +94,34 @@ def attempt(converge, options, check_mode, written=WRITTEN):
             stack.enter_context(replace.lock(paths))
         outcome = converge(options, check_mode)
     return outcome._replace(warnings=warnings + outcome.warnings)
+
+
+def _refuse_no_paths(options):
+    for name in KEYS + CERTIFICATES:
+        if options.get(name) == "" or "\0" in (options.get(name) or ""):
+            raise Refused("%s is %s: name a file, or leave the option out" % (
+                name, "no path" if options[name] else "empty"))
+
+
+def _refuse_keys(options, written):
+    """Raises Refused where a private key would be lost with what is written, or is given as something else."""
+    for name in CONTENTS:
+        if holds_key((options.get(name) or "").encode("utf-8", "replace")):
+            raise Refused("%s: there is a private key in it, which belongs nowhere but into its file: leave only %s"
+                          % (name, "the request" if name == "csr_content" else "the certificates"))
+    for name in written:
+        if name not in KEYS and options.get(name) and os.path.isfile(options[name]):
+            try:
+                if holds_key(pem.read_file(options[name])):
+                    raise Refused("%s holds a private key, which would be lost: give the key a file of its own, or "
+                                  "name another file in '%s'" % (options[name], name))
+            except pem.CertificateFileError:
+                pass  # whoever reads it says so
+
+
+def holds_key(data):
+    """Whether there is a private key in bytes, in PEM form."""
+    return any(marker.group(2).endswith(b"PRIVATE KEY") for marker in pem.MARKER.finditer(data))
 
 
 def _refuse_one_for_two(options, written):
@@ -116,7 +150,9 @@ def run(module, converge, written=WRITTEN):
     """Runs one of the modules to its end. ``converge(options, check_mode)`` returns an Outcome; see ``attempt``."""
     options = placed(module.params)
     there = [options[name] for name in written if options.get(name) and os.path.lexists(options[name])]
+    hide_keys(module, CONTENTS)
     try:
+        check_attributes(module.params)
         outcome = attempt(converge, options, module.check_mode, written)
     except FAILURES as error:
         module.fail_json(**failure(error))
@@ -124,6 +160,38 @@ def run(module, converge, written=WRITTEN):
         module.warn(warning)
     outcome = outcome._replace(reasons=outcome.reasons + _attributes(module, outcome, there))
     module.exit_json(**success(outcome, module._diff))
+
+
+def hide_keys(module, names):
+    """Has Ansible take private keys out of all that it shows, should there be some in options where none belongs."""
+    for name in names:
+        value = module.params.get(name)
+        if value and holds_key(value.encode("utf-8", "replace")):
+            module.no_log_values.add(value)
+
+
+def check_attributes(params):
+    """Raises Refused for modes, owners and groups that can't be set, before anything is changed."""
+    for name, known in (("owner", pwd.getpwnam), ("group", grp.getgrnam), ("mode", None)):
+        for option in (name, "privatekey_" + name):
+            value = params.get(option)
+            if value is None:
+                continue
+            try:
+                if name == "mode":
+                    _mode(value)
+                elif not re.match("-?[0-9]+$", value, re.ASCII):
+                    known(value)
+            except (KeyError, ValueError):
+                raise Refused("%s: %s" % (option, "%r is no mode: write for example '0640' or u=rw,g=r" % value
+                                          if name == "mode" else "there is no %s %r on this host"
+                                          % ("user" if name == "owner" else "group", value)))
+
+
+def _mode(value):
+    """Raises ValueError for what is neither a number nor a symbolic mode (chmod(1))."""
+    if not isinstance(value, int) and not re.match(r"[ugoa]*[-+=][rwxXstugo]*([-+=,][ugoarwxXst]*)*$", str(value)):
+        int(str(value), 8)
 
 
 def _attributes(module, outcome, there):
@@ -135,11 +203,12 @@ def _attributes(module, outcome, there):
     wanted += [(outcome.private_key, "privatekey_")] if outcome.private_key else []
     found = []
     for path, prefix in wanted:
-        common = module.load_file_common_arguments(module.params, path=path)
+        real = os.path.realpath(path)
+        common = module.load_file_common_arguments(module.params, path=real)
         if prefix:
             common = dict.fromkeys(common, None)
             common.update({name: module.params[prefix + name] for name in ("mode", "owner", "group")},
-                          path=path, secontext=[None, None, None], attributes=None)
+                          path=real, secontext=[None, None, None], attributes=None)
         changes = {}
         if module.set_fs_attributes_if_different(common, False, changes) and path in there:
             before, after = changes.get("before", {}), changes.get("after", {})

@@ -61,6 +61,11 @@ def read_file(path):
         os.close(descriptor)
 
 
+def read_given(path, content):
+    """The bytes of a file, or of the text that was given in its place."""
+    return read_file(path) if path else content.encode("utf-8", "replace")
+
+
 def blocks(data):
     """The PEM blocks of ``data`` in order (list); raises CertificateFileError where one is cut off."""
     found = list(any_blocks(data))

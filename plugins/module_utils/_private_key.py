@@ -48,7 +48,7 @@ def choose_beside(path, passphrase, key_type, regenerate, certificate, due):
     key = present(path, passphrase)
     if key is None:
         return _made(path, passphrase, key_type, "there is no private key yet")
-    if os.path.lexists(path + NEXT):
+    if os.path.lexists(path + NEXT) and not (regenerate == "mismatch" and keys.key_type(key.public_key()) == key_type):
         waiting = keys.load(path + NEXT, passphrase)
         reason = replaced_because(waiting, key_type, regenerate, False)
         return (_made(path + NEXT, passphrase, key_type, reason) if reason
@@ -58,7 +58,7 @@ def choose_beside(path, passphrase, key_type, regenerate, certificate, due):
     reason = replaced_because(key, key_type, regenerate, due and in_use)
     if not reason:
         return _kept(key, path, key_type, regenerate)
-    return _made(path + NEXT if in_use else path, passphrase, key_type, reason)
+    return _made(path + NEXT, passphrase, key_type, reason)
 
 
 def replaced_because(key, key_type, regenerate, always):

@@ -21,6 +21,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extens
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509_plain
 
 LABELS = (b"CERTIFICATE REQUEST", b"NEW CERTIFICATE REQUEST")
 
@@ -44,7 +45,7 @@ def read(data):
         raise
     except Exception as error:  # of many kinds, by version: malformed DER, unknown types of string
         raise RequestError("it can't be read as a certificate signing request: %s"
-                           % (str(error).partition("\n")[0] or type(error).__name__))
+                           % (x509_plain.printable(str(error).partition("\n")[0]) or type(error).__name__))
 
 
 def _load(data):
@@ -69,7 +70,8 @@ def _load(data):
 def present(path):
     """The request that is there; None where there is none, and for what can't be read, which is written anew."""
     try:
-        return read(pem.read_file(path)) if os.path.lexists(path) else None
+        data = pem.read_file(path) if os.path.lexists(path) else b""
+        return read(data) if pem.MARKER.search(data) else None
     except (RequestError, pem.CertificateFileError):
         return None
 

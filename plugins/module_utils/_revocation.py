@@ -8,7 +8,6 @@ __metaclass__ = type
 
 import calendar
 import collections
-import datetime
 import os
 import re
 import time
@@ -154,6 +153,10 @@ def _why(before, wanted, authority, renew, options, now):
         elif want.date not in (None, have.date):
             found.append("%x: revoked on %s instead of %s" % (serial, plain_x509.iso_time(want.date),
                                                               plain_x509.iso_time(have.date)))
+    digest = keys.digest_name(options["digest"], authority.certificate.public_key)
+    had = before.object.signature_hash_algorithm
+    if digest != (had and had.name):
+        found.append("digest: %s instead of %s" % (digest or "none", had.name if had else "none"))
     if before.form != options["format"]:
         found.append("format: %s instead of %s" % (options["format"], before.form))
     left = (before.next_update or now) - now
@@ -174,22 +177,18 @@ def _sign(wanted, before, authority, next_update, options, now):
     """A new List. Who is listed already keeps the moment of it, and the number grows (RFC 5280 section 5.2.3)."""
     issuer = certificates.issuer_of(authority.certificate)
     builder = (x509.CertificateRevocationListBuilder().issuer_name(issuer.name)
-               .last_update(_time(now)).next_update(_time(next_update))
+               .last_update(certificates.moment(now)).next_update(certificates.moment(next_update))
                .add_extension(x509.AuthorityKeyIdentifier(bytes.fromhex(issuer.key_identifier), None, None), False)
                .add_extension(x509.CRLNumber(max(before.number or 0, 0) + 1 if before else 1), False))
     for serial, entry in sorted(wanted.items()):
         listed = before.entries.get(serial) if before else None
         at = entry.date if entry.date is not None else listed.date if listed else now
-        revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(_time(at))
+        revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(certificates.moment(at))
         if entry.reason != "unspecified":
             revoked = revoked.add_extension(x509.CRLReason(x509.ReasonFlags(entry.reason)), False)
         builder = builder.add_revoked_certificate(revoked.build(default_backend()))
     digest = keys.digest(keys.digest_name(options["digest"], issuer.public_key))
     return _of_object(builder.sign(authority.key, digest, default_backend()), options["format"])
-
-
-def _time(at):
-    return datetime.datetime.fromtimestamp(at, datetime.timezone.utc)
 
 
 def _encoded(made, form):

@@ -10,12 +10,10 @@ import os
 import time
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _distinguished_names as distinguished_names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome as outcomes
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _private_key as private_key
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _requests as requests
@@ -37,8 +35,8 @@ def converge(options, check_mode=False, now=None):
         span = validity.wanted(options, NOT_AFTER.get(options["profile"], LEAF_NOT_AFTER), now)
     except ValueError as error:
         raise outcomes.Refused(str(error))
-    before, unreadable = present(options["path"])
-    _keep_the_root(options, before)
+    before, unreadable = certificates.present(options["path"])
+    _keep_the_root(options, before, unreadable)
     choice = private_key.choose(options["privatekey_path"], options["privatekey_passphrase"], options["key_type"],
                                 options["regenerate_key"])
     asked = requests.wanted(want, choice.key, options["digest"])
@@ -75,22 +73,13 @@ def _facts(options):
     return facts_of.of_options(dict(options, common_name=name[:64]), options["profile"])
 
 
-def present(path):
-    """(the certificate that is there, or None; why it can't be read, or None)."""
-    if not path or not os.path.lexists(path):
-        return None, None
-    try:
-        return certificates.read_first(pem.read_file(path)), None
-    except pem.CertificateFileError as error:
-        return None, str(error)
-
-
 def why(before, unreadable, want, issuer, span, options, now):
     """Why a certificate is made, as list of text; nothing where the one that is there is what is wanted."""
     if before is None:
         return ["%s can't be read as a certificate: %s" % (options["path"], unreadable) if unreadable
                 else "there is no certificate yet"]
-    found = certificates.deviations(before, want, issuer)
+    found = ["%s: %s" % (options["path"], unreadable)] if unreadable else []
+    found += certificates.deviations(before, want, issuer)
     found += validity.reasons(before.plain, span, validity.renew_before(options), now)
     return found or (["force"] if options["force"] else [])
 
@@ -111,12 +100,12 @@ def described(certificate):
                 subject_alt_name=certificate.facts.get("subject_alt_name", []))
 
 
-def _keep_the_root(options, before):
+def _keep_the_root(options, before, unreadable):
     """A CA whose key lies elsewhere, as that of an offline root, is not replaced by a new one with the same name."""
-    if before and extensions.is_ca(before.facts) and options["regenerate_key"] != "always" and not os.path.lexists(
-            options["privatekey_path"]):
+    is_ca = extensions.is_ca(before.facts) if before else unreadable and options["profile"] == "root_ca"
+    if is_ca and options["regenerate_key"] != "always" and not os.path.lexists(options["privatekey_path"]):
+        what = "%s, SHA-256 %s" % (x509.label(before.plain), before.plain.fingerprint) if before else unreadable
         raise outcomes.Refused(
-            "%s is there (%s, SHA-256 %s) and its private key %s is not: a new key would make it another CA, which "
-            "nobody trusts. Bring the key back; or remove the certificate, if a new CA is what you want" % (
-                options["path"], distinguished_names.spoken(before.facts["subject"]), before.plain.fingerprint,
-                options["privatekey_path"]))
+            "%s is there (%s) and its private key %s is not: a new key would make it another CA, which nobody trusts. "
+            "Bring the key back; or remove the certificate, if a new CA is what you want" % (
+                options["path"], what, options["privatekey_path"]))

@@ -46,7 +46,7 @@ def converge(options, check_mode=False, now=None):
         span = validity.wanted(options, NOT_AFTER[options["profile"]], now, authority.certificate.plain)
     except ValueError as error:
         raise outcomes.Refused(str(error))
-    before, unreadable = selfsigned.present(options["path"] or options["fullchain_path"])
+    before, unreadable = certificates.present(options["path"] or options["fullchain_path"])
     reasons = selfsigned.why(before, unreadable, want, issuer, span, options, now)
     certificate = _issue(want, request, issuer, span) if reasons else before
     warnings += _capped(certificate, authority)
@@ -62,8 +62,7 @@ def converge(options, check_mode=False, now=None):
 def _request(options):
     name = options["csr_path"] or "csr_content"
     try:
-        data = pem.read_file(options["csr_path"]) if options["csr_path"] else options["csr_content"].encode("utf-8")
-        request = requests.read(data)
+        request = requests.read(pem.read_given(options["csr_path"], options["csr_content"]))
     except (requests.RequestError, pem.CertificateFileError) as error:
         raise outcomes.Refused("the request %s can't be signed: %s" % (name, error))
     if not request.signed:
@@ -88,12 +87,12 @@ def _wanted(request, options):
     for name in facts_of.HONOUR[1:]:
         names = [name] if name != "name_constraints" else ["name_constraints_permitted", "name_constraints_excluded"]
         for fact in names:
-            if name in honour and fact in request.facts:
-                want[fact] = request.facts[fact]
+            if name in honour and fact in request.facts and not options.get(fact):
+                want[fact] = _honoured(fact, request)
                 critical |= {name} & set(request.facts["critical"])
     for name in ("crl_distribution_points", "ca_issuers", "ocsp"):
         if options[name]:
-            want[name] = options[name]
+            want[name] = [url.partition(":")[2] for url in _urls(name, options[name])]
     warnings = _prescribed(want, request, options)
     if profile == "server" and "subject_alt_name" not in want:
         name = distinguished_names.common_name(want["subject"])
@@ -110,6 +109,24 @@ def _wanted(request, options):
         critical.add("subject_alt_name")  # RFC 5280 section 4.2.1.6
     want["critical"] = sorted(critical)
     return want, warnings
+
+
+def _honoured(fact, request):
+    """A fact of the request, whose names are looked at as those of options are: others have made them."""
+    if fact != "subject_alt_name":
+        return request.facts[fact]
+    try:
+        return general_names.canonical_list(request.facts[fact])
+    except ValueError as error:
+        raise outcomes.Refused("the request (%s) can't be signed: %s" % (
+            _subject(request.facts), x509.printable(str(error))))
+
+
+def _urls(option, given):
+    try:
+        return general_names.canonical_list(["URI:%s" % url for url in given], option)
+    except ValueError as error:
+        raise outcomes.Refused(str(error))
 
 
 def _prescribed(want, request, options):
@@ -129,7 +146,7 @@ def _prescribed(want, request, options):
         asked = request.facts.get(name) or []
         if sorted(asked) != sorted(values):
             warnings.append("the request asks for %s %s, and the certificate is for %s, as %s says" % (
-                name, ", ".join(asked) or "(none)", ", ".join(values), name))
+                name, facts_of.said(asked) or "(none)", facts_of.said(values), name))
         want[name] = values
     return warnings
 
@@ -148,7 +165,13 @@ def _refuse(request, want, authority, options):
         raise outcomes.Refused("the request (%s) can't become an intermediate CA: a CA has a subject and CA:TRUE in "
                                "its basic constraints (RFC 5280 section 4.1.2.6, 4.2.1.9)" % name)
     if extensions.is_ca(want):
+        if not 0 <= options["pathlen"] <= 255:
+            raise outcomes.Refused("pathlen is how many CAs may follow, 0 to 255, not %s" % options["pathlen"])
+        if want["subject"] == authority.certificate.facts["subject"]:
+            raise outcomes.Refused("the request (%s) is called like the CA that is to sign it, %s: clients would take "
+                                   "one for the other. Give it a subject of its own" % (name, authority.name))
         authorities.refuse_below(authority, extensions.path_length(want))
+    authorities.refuse_outside(authority, want)
     if not want["subject"] and "subject_alt_name" not in want:
         raise outcomes.Refused("the request has neither a subject nor a subject_alt_name that would be taken over: "
                                "whom is the certificate for?")

@@ -195,16 +195,16 @@ def _attribute(data, content, end):
     return der.oid(data[parts[0][2]:parts[0][3]]), value
 
 
+def printable(value):
+    """Text of others, harmless to a terminal: as hex pairs what does not print (control characters, line ends, ...)."""
+    return "".join(character if character.isprintable() else
+                   "".join("\\%02X" % byte for byte in character.encode("utf-8", "surrogatepass"))
+                   for character in value)
+
+
 def escape(value):
-    """RFC 4514 section 2.4, and as hex pairs whatever does not print (control characters, bidirectional marks)."""
-    escaped = []
-    for character in value:
-        if character in ',+"\\<>;':
-            escaped.append("\\" + character)
-        elif character.isprintable():
-            escaped.append(character)
-        else:
-            escaped.extend("\\%02X" % byte for byte in character.encode("utf-8", "surrogatepass"))
+    """RFC 4514 section 2.4, and ``printable``."""
+    escaped = ["\\" + character if character in ',+"\\<>;' else printable(character) for character in value]
     if escaped and escaped[0] == " ":
         escaped[0] = "\\ "
     if len(escaped) > 1 and escaped[-1] == " ":

@@ -44,6 +44,16 @@ options:
         M(fleetpki.host_trust.cert_install) puts it in place together with its certificate, so that what is in use
         always fits. With O(regenerate_key=always), a new key is made whenever a new certificate is needed.
     type: path
+  chain_path:
+    description:
+      - The file with the certificate's chain, if one was installed. Where it is missing, a new certificate is needed.
+        With O(ca_content), also where it does not begin with the CA's certificate.
+    type: path
+  fullchain_path:
+    description:
+      - The file with the certificate and its chain, if one was installed. Where it is missing or does not begin with
+        the certificate at O(certificate_path), a new certificate is needed.
+    type: path
   renew_before:
     description:
       - How long before the end of the certificate at O(certificate_path) a new one is needed, such as V(30d).
@@ -228,10 +238,10 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _csr, _
 
 
 def main():
-    module = AnsibleModule(arguments.csr(), mutually_exclusive=arguments.REQUEST_EXCLUSIVE,
-                           required_by={"ca_content": "certificate_path"},
+    looked_at = dict.fromkeys(["ca_content", "chain_path", "fullchain_path"], "certificate_path")
+    module = AnsibleModule(arguments.csr(), required_by=looked_at, mutually_exclusive=arguments.REQUEST_EXCLUSIVE,
                            supports_check_mode=True, add_file_common_args=True)
-    _outcome.run(module, _csr.converge)
+    _outcome.run(module, _csr.converge, ("privatekey_path", "path"))
 
 
 if __name__ == "__main__":

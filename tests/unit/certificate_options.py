@@ -33,7 +33,7 @@ class Bench:
     """A folder in which the modules run; names of files are relative to it."""
 
     PATHS = ("path", "privatekey_path", "certificate_path", "csr_path", "ca_path", "ca_privatekey_path",
-             "fullchain_path")
+             "chain_path", "fullchain_path")
 
     def __init__(self, folder):
         self.folder = str(folder)
@@ -57,7 +57,8 @@ class Bench:
 
     def _run(self, module, arguments_of, given, check, now):
         given = {name: self.path(value) if name in self.PATHS and value else value for name, value in given.items()}
-        written = outcomes.WRITTEN + (("csr_path",) if module is selfsigned else ())
+        written = (("privatekey_path", "path") if module is csr else
+                   outcomes.WRITTEN + (("csr_path",) if module is selfsigned else ()))
         return outcomes.attempt(lambda placed, check_mode: module.converge(placed, check_mode, now),
                                 options(arguments_of, **given), check, written)
 

@@ -124,7 +124,8 @@ def test_key_and_certificate_as_content(bench):
 ])
 def test_path_lengths(bench, allowed, length, message):
     bench.ca(pki.root("Corp Issuing", path_length=allowed))
-    found = authority.read({"ca_path": bench.path("ca.crt"), "ca_privatekey_path": bench.path("ca.key"),
+    found = authority.read({"ca_path": bench.path("ca.crt"), "ca_content": None,
+                            "ca_privatekey_path": bench.path("ca.key"),
                             "ca_privatekey_passphrase": None}, NOW)
     if message is None:
         authority.refuse_below(found, length)
@@ -140,7 +141,8 @@ def test_path_lengths(bench, allowed, length, message):
 ])
 def test_the_chain_behind_it_in_order_without_the_root(bench, given, expected):
     bench.ca(*given)
-    found = authority.read({"ca_path": bench.path("ca.crt"), "ca_privatekey_path": bench.path("ca.key"),
+    found = authority.read({"ca_path": bench.path("ca.crt"), "ca_content": None,
+                            "ca_privatekey_path": bench.path("ca.key"),
                             "ca_privatekey_passphrase": None}, NOW)
     assert [one.plain.fingerprint for one in found.chain] == [pair.fingerprint for pair in expected]
     assert found.certificate.plain.fingerprint == CA.fingerprint
@@ -151,6 +153,7 @@ def test_a_root_has_no_chain_and_a_circle_ends(bench):
     circle = [pki.root("One", issuer=other, key=one.key), pki.root("Other", issuer=one, key=other.key)]
     for pairs, expected in (([ROOT, MIDDLE], []), (circle, circle)):
         bench.ca(*pairs)
-        found = authority.read({"ca_path": bench.path("ca.crt"), "ca_privatekey_path": bench.path("ca.key"),
+        found = authority.read({"ca_path": bench.path("ca.crt"), "ca_content": None,
+                            "ca_privatekey_path": bench.path("ca.key"),
                                 "ca_privatekey_passphrase": None}, NOW)
         assert [one.plain.fingerprint for one in found.chain] == [pair.fingerprint for pair in expected]

@@ -110,8 +110,25 @@ def test_a_request_with_a_wrong_signature_is_written_anew(bench):
     bench.csr(common_name="web1")
     der = bytearray(keys.pem.decode(keys.pem.blocks(bench.read("web.csr"))[0]))
     der[-1] ^= 1
-    bench.write("web.csr", bytes(der))
+    bench.write("web.csr", keys.pem.to_pem(bytes(der)).replace("CERTIFICATE", "CERTIFICATE REQUEST"))
     assert bench.quartet(bench.csr, common_name="web1").reasons == ["the request's signature is wrong"]
+
+
+def test_a_request_in_der_is_written_anew_as_pem(bench):
+    bench.csr(common_name="web1")
+    bench.write("web.csr", keys.pem.decode(keys.pem.blocks(bench.read("web.csr"))[0]))
+    assert "something else" in bench.quartet(bench.csr, common_name="web1").reasons[0]
+
+
+@pytest.mark.parametrize("given", [{"path": "keys.pem"}, {"path": "web.csr", "ca_content": "KEY"}])
+def test_a_private_key_is_not_lost_and_not_taken_for_something_else(bench, given):
+    key = keys.dump(keys.generate("EC P-256"))
+    bench.write("keys.pem", key)
+    given = {name: key.decode() if value == "KEY" else value for name, value in given.items()}
+    with pytest.raises(FAILURES, match="holds a private key, which would be lost|is a private key in it") as error:
+        bench.csr(common_name="web1", certificate_path="web.crt", **given)
+    assert_clear(error.value, key.decode())
+    assert bench.read("keys.pem") == key
 
 
 def test_the_request_follows_a_key_that_was_changed_by_hand(bench):

@@ -185,8 +185,55 @@ def test_always_makes_one_key_for_the_first_certificate_however_often_it_is_awai
     assert due(bench, **given) == []
 
 
-def test_a_key_that_no_certificate_is_for_is_replaced_at_once(issued):
+def test_a_key_that_no_certificate_is_for_is_not_touched_either(issued):
+    """There may be one that is not looked at: in another form, or under another name."""
     issued.write("web.crt", pki.server("web1.example.com", CA, ips=["192.0.2.1"]).pem)
     done = issued.quartet(issued.csr, **dict(BY_CA, regenerate_key="mismatch", key_type="Ed25519"))
-    assert done.private_key == issued.path("web.key") and not os.path.exists(issued.path("web.key.next"))
-    assert done.result["certificate_reasons"] == ["the certificate is for another key than " + issued.path("web.key")]
+    assert done.private_key == issued.path("web.key.next")
+    assert done.result["certificate_reasons"] == [
+        "the private key is replaced by %s, whose certificate is awaited" % issued.path("web.key.next")]
+
+
+def test_the_files_that_servers_read_are_looked_at_too(bench):
+    """A kill between two renames, or somebody who tidies up, must not leave an old chain in use for ever."""
+    bench.csr(**BY_CA)
+    bench.signed(path="web.crt", fullchain_path="full.pem")
+    bench.write("chain.pem", CA.pem)
+    looked_at = dict(BY_CA, chain_path="chain.pem", fullchain_path="full.pem")
+    assert due(bench, **looked_at) == []
+    full = bench.read("full.pem")
+    for content in (b"", CA.pem.encode(), bench.read("web.crt"), full.replace(b"A", b"B", 9)):
+        bench.write("full.pem", content)
+        assert due(bench, **looked_at) == ["%s does not begin with the certificate, and its CA's after it"
+                                           % bench.path("full.pem")]
+    bench.write("full.pem", full)
+    bench.write("chain.pem", ROOT.pem)
+    assert due(bench, **looked_at) == ["%s does not begin with the CA's certificate" % bench.path("chain.pem")]
+    os.unlink(bench.path("chain.pem"))
+    os.unlink(bench.path("full.pem"))
+    assert due(bench, **looked_at) == ["%s is not there" % bench.path(name) for name in ("chain.pem", "full.pem")]
+    outside = dict(ASKED, fullchain_path="full.pem")
+    bench.write("full.pem", bench.read("web.crt"))
+    assert due(bench, **outside) == []
+
+
+def test_a_certificate_in_der_is_of_no_use_to_servers(issued):
+    issued.write("web.crt", issued.certificate().plain.der)
+    assert due(issued, **BY_CA) == ["%s: it is not in PEM form, which servers want" % issued.path("web.crt")]
+
+
+def test_name_constraints_of_a_ca_are_drift(bench):
+    asked = {"common_name": "Corp Sub", "basic_constraints": ["CA:TRUE", "pathlen:0"],
+             "certificate_path": "web.crt", "ca_content": CA.pem}
+    bench.csr(**asked)
+    bench.signed(path="web.crt", profile="intermediate_ca", honour=["subject", "name_constraints"])
+    assert bench.csr(**asked).result["certificate_reasons"] == []
+    changed = bench.csr(**dict(asked, name_constraints_permitted=["DNS:example.com"]))
+    assert changed.result["certificate_reasons"] == ["name_constraints_permitted: DNS:example.com is added"]
+
+
+def test_a_successor_that_is_no_longer_wanted_is_left_alone(issued):
+    issued.csr(**dict(BY_CA, regenerate_key="mismatch", key_type="Ed25519"))
+    assert os.path.exists(issued.path("web.key.next"))
+    done = issued.csr(**dict(BY_CA, regenerate_key="mismatch"))
+    assert done.private_key == issued.path("web.key") and done.result["certificate_reasons"] == []

@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Locks, and paths inside a root."""
+import fcntl
 import os
 import subprocess
 import sys
@@ -13,9 +14,13 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files 
 
 def test_lock_waits_and_names_its_holder(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", (
-        "import fcntl, os, sys, time\n"
-        "fd = os.open(sys.argv[1], os.O_RDONLY)\nfcntl.flock(fd, fcntl.LOCK_EX)\nprint('held', flush=True)\n"
-        "time.sleep(60)"), str(tmp_path)], stdout=subprocess.PIPE)
+        "import sys, time\n"
+        "sys.path.insert(0, sys.argv[2])\n"
+        "from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files\n"
+        "with _files.lock(sys.argv[1], 1):\n"
+        "    print('held', flush=True)\n"
+        "    time.sleep(60)"), str(tmp_path), files.__file__.partition("/ansible_collections/")[0]],
+        stdout=subprocess.PIPE)
     try:
         holder.stdout.readline()
         start = time.time()
@@ -29,6 +34,18 @@ def test_lock_waits_and_names_its_holder(tmp_path):
         holder.communicate()
     with files.lock(str(tmp_path), 1):
         assert os.listdir(str(tmp_path)) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has something that others can't lock")
+def test_nobody_else_can_hold_the_lock_of_root(tmp_path):
+    """Whoever may read a folder may lock it, and would keep root from renewing its certificates."""
+    folder = os.open(str(tmp_path), os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    try:
+        with files.lock(str(tmp_path), 0.1):
+            assert os.stat(files.LOCKS).st_mode & 0o077 == 0
+    finally:
+        os.close(folder)
 
 
 def test_resolve_stays_inside_the_root(tmp_path):

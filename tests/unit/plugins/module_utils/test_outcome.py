@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _cryptography as cryptography
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _csr as csr
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome as outcomes
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _places as places
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
@@ -104,6 +105,7 @@ class Module:
     def __init__(self, params, check_mode=False, diff=True, attributes=()):
         self.params, self.check_mode, self._diff = params, check_mode, diff
         self.attributes, self.asked, self.warnings, self.result = dict(attributes), [], [], None
+        self.no_log_values = set()
 
     def fail_json(self, **result):
         self.result = dict(result, failed=True)
@@ -128,7 +130,7 @@ class Module:
 
 def run(bench, check_mode=False, attributes=(), diff=True, **given):
     params = options(arguments.csr(), path=bench.path("web.csr"), privatekey_path=bench.path("web.key"), **given)
-    module = Module(dict(params, mode="0640", owner="web", attributes="+i"), check_mode, diff, attributes)
+    module = Module(dict(params, mode="0640", owner="root", attributes="+i"), check_mode, diff, attributes)
     with pytest.raises(Exit):
         outcomes.run(module, csr.converge)
     return module
@@ -142,19 +144,60 @@ def test_success_and_failure(bench):
     assert_clear(repr(module.result).replace("\\n", " "), SECRET, bench.read("web.key").decode())
     module = run(bench, common_name="web1", privatekey_passphrase=SECRET)
     assert module.result["changed"] is False and module.result["reasons"] == [] and module.warnings == []
-    module = run(bench, common_name="web1", privatekey_passphrase="x")
+    module = run(bench, common_name="web1", privatekey_passphrase="another")
     assert module.result["failed"] and "can't be decrypted" in module.result["msg"]
     module = run(bench, common_name="web1", privatekey_passphrase=SECRET, key_type="Ed25519")
     assert len(module.warnings) == 1 and "regenerate_key=mismatch" in module.warnings[0]
 
 
+@pytest.mark.parametrize("given, message", [
+    ({"privatekey_owner": "nosuchuser"}, "privatekey_owner: there is no user 'nosuchuser' on this host"),
+    ({"privatekey_group": "nosuchgroup"}, "privatekey_group: there is no group 'nosuchgroup' on this host"),
+    ({"privatekey_mode": "0999"}, "privatekey_mode: '0999' is no mode: write for example '0640' or u=rw,g=r"),
+    ({"privatekey_mode": "rw"}, "privatekey_mode: 'rw' is no mode"),
+])
+def test_what_can_not_be_set_is_known_before_anything_is_written(bench, given, message):
+    module = run(bench, common_name="web1", **given)
+    assert module.result["failed"] and module.result["msg"].startswith(message)
+    assert os.listdir(bench.folder) == []
+
+
+@pytest.mark.parametrize("mode", ["0640", "u=rw,g=r,o=", "a+r", 416, "640"])
+def test_modes(bench, mode):
+    assert "failed" not in run(bench, common_name="web1", privatekey_mode=mode).result
+
+
+def test_links_are_followed_for_attributes_too(bench):
+    run(bench, common_name="web1")
+    os.rename(bench.path("web.key"), bench.path("real.key"))
+    os.symlink("real.key", bench.path("web.key"))
+    module = run(bench, common_name="web1", privatekey_mode="0640")
+    assert bench.path("real.key") in [one["path"] for one in module.asked]
+
+
+@pytest.mark.parametrize("name", ["path", "privatekey_path", "certificate_path"])
+def test_paths_that_are_none(bench, name):
+    for value in ("", "a\0b"):
+        given = dict({"path": bench.path("web.csr"), "privatekey_path": bench.path("web.key")}, **{name: value})
+        module = Module(options(arguments.csr(), common_name="web1", **given))
+        with pytest.raises(Exit):
+            outcomes.run(module, csr.converge)
+        assert module.result["failed"] and module.result["msg"].startswith(name + " is ")
+
+
+def test_a_private_key_in_the_wrong_option_is_hidden(bench):
+    key = keys.dump(keys.generate("EC P-256")).decode()
+    module = run(bench, common_name="web1", certificate_path=bench.path("web.crt"), ca_content=key)
+    assert module.result["failed"] and module.no_log_values == {key}
+
+
 def test_attributes_of_the_key_are_its_own(bench):
-    module = run(bench, common_name="web1", privatekey_mode="0440", privatekey_group="web")
+    module = run(bench, common_name="web1", privatekey_mode="0440", privatekey_group="root")
     about = {one["path"]: one for one in module.asked}
     assert sorted(about) == [bench.path("web.csr"), bench.path("web.key")]
     request, key = about[bench.path("web.csr")], about[bench.path("web.key")]
-    assert (request["mode"], request["owner"], request["group"], request["attributes"]) == ("0640", "web", None, "+i")
-    assert (key["mode"], key["owner"], key["group"], key["attributes"]) == ("0440", None, "web", None)
+    assert (request["mode"], request["owner"], request["group"], request["attributes"]) == ("0640", "root", None, "+i")
+    assert (key["mode"], key["owner"], key["group"], key["attributes"]) == ("0440", None, "root", None)
     assert key["secontext"] == [None, None, None] and key["seuser"] is None
 
 

@@ -71,11 +71,11 @@ class InUse:
     ("never", True, "own", None),
     ("mismatch", False, "own", ".next"),
     ("mismatch", True, "own", ".next"),
-    ("mismatch", False, "other", ""),
-    ("mismatch", True, "none", ""),
+    ("mismatch", False, "other", ".next"),
+    ("mismatch", True, "none", ".next"),
     ("always", False, "own", ".next"),   # for the mismatch alone
     ("always", True, "own", ".next"),
-    ("always", False, "none", ""),
+    ("always", False, "none", ".next"),
 ])
 def test_the_key_that_a_certificate_is_in_use_with_stays(bench, regenerate, due, certified, where):
     path = put(bench)

@@ -176,7 +176,8 @@ def test_force_and_backup_and_digest(bench):
     bench.crl()
     before = bench.read("ca.crl")
     done = bench.crl(force=True, backup=True, digest="sha512")
-    assert done.reasons == ["force"] and done.result["number"] == 2
+    assert done.reasons == ["digest: sha512 instead of sha256"] and done.result["number"] == 2
+    assert bench.crl(digest="sha512").reasons == [] and bench.crl(digest="sha512", force=True).reasons == ["force"]
     assert bench.read(done.result["backup_files"][bench.path("ca.crl")]) == before
     assert "sha512" in number(bench)[1].lower()
 

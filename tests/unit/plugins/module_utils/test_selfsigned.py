@@ -96,7 +96,7 @@ def test_a_root_whose_key_can_not_be_read_stays(bench):
     bench.selfsigned(**ROOT)
     before = bench.look()
     with pytest.raises(FAILURES, match="can't be decrypted: privatekey_passphrase is wrong"):
-        bench.selfsigned(**dict(ROOT, privatekey_passphrase="x", regenerate_key="always", force=True))
+        bench.selfsigned(**dict(ROOT, privatekey_passphrase="another", regenerate_key="always", force=True))
     assert bench.look() == before
 
 

@@ -149,8 +149,9 @@ def test_what_the_ca_caps_is_not_renewed_to_the_same_end_in_each_run():
     assert reasons(have, 30 * DAY, ca=ca, not_after="20991231") == []
     assert reasons(Span(NOW - DAY, NOW + 9 * DAY), 30 * DAY, ca=ca) == [
         "it expires in 9 days (2026-12-02T12:00:00Z), sooner than renew_before allows"]
-    # It lags behind what its CA allows by now, and is not due: no reason to make it anew. Longer than its CA it is not.
-    assert reasons(Span(NOW - DAY, NOW + 9 * DAY), 0, ca=ca, not_after="20991231") == []
+    # What was asked for in full is made as soon as the CA allows more of it.
+    assert reasons(Span(NOW - DAY, NOW + 9 * DAY), 0, ca=ca, not_after="20991231") == [
+        "not_after: 2026-12-03T12:00:00Z instead of 2026-12-02T12:00:00Z"]
     assert reasons(Span(NOW - DAY, NOW + 11 * DAY), 0, ca=ca, not_after="20991231") == [
         "not_after: 2026-12-03T12:00:00Z instead of 2026-12-04T12:00:00Z"]
     renewed = Span(NOW - DAY, NOW + 999 * DAY)
