@@ -149,10 +149,11 @@ def success(outcome, diff_wanted):
 def run(module, converge, written=WRITTEN):
     """Runs one of the modules to its end. ``converge(options, check_mode)`` returns an Outcome; see ``attempt``."""
     options = placed(module.params)
-    there = [options[name] for name in written if options.get(name) and os.path.lexists(options[name])]
     hide_keys(module, CONTENTS)
     try:
         check_attributes(module.params)
+        _refuse_no_paths(options)
+        there = [options[name] for name in written if options.get(name) and os.path.lexists(options[name])]
         outcome = attempt(converge, options, module.check_mode, written)
     except FAILURES as error:
         module.fail_json(**failure(error))

@@ -38,6 +38,7 @@ Entry = collections.namedtuple("Entry", [
 List = collections.namedtuple("List", [
     "object",       # of cryptography
     "form",         # pem or der
+    "digest",       # of its signature, None for Ed25519 and Ed448
     "number",       # int, None where it has none
     "next_update",  # int: epoch seconds, None where it has none
     "entries",      # dict: serial number (int) -> Entry
@@ -121,7 +122,8 @@ def _of_object(crl, form):
     number = [extension.value.crl_number for extension in crl.extensions
               if isinstance(extension.value, x509.CRLNumber)]
     entries = {one.serial_number: Entry(_seconds(one, "revocation_date"), _reason(one)) for one in crl}
-    return List(crl, form, number[0] if number else None, _seconds(crl, "next_update"), entries)
+    digest = crl.signature_hash_algorithm
+    return List(crl, form, digest and digest.name, number[0] if number else None, _seconds(crl, "next_update"), entries)
 
 
 def _seconds(thing, name):
@@ -154,9 +156,8 @@ def _why(before, wanted, authority, renew, options, now):
             found.append("%x: revoked on %s instead of %s" % (serial, plain_x509.iso_time(want.date),
                                                               plain_x509.iso_time(have.date)))
     digest = keys.digest_name(options["digest"], authority.certificate.public_key)
-    had = before.object.signature_hash_algorithm
-    if digest != (had and had.name):
-        found.append("digest: %s instead of %s" % (digest or "none", had.name if had else "none"))
+    if digest != before.digest:
+        found.append("digest: %s instead of %s" % (digest or "none", before.digest or "none"))
     if before.form != options["format"]:
         found.append("format: %s instead of %s" % (options["format"], before.form))
     left = (before.next_update or now) - now
