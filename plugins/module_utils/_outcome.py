@@ -8,11 +8,9 @@ __metaclass__ = type
 
 import collections
 import contextlib
-import grp
 import os
-import pwd
-import re
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _attributes as attributes
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _cryptography as cryptography
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
@@ -35,7 +33,8 @@ class Refused(Exception):
     """What is asked for is refused, and nothing was changed; the message names the file, the reason and the way out."""
 
 
-FAILURES = (Refused, facts_of.OptionError, keys.KeyFileError, files.FilesError, cryptography.Missing)
+FAILURES = (Refused, facts_of.OptionError, keys.KeyFileError, files.FilesError, attributes.AttributesError,
+            cryptography.Missing)
 KEYS = ("privatekey_path", "ca_privatekey_path")
 PASSPHRASES = ("privatekey_passphrase", "ca_privatekey_passphrase")
 WRITTEN = ("privatekey_path", "path", "fullchain_path")
@@ -106,22 +105,17 @@ def _refuse_no_paths(options):
 def _refuse_keys(options, written):
     """Raises Refused where a private key would be lost with what is written, or is given as something else."""
     for name in CONTENTS:
-        if holds_key((options.get(name) or "").encode("utf-8", "replace")):
+        if pem.holds_key((options.get(name) or "").encode("utf-8", "replace")):
             raise Refused("%s: there is a private key in it, which belongs nowhere but into its file: leave only %s"
                           % (name, "the request" if name == "csr_content" else "the certificates"))
     for name in written:
         if name not in KEYS and options.get(name) and os.path.isfile(options[name]):
             try:
-                if holds_key(pem.read_file(options[name])):
+                if pem.holds_key(pem.read_file(options[name])):
                     raise Refused("%s holds a private key, which would be lost: give the key a file of its own, or "
                                   "name another file in '%s'" % (options[name], name))
             except pem.CertificateFileError:
                 pass  # whoever reads it says so
-
-
-def holds_key(data):
-    """Whether there is a private key in bytes, in PEM form."""
-    return any(marker.group(2).endswith(b"PRIVATE KEY") for marker in pem.MARKER.finditer(data))
 
 
 def _refuse_one_for_two(options, written):
@@ -149,9 +143,9 @@ def success(outcome, diff_wanted):
 def run(module, converge, written=WRITTEN):
     """Runs one of the modules to its end. ``converge(options, check_mode)`` returns an Outcome; see ``attempt``."""
     options = placed(module.params)
-    hide_keys(module, CONTENTS)
+    attributes.hide_keys(module, CONTENTS)
     try:
-        check_attributes(module.params)
+        attributes.check(module.params)
         _refuse_no_paths(options)
         there = [options[name] for name in written if options.get(name) and os.path.lexists(options[name])]
         outcome = attempt(converge, options, module.check_mode, written)
@@ -159,60 +153,6 @@ def run(module, converge, written=WRITTEN):
         module.fail_json(**failure(error))
     for warning in outcome.warnings:
         module.warn(warning)
-    outcome = outcome._replace(reasons=outcome.reasons + _attributes(module, outcome, there))
+    changed = attributes.apply(module, [path for path in outcome.files if path], outcome.private_key, there)
+    outcome = outcome._replace(reasons=outcome.reasons + changed)
     module.exit_json(**success(outcome, module._diff))
-
-
-def hide_keys(module, names):
-    """Has Ansible take private keys out of all that it shows, should there be some in options where none belongs."""
-    for name in names:
-        value = module.params.get(name)
-        if value and holds_key(value.encode("utf-8", "replace")):
-            module.no_log_values.add(value)
-
-
-def check_attributes(params):
-    """Raises Refused for modes, owners and groups that can't be set, before anything is changed."""
-    for name, known in (("owner", pwd.getpwnam), ("group", grp.getgrnam), ("mode", None)):
-        for option in (name, "privatekey_" + name):
-            value = params.get(option)
-            if value is None:
-                continue
-            try:
-                if name == "mode":
-                    _mode(value)
-                elif not re.match("-?[0-9]+$", value, re.ASCII):
-                    known(value)
-            except (KeyError, ValueError):
-                raise Refused("%s: %s" % (option, "%r is no mode: write for example '0640' or u=rw,g=r" % value
-                                          if name == "mode" else "there is no %s %r on this host"
-                                          % ("user" if name == "owner" else "group", value)))
-
-
-def _mode(value):
-    """Raises ValueError for what is neither a number nor a symbolic mode (chmod(1))."""
-    if not isinstance(value, int) and not re.match(r"[ugoa]*[-+=][rwxXstugo]*([-+=,][ugoarwxXst]*)*$", str(value)):
-        int(str(value), 8)
-
-
-def _attributes(module, outcome, there):
-    """Sets mode, owner and SELinux's labels where they were asked for.
-
-    Returns what that changed, as list of text, for files that were ``there`` before: new ones are a change anyway.
-    """
-    wanted = [(path, "") for path in outcome.files if path]
-    wanted += [(outcome.private_key, "privatekey_")] if outcome.private_key else []
-    found = []
-    for path, prefix in wanted:
-        real = os.path.realpath(path)
-        common = module.load_file_common_arguments(module.params, path=real)
-        if prefix:
-            common = dict.fromkeys(common, None)
-            common.update({name: module.params[prefix + name] for name in ("mode", "owner", "group")},
-                          path=real, secontext=[None, None, None], attributes=None)
-        changes = {}
-        if module.set_fs_attributes_if_different(common, False, changes) and path in there:
-            before, after = changes.get("before", {}), changes.get("after", {})
-            found += ["%s: %s %s instead of %s" % (path, name, after[name], before.get(name))
-                      for name in sorted(after) if name != "path"] or ["%s: its attributes" % path]
-    return found

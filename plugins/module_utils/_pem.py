@@ -66,6 +66,11 @@ def read_given(path, content):
     return read_file(path) if path else content.encode("utf-8", "replace")
 
 
+def holds_key(data):
+    """Whether there is a private key in bytes, in PEM form."""
+    return any(marker.group(2).endswith(b"PRIVATE KEY") for marker in MARKER.finditer(data))
+
+
 def blocks(data):
     """The PEM blocks of ``data`` in order (list); raises CertificateFileError where one is cut off."""
     found = list(any_blocks(data))

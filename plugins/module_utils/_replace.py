@@ -23,7 +23,7 @@ LOCK_SECONDS = 60
 Replacement = collections.namedtuple("Replacement", [
     "path",     # str: a link is followed, so that what it leads to is replaced
     "content",  # bytes, or None to remove the file
-    "mode",     # int: for a file that isn't there yet; others keep their mode, owner and labels
+    "mode",     # int: for a file that isn't there yet; others keep theirs, but for what it denies to all
 ])
 
 
@@ -58,6 +58,9 @@ def check(paths, check_mode=False):
             warnings.append("%s is to be written, and the folder %s does not exist yet" % (path, folder))
         elif os.path.lexists(place) and not os.path.isfile(place):
             raise files.FilesError("%s can't be written: something that is no file is there" % path)
+        elif os.path.islink(path) and os.lstat(path).st_uid not in (0, os.geteuid()):
+            raise files.FilesError("%s can't be written: it is a link of another user's, which leads to %s; remove it"
+                                   % (path, place))
     return warnings
 
 
@@ -112,11 +115,16 @@ def _stage(replacement, place):
         files.keep(place, _beside(place, "old"))
     if replacement.content is not None:
         files.write(_beside(place, "new"), replacement.content,
-                    stat.S_IMODE(status.st_mode) if status else replacement.mode,
+                    _kept_mode(status, replacement.mode) if status else replacement.mode,
                     (status.st_uid, status.st_gid) if status else None)
         if status:
             _copy_labels(place, _beside(place, "new"))
     return bool(status)
+
+
+def _kept_mode(status, mode):
+    """The mode of a file that is replaced, without what a new one would not let everybody do."""
+    return stat.S_IMODE(status.st_mode) & ~(0o007 & ~mode)
 
 
 def _copy_labels(source, target):

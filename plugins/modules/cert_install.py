@@ -278,10 +278,9 @@ missing_packages:
   sample: [openssl]
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _attributes as attributes
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _installation as installation
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _verification as verification
@@ -307,17 +306,17 @@ def main():
     module = AnsibleModule(
         ARGUMENTS, supports_check_mode=True, add_file_common_args=True,
         required_one_of=[("path", "chain_path", "fullchain_path")], mutually_exclusive=[("trust", "trust_content")])
+    attributes.hide_keys(module, ("content", "trust_content"))
     try:
+        attributes.check(module.params)
         result = installation.install(module.params, module.check_mode, module.tmpdir)
-    except (installation.InstallationError, verification.Unable, files.FilesError) as error:
+    except (installation.InstallationError, verification.Unable, files.FilesError, attributes.AttributesError) as error:
         module.fail_json(msg=str(error), **getattr(error, "facts", {}))
     for warning in result.pop("warnings"):
         module.warn(warning)
-    for path in result["files"]:
-        attributes = module.load_file_common_arguments(module.params, path=os.path.realpath(path))
-        if module.set_fs_attributes_if_different(attributes, False) and not result["changed"]:
-            result["changed"] = True
-            result["reasons"].append("mode, owner or labels of %s were others" % path)
+    there = [] if result["changed"] else result["files"]  # of new files, they are no reason
+    result["reasons"] += attributes.apply(module, result["files"], None, there)
+    result["changed"] = bool(result["reasons"])
     module.exit_json(**result)
 
 

@@ -260,3 +260,38 @@ def test_locks_of_all_folders(folder, tmp_path):
     with pytest.raises(files.FilesError, match="can't be locked"):
         with replace.lock([str(folder / "none" / "x")]):
             pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what is another user's")
+def test_what_other_users_have_planted_is_no_guide(folder, tmp_path):
+    """Neither their links nor the modes of their files, where everybody can write."""
+    (tmp_path / "victim").write_bytes(b"precious")
+    (folder / "planted").symlink_to(str(tmp_path / "victim"))
+    os.lchown(str(folder / "planted"), 65534, 65534)
+    with pytest.raises(files.FilesError, match="it is a link of another user's, which leads to .*victim; remove it"):
+        replace.check([str(folder / "planted")])
+    (folder / "key").write_bytes(b"")
+    os.chmod(str(folder / "key"), 0o666)
+    replace.replace([replace.Replacement(str(folder / "key"), b"new", 0o600)])
+    assert mode(folder / "key") == 0o660
+    os.chmod(str(folder / "key"), 0o666)
+    replace.replace([replace.Replacement(str(folder / "key"), b"new", 0o644)])
+    assert mode(folder / "key") == 0o664
+
+
+def test_a_copy_where_there_are_no_hard_links_is_never_less_private(folder, monkeypatch):
+    (folder / "key").write_bytes(b"secret")
+    os.chmod(str(folder / "key"), 0o640)
+    seen = []
+    real = os.fdopen
+    monkeypatch.setattr(os, "link", lambda *args: refuse())
+    monkeypatch.setattr(os, "fdopen", lambda descriptor, *args: seen.append(
+        stat.S_IMODE(os.fstat(descriptor).st_mode)) or real(descriptor, *args))
+    backups = replace.replace([replace.Replacement(str(folder / "key"), b"new", 0o600)], backup=True)
+    kept, = backups.values()
+    assert open(kept, "rb").read() == b"secret" and stat.S_IMODE(os.stat(kept).st_mode) == 0o640
+    assert set(seen) == {0o600}
+
+
+def refuse():
+    raise OSError(errno.EPERM, "Operation not permitted")
