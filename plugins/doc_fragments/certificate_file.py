@@ -19,8 +19,8 @@ options:
     default: false
   force:
     description:
-      - Whether to write it anew though it is what is wanted. Never the private key, see O(regenerate_key) where there
-        is that option.
+      - Whether to write it anew though it is what is wanted. Never a
+        private key.
     type: bool
     default: false
 requirements:

@@ -13,6 +13,9 @@ import re
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 
+WRONG = {"mode": "%r is no mode: write for example '0640' or u=rw,g=r", "owner": "there is no user %r on this host",
+         "group": "there is no group %r on this host"}
+
 
 class AttributesError(Exception):
     """A mode, owner or group that can't be set; the message says which option, why, and what to write."""
@@ -39,9 +42,7 @@ def check(params):
                 elif not re.match("-?[0-9]+$", value, re.ASCII):
                     known(value)
             except (KeyError, ValueError):
-                raise AttributesError("%s: %s" % (option, "%r is no mode: write for example '0640' or u=rw,g=r" % value
-                                          if name == "mode" else "there is no %s %r on this host"
-                                          % ("user" if name == "owner" else "group", value)))
+                raise AttributesError("%s: %s" % (option, WRONG[name] % value))
 
 
 def _mode(value):

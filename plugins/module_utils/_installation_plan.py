@@ -248,6 +248,6 @@ def _described(leaf, chain):
         "  serial: %x" % leaf.serial, "  names: %s" % (", ".join(alt_names(leaf)) or "none"),
         "  not_before: %s" % x509.iso_time(leaf.not_before), "  not_after: %s" % x509.iso_time(leaf.not_after)]
     lines += ["chain:" if chain else "chain: none"]
-    lines += ["  - %s, expires %s, SHA-256 %s" % (x509.name(one.subject_der), x509.iso_time(one.not_after),
-                                                 one.fingerprint) for one in chain]
+    lines += ["  - %s, expires %s, SHA-256 %s" % (
+        x509.name(one.subject_der), x509.iso_time(one.not_after), one.fingerprint) for one in chain]
     return "\n".join(lines) + "\n"

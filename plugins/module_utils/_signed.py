@@ -71,8 +71,8 @@ def _request(options):
     kind, _space, size = request.facts["key_type"].partition(" ")
     if (int(size) < keys.MIN_RSA_BITS) if kind == "RSA" else request.facts["key_type"] not in keys.TYPES:
         raise outcomes.Refused("the request %s (%s) can't be signed: its key is %s, and current clients refuse that; "
-                               "use one of %s" % (name, _subject(request.facts), request.facts["key_type"],
-                                              ", ".join(keys.TYPES)))
+                               "use one of %s" % (
+                                   name, _subject(request.facts), request.facts["key_type"], ", ".join(keys.TYPES)))
     return request
 
 

@@ -18,11 +18,13 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "hosts"), str(TESTS / "integration")]
 
-import images  # noqa: E402, F401  (found through the path above; those who import this take them from here)
-import pki  # noqa: E402, F401
+import images  # noqa: E402  (found through the path above)
+import pki  # noqa: E402
 import plays  # noqa: E402
-import podman  # noqa: E402, F401
+import podman  # noqa: E402
 import yaml  # noqa: E402
+
+__all__ = ["images", "pki", "podman"]  # for those who import this, which makes them found
 
 FORKS = 5  # Ansible's default
 

@@ -119,8 +119,8 @@ def test_drift_with_reasons_and_keys_that_stay(hosts):
             "subject_alt_name: DNS:www.example.com is taken out"], ["it expires in "]),
         ({**seen, "key_type": "Ed25519", "regenerate_key": "mismatch"}, [
             "key_type: Ed25519 instead of EC P-256", "the request is for another key", "digest: none instead of sha256",
-            "subject_alt_name: DNS:www.example.com is added"], ["subject_alt_name: the certificate is not for DNS:www",
-            "the private key is replaced by "]),
+            "subject_alt_name: DNS:www.example.com is added"],
+         ["subject_alt_name: the certificate is not for DNS:www", "the private key is replaced by "]),
         ({**more, "key_type": "EC P-384", "regenerate_key": "mismatch"}, [
             "key_type: EC P-384 instead of EC P-256", "the request is for another key"], None),
     ]

@@ -154,6 +154,5 @@ def test_a_root_has_no_chain_and_a_circle_ends(bench):
     for pairs, expected in (([ROOT, MIDDLE], []), (circle, circle)):
         bench.ca(*pairs)
         found = authority.read({"ca_path": bench.path("ca.crt"), "ca_content": None,
-                            "ca_privatekey_path": bench.path("ca.key"),
-                                "ca_privatekey_passphrase": None}, NOW)
+                                "ca_privatekey_path": bench.path("ca.key"), "ca_privatekey_passphrase": None}, NOW)
         assert [one.plain.fingerprint for one in found.chain] == [pair.fingerprint for pair in expected]

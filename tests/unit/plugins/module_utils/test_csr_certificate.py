@@ -34,9 +34,14 @@ def issued(bench):
     return bench
 
 
-def due(bench, **given):
+def but(asked, **changed):
+    """What is asked for, with changes."""
+    return dict(asked, **changed)
+
+
+def due(bench, asked=(), **changed):
     """Why a new certificate is needed; key and request stay as they are, whether asked in check mode or not."""
-    before = bench.look()
+    before, given = bench.look(), dict(asked, **changed)
     done = bench.csr(**given)
     assert done.reasons == [] and bench.look() == before
     assert bench.csr(True, **given).result["certificate_reasons"] == done.result["certificate_reasons"]
@@ -49,7 +54,7 @@ def test_what_is_fine_needs_nothing(issued):
     assert result["certificate"]["subject"] == "CN=web1.example.com"
     assert result["certificate"]["fingerprint_sha256"] == issued.certificate().plain.fingerprint
     assert due(issued, **ASKED) == []
-    assert "certificate" not in issued.csr(**dict(ASKED, certificate_path=None)).result
+    assert "certificate" not in issued.csr(**but(ASKED, certificate_path=None)).result
 
 
 def test_none_yet_and_none_that_can_be_read(issued):
@@ -80,10 +85,10 @@ def test_what_ends_with_its_ca_is_not_asked_for_again_and_again(bench):
     given = dict(BY_CA, ca_content=short.pem, renew_before="30d")
     bench.csr(**given)
     bench.signed(path="web.crt")
-    assert due(bench, **given) == []
-    assert due(bench, **dict(given, ca_content=None))[0].startswith("it expires in 10 days")
+    assert due(bench, given) == []
+    assert due(bench, given, ca_content=None)[0].startswith("it expires in 10 days")
     renewed = pki.root("Ends soon", issuer=ROOT, key=short.key)
-    assert due(bench, **dict(given, ca_content=renewed.pem))[0].startswith("it expires in 10 days")
+    assert due(bench, given, ca_content=renewed.pem)[0].startswith("it expires in 10 days")
     # Once it has expired, a new one is needed all the same.
     assert "it expired" in bench.csr(now=int(os.stat(bench.path("web.crt")).st_mtime) + 11 * DAY,
                                      **given).result["certificate_reasons"][0]
@@ -97,12 +102,12 @@ def test_another_key(issued):
 
 def test_names_without_a_ca_must_be_covered_and_may_be_more(issued):
     # The request changes, and in any case what it asks for is looked for in the certificate.
-    missing = issued.csr(**dict(ASKED, subject_alt_name=NAMES + ["DNS:b.example.com"])).result["certificate_reasons"]
+    missing = issued.csr(**but(ASKED, subject_alt_name=NAMES + ["DNS:b.example.com"])).result["certificate_reasons"]
     assert missing == ["subject_alt_name: the certificate is not for DNS:b.example.com"]
-    assert issued.csr(**dict(ASKED, subject_alt_name=NAMES[:1])).result["certificate_reasons"] == []
+    assert issued.csr(**but(ASKED, subject_alt_name=NAMES[:1])).result["certificate_reasons"] == []
     key = keys.load(issued.path("web.key"))
     issued.write("web.crt", pki.server("*.example.com", key=key).pem)
-    assert issued.csr(**dict(ASKED, subject_alt_name=["DNS:x.example.com"])).result["certificate_reasons"] == []
+    assert issued.csr(**but(ASKED, subject_alt_name=["DNS:x.example.com"])).result["certificate_reasons"] == []
 
 
 @pytest.mark.parametrize("changed, reason", [
@@ -115,25 +120,25 @@ def test_names_without_a_ca_must_be_covered_and_may_be_more(issued):
     ({"digest": "sha512"}, "digest: sha512 instead of sha256"),
 ])
 def test_with_a_ca_it_must_be_exactly_that(issued, changed, reason):
-    assert issued.csr(**dict(BY_CA, **changed)).result["certificate_reasons"] == [reason]
+    assert issued.csr(**but(BY_CA, **changed)).result["certificate_reasons"] == [reason]
 
 
 def test_the_order_of_names_is_nothing_to_a_ca_either(issued):
-    assert due(issued, **dict(BY_CA, subject_alt_name=NAMES[::-1])) == []
+    assert due(issued, BY_CA, subject_alt_name=NAMES[::-1]) == []
 
 
 def test_the_issuer_s_digest_is_looked_at_only_where_it_is_asked_for(issued):
-    assert issued.csr(**dict(BY_CA, digest="sha256")).result["certificate_reasons"] == []
+    assert issued.csr(**but(BY_CA, digest="sha256")).result["certificate_reasons"] == []
 
 
 def test_another_issuer_by_name_by_key_and_the_same_one_renewed(issued):
     other = pki.root("Other Issuing", issuer=ROOT)
-    assert due(issued, **dict(BY_CA, ca_content=other.pem)) == ["issuer: CN=Other Issuing instead of CN=Corp Issuing"]
+    assert due(issued, BY_CA, ca_content=other.pem) == ["issuer: CN=Other Issuing instead of CN=Corp Issuing"]
     rekeyed = pki.root("Corp Issuing", issuer=ROOT)
-    assert due(issued, **dict(BY_CA, ca_content=rekeyed.pem)) == ["issuer: CN=Corp Issuing has another key now"]
+    assert due(issued, BY_CA, ca_content=rekeyed.pem) == ["issuer: CN=Corp Issuing has another key now"]
     renewed = pki.root("Corp Issuing", issuer=ROOT, key=CA.key, days=(-1, 999))
-    assert due(issued, **dict(BY_CA, ca_content=renewed.pem)) == []
-    assert due(issued, **dict(BY_CA, ca_content=renewed.pem + ROOT.pem)) == []
+    assert due(issued, BY_CA, ca_content=renewed.pem) == []
+    assert due(issued, BY_CA, ca_content=renewed.pem + ROOT.pem) == []
 
 
 # --- the next key ---
@@ -188,7 +193,7 @@ def test_always_makes_one_key_for_the_first_certificate_however_often_it_is_awai
 def test_a_key_that_no_certificate_is_for_is_not_touched_either(issued):
     """There may be one that is not looked at: in another form, or under another name."""
     issued.write("web.crt", pki.server("web1.example.com", CA, ips=["192.0.2.1"]).pem)
-    done = issued.quartet(issued.csr, **dict(BY_CA, regenerate_key="mismatch", key_type="Ed25519"))
+    done = issued.quartet(issued.csr, **but(BY_CA, regenerate_key="mismatch", key_type="Ed25519"))
     assert done.private_key == issued.path("web.key.next")
     assert done.result["certificate_reasons"] == [
         "the private key is replaced by %s, whose certificate is awaited" % issued.path("web.key.next")]
@@ -233,7 +238,7 @@ def test_name_constraints_of_a_ca_are_drift(bench):
 
 
 def test_a_successor_that_is_no_longer_wanted_is_left_alone(issued):
-    issued.csr(**dict(BY_CA, regenerate_key="mismatch", key_type="Ed25519"))
+    issued.csr(**but(BY_CA, regenerate_key="mismatch", key_type="Ed25519"))
     assert os.path.exists(issued.path("web.key.next"))
-    done = issued.csr(**dict(BY_CA, regenerate_key="mismatch"))
+    done = issued.csr(**but(BY_CA, regenerate_key="mismatch"))
     assert done.private_key == issued.path("web.key") and done.result["certificate_reasons"] == []

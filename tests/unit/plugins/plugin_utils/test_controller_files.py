@@ -42,7 +42,7 @@ def read(folder, *sources):
         [os.path.join(folder, "files"), str(folder)])
     found = controller_files.certificates(
         list(sources), finder, lambda path: controller_files.read(loader, path))
-    return [(name, text) for name, text in found.values()]
+    return list(found.values())
 
 
 def why(folder, *sources):
