@@ -31,6 +31,8 @@ COUNTING = b'#!/bin/sh\necho >> /root/executions\nexec /usr/bin/python3 "$@"\n'
 SUDO = b'#!/bin/sh\nwhile [ "$1" != /bin/sh ]; do shift; done; exec "$@"\n'
 BECOME = {"ansible_become": True, "ansible_become_exe": "/usr/local/bin/sudo-of-the-test"}
 
+BAD_NAMES = ["../../../etc/web", "-web", ".web", "web\n", "a\x7fb", "$HOME"]
+
 
 @pytest.fixture(scope="module")
 def fleet():
@@ -169,7 +171,7 @@ def test_the_whole_way_of_a_fleet(fleet, tmp_path):
     # Now one needs another name, and the other one's certificate is about to expire.
     keys, serials = ({name: what(one) for name, one in files(fleet).items()} for what in (
         lambda one: one.host.read(one.key), Files.serial))
-    settings["host_certificate_renew_before"] = "{{ '180d' if inventory_hostname == 'web1' else '30d' }}"
+    settings["host_certificate_renew_before"] = "{{ '36500d' if inventory_hostname == 'web1' else '30d' }}"
     names = [f"DNS:{NAMES[1]}", "DNS:www.example.com", "IP:192.0.2.1"]
     settings["host_certificate_certificates"] = [
         {"subject_alt_name": f"{{{{ [] if inventory_hostname == 'web1' else {names} }}}}"}]
@@ -183,20 +185,33 @@ def test_the_whole_way_of_a_fleet(fleet, tmp_path):
 
 
 def test_a_converged_host_costs_one_execution(fleet, tmp_path):
-    """For each certificate; and on the controller nothing but one task that is skipped. From another CA, new ones."""
-    listed = [{"name": "one.example.com"}, {"name": "two.example.com"}]
+    """For each certificate; and on the controller nothing but one task that is skipped. From another CA, new ones.
+
+    Files beside the certificate that are gone, or were emptied, are brought back.
+    """
+    listed = [{"name": "one.example.com", "services": ["httpd"]}, {"name": "One.example.com", "services": ["ldap"]}]
     book, other = ([play(vars={**existing_ca(tmp_path / folder), "host_certificate_certificates": listed})]
                    for folder in ("ca", "other"))
     first = run(fleet, book)
     assert first.code == 0, failures(first)
+    reloaded(fleet)
     executed(fleet)
     again = run(fleet, book)
     assert changes(again) == {} and executed(fleet) == dict.fromkeys(NAMES, 2), failures(again)
     tasks = [one for one in again.of("web1") if not one["task"].startswith("Validating arguments")]
     assert [one.get("skipped", False) for one in tasks] == [False, True]
 
+    one, other_one = files(fleet, "one.example.com")["web1"], files(fleet, "One.example.com")[NAMES[1]]
+    fleet["web1"].run("rm", one.fullchain)
+    fleet[NAMES[1]].write(other_one.chain, b"")
+    mended = run(fleet, book)
+    assert mended.code == 0, failures(mended)
+    assert reloaded(fleet) == {"web1": ["httpd reload"], NAMES[1]: ["ldap reload"]}
+    assert fleet["web1"].read(one.fullchain) == fleet["web1"].read(one.certificate) + fleet["web1"].read(one.chain)
+    assert fleet[NAMES[1]].read(other_one.chain).startswith(b"-----BEGIN CERTIFICATE-----")
+
     replaced = run(fleet, other)
-    assert replaced.code == 0, failures(replaced)
+    assert replaced.code == 0 and reloaded(fleet) == dict.fromkeys(NAMES, ["httpd reload", "ldap reload"])
     for element in listed:
         for host, one in files(fleet, element["name"]).items():
             fleet[host].write("/root/other.pem", (tmp_path / "other/root/root.crt").read_bytes())
@@ -254,8 +269,12 @@ def test_an_external_ca(fleet, tmp_path):
     (requests / f"{name}@web2.example.com").mkdir()
     subprocess.run(["openssl", "crl2pkcs7", "-nocrl", "-certfile", tmp_path / "web2.pem", "-out",
                     requests / f"{name}@web2.example.com" / "answer.p7b"], check=True)
-    second = run(fleet, [play(vars=settings)])
-    assert second.code == 0 and not waiting(second), failures(second)
+    # What waits in one use of the role is no matter of the next one in the play.
+    later = {"role": ROLE, "vars": {"host_certificate_certificates": [{"name": "a"}, {"name": "b"}]}}
+    second = run(fleet, [play(later, ROLE, vars=settings)])
+    [[_sentence, due]] = waiting(second)
+    assert second.code == 0 and [line.partition(".csr")[0] for line in due] == [
+        f"{one}@{host}" for host in NAMES for one in ("a", "b")], failures(second)
     for host, one in files(fleet, name).items():
         fleet[host].write("/root/outside.pem", ROOT.pem.encode())
         assert one.verified(name, "-CAfile", "/root/outside.pem") and one.fits()
@@ -281,8 +300,9 @@ def test_an_external_ca(fleet, tmp_path):
 def test_selfsigned_and_several(fleet, tmp_path):
     """Each with what it says for itself; services of those that changed; passphrases in the list stay secret."""
     secret = "sesame-of-the-key"
-    listed = [{"name": "app.example.com", "key_type": "RSA 2048", "services": ["httpd"]},
-              {"name": "*.apps.example.com", "services": ["ldap", "httpd"], "privatekey_passphrase": secret},
+    listed = [{"name": "app.example.com", "key_type": "RSA 2048", "services": ["httpd"], "ocsp_must_staple": True},
+              {"name": "*.apps.example.com", "services": ["ldap", "httpd"], "privatekey_passphrase": secret,
+               "ocsp_must_staple": "no"},
               {"name": "10.0.0.1", "profile": "client", "services": [], "path": "/root/client.crt",
                "privatekey_path": "/root/client.key"}]
     settings = {"host_certificate_source": "selfsigned", "host_certificate_certificates": listed}
@@ -294,6 +314,7 @@ def test_selfsigned_and_several(fleet, tmp_path):
     for host in fleet.values():
         app, apps = Files(host, "app.example.com"), Files(host, "wildcard.apps.example.com")
         assert app.fits() and apps.fits(secret) and "2048 bit" in app.text()
+        assert "status_request" in app.text() and "status_request" not in apps.text()
         assert "DNS:*.apps.example.com" in apps.text() and "ENCRYPTED" in host.read(apps.key).decode()
         client = host.run("openssl", "x509", "-in", "/root/client.crt", "-noout", "-text").stdout
         assert "IP Address:10.0.0.1" in client and "TLS Web Client Authentication" in client
@@ -328,7 +349,7 @@ def test_missing_packages(tmp_path):
             local_apt.prepare(host, ["python3-cryptography"], ["python3-cryptography"])
         local_apt.bring_module(hosts.inventory.parent)
         settings = {**existing_ca(tmp_path / "ca"), **local_apt.USE,
-                    "host_certificate_manage_packages": "{{ inventory_hostname != 'not-ours' }}"}
+                    "host_certificate_manage_packages": "{{ 'no' if inventory_hostname == 'not-ours' else 'yes' }}"}
         foreseen = run(hosts, [play(vars=settings, become=False)], "--check")
         first = run(hosts, [play(vars=settings, become=False)])
         again = run(hosts, [play(vars=settings, become=False)])
@@ -338,6 +359,24 @@ def test_missing_packages(tmp_path):
         assert "Install certificate and chain" in changes(first)["bare"]
         assert "/usr/bin/python3 (Python 3.11), which Ansible uses on this host, has no package cryptography; 3.2 or " \
                "later is needed: install the package python3-cryptography" in failure(first, "not-ours")
+
+
+def test_a_host_chooses_nothing_but_its_key(tmp_path):
+    """A request that somebody has forged on the host, for a name that is too long for a common name."""
+    name = f"{'long.' * 15}example.com"
+    request = subprocess.run(
+        ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-keyout",
+         "/dev/null", "-subj", "/O=system:masters/CN=admin", "-addext", "tlsfeature=status_request", "-addext",
+         "subjectAltName=DNS:bank.example.com"], check=True, capture_output=True, text=True).stdout
+    due = {"csr": request, "certificate_reasons": ["there is none"], "__host_certificate_number": 0}
+    given = {"ansible_connection": "local", "__host_certificate_requested": {"results": [due]},
+             "host_certificate_certificates": [{"name": name}], **existing_ca(tmp_path)}
+    done = plays.run("localhost,", [{"ansible.builtin.include_role": {"name": ROLE, "tasks_from": "sign"}}], vars=given)
+    [signed] = next(one for one in done.of("localhost") if one["task"].endswith("Sign the certificate"))["results"]
+    text = subprocess.run(["openssl", "x509", "-noout", "-text"], input=signed["certificate"], check=True,
+                          capture_output=True, text=True).stdout
+    assert signed["subject"] == "" and signed["subject_alt_name"] == [f"DNS:{name}"], signed
+    assert "Subject Alternative Name: critical" in text and "status_request" not in text, text
 
 
 def test_what_is_refused(fleet, tmp_path):
@@ -350,7 +389,14 @@ def test_what_is_refused(fleet, tmp_path):
         "no folder": {"private_ca_dir": ""},
         "no CA": {"private_ca_dir": str(tmp_path / "mnt")},
         "no requests": {"host_certificate_source": "external"},
+        "relative": {"host_certificate_source": "external", "host_certificate_external_dir": "requests"},
+        "relative trust": {"host_certificate_source": "external", "host_certificate_external_dir": str(tmp_path / "no"),
+                           "host_certificate_external_trust": "root.pem"},
         "twice": {"host_certificate_certificates": [{}, {"name": "web1"}]},
+        "same files": {"host_certificate_certificates": [{"name": "*.a"}, {"name": "wildcard.a"}]},
+        "absolute": {"host_certificate_not_after": "20270101000000Z"},
+        "absolute here": {"host_certificate_certificates": [{"not_after": "2027-01-01"}]},
+        **{bad: {"host_certificate_certificates": [{}, {"name": bad}]} for bad in BAD_NAMES},
     }
     tasks = [{"block": [{"ansible.builtin.include_role": {"name": ROLE}, "vars": {**own, **given}}],
               "rescue": [{"name": name, "ansible.builtin.debug": {"var": "ansible_failed_result"}}]}
@@ -365,6 +411,14 @@ def test_what_is_refused(fleet, tmp_path):
     assert f"There is no CA in {tmp_path}/mnt on localhost" in said["no CA"]
     assert "Is private_ca_dir right, mounted, and readable" in said["no CA"]
     assert "host_certificate_external_dir is not set" in said["no requests"]
+    assert "host_certificate_external_dir is requests, and is to be an absolute path" in said["relative"]
+    assert '"{{ inventory_dir }}/requests"' in json.loads(said["relative"])["msg"]
+    assert '"{{ inventory_dir }}/root.pem"' in json.loads(said["relative trust"])["msg"]
     assert "two with the same name (web1, web1)" in said["twice"]
+    assert "two with the same name (*.a, wildcard.a)" in said["same files"]
+    assert "host_certificate_not_after is 20270101000000Z, and is to be relative, such as +180d" in said["absolute"]
+    assert "host_certificate_not_after is 2027-01-01, and" in said["absolute here"]
+    for bad in BAD_NAMES:
+        assert f"has the name {json.dumps(bad)}, and files" in json.loads(said[bad])["msg"]
     assert not fleet["web1"].exists(Files(fleet["web1"], "refused.example.com").certificate)
     assert not (tmp_path / "mnt").exists()
