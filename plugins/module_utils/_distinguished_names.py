@@ -26,7 +26,6 @@ LONGEST = {"CN": 64, "L": 128, "ST": 128, "O": 64, "OU": 64, "STREET": 128, "ser
 # The order of 'openssl req' and of the modules that people come from.
 FIELDS = (("country_name", "C"), ("state_or_province_name", "ST"), ("locality_name", "L"), ("organization_name", "O"),
           ("organizational_unit_name", "OU"), ("common_name", "CN"), ("email_address", "emailAddress"))
-DOTTED = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+$", re.ASCII)
 
 
 def of_options(options):
@@ -47,7 +46,7 @@ def of_options(options):
 def _attribute(name, value):
     known = {short.lower(): short for short in OIDS}
     key = str(name).strip()
-    short = known.get(key.lower()) or LONG_NAMES.get(key.lower()) or (key if DOTTED.match(key) else None)
+    short = known.get(key.lower()) or LONG_NAMES.get(key.lower()) or (key if plain_x509.DOTTED.match(key) else None)
     if not short:
         raise ValueError("subject: %r is no attribute that is known here: use one of %s, or an object identifier"
                          % (name, ", ".join(sorted(OIDS))))

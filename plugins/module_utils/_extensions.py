@@ -36,7 +36,6 @@ LONG_EXTENDED_KEY_USAGES = {
 }
 SETS = ("subject_alt_name", "key_usage", "extended_key_usage", "basic_constraints", "name_constraints_permitted",
         "name_constraints_excluded", "crl_distribution_points", "ca_issuers", "ocsp", "other_extensions")
-OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+$", re.ASCII)
 
 
 def key_usages(given):
@@ -49,7 +48,7 @@ def key_usages(given):
 
 def extended_key_usages(given):
     """Extended key usages in their one form, without doubles; raises ValueError."""
-    found = [usage.strip() if OID.match(usage.strip()) else
+    found = [usage.strip() if plain_x509.DOTTED.match(usage.strip()) else
              _named(usage, EXTENDED_KEY_USAGES, LONG_EXTENDED_KEY_USAGES, "extended_key_usage") for usage in given]
     by_oid = {oid: usage for usage, oid in EXTENDED_KEY_USAGES.items()}
     found = [by_oid.get(usage, usage) for usage in found]

@@ -18,12 +18,12 @@ except ImportError:  # _cryptography.require() says so
     pass
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as plain_x509
 
 KINDS = ("DNS", "IP", "URI", "email", "RID")
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$", re.ASCII)
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]+$", re.ASCII)
 MAILBOX = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*$", re.ASCII)  # RFC 5321: Dot-string
-OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+$", re.ASCII)
 
 
 def canonical(text):
@@ -179,6 +179,6 @@ def _email(value):
 
 
 def _rid(value):
-    if not OID.match(value):
+    if not plain_x509.DOTTED.match(value):
         raise ValueError("%r is no object identifier, such as 1.3.6.1.4.1.311" % value)
     return value

@@ -41,7 +41,7 @@ def install(options, check_mode=False, tmpdir=None, now=None):
     if check_mode:
         if not (options["content"] or "").strip():
             return _foreseen("the certificate is not made yet", paths)
-        if not os.path.lexists(key) and not os.path.lexists(key + planning.NEXT):
+        if not os.path.lexists(key) and not os.path.lexists(key + places.NEXT):
             return _foreseen("the private key %s is not there yet" % key, paths)
     try:
         offer = read_offer(options["content"], options["src"])
@@ -115,7 +115,7 @@ def _converge(options, offer, check_mode, tmpdir, now):
     if plan.replacements and not check_mode:
         backups = replace.replace(plan.replacements, options["backup"])
         with contextlib.suppress(OSError, KeyError):  # it is in its place now; there need be no copy
-            os.unlink(backups.pop(options["privatekey_path"] + planning.NEXT))
+            os.unlink(backups.pop(options["privatekey_path"] + places.NEXT))
         _prove(choice, options, program)
     target = options["privatekey_path"] if choice.key is state.next else choice.key.path
     return dict(
@@ -130,7 +130,7 @@ def observe(options, program):
     path = options["privatekey_path"]
     unread = ""
     try:
-        waiting = _key(path + planning.NEXT, options, program, content=True)
+        waiting = _key(path + places.NEXT, options, program, content=True)
     except InstallationError as error:
         waiting, unread = None, "; %s" % error
     key = _key(path, options, program)

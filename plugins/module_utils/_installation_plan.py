@@ -16,12 +16,12 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _genera
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _places as places
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 NEW_MODE, KEY_MODE = 0o644, 0o600  # of files that are not there yet
-NEXT = ".next"  # the end of the name of a key that waits for its certificate
 CERTIFICATE, CHAIN, FULLCHAIN = "path", "chain_path", "fullchain_path"
 KINDS = collections.OrderedDict([("dns", "DNS"), ("ip", "IP"), ("uri", "URI"), ("email", "email")])
 
@@ -190,7 +190,7 @@ def plan(choice, state):
         sentence = _difference(option, held, wanted)
         why += [sentence] if sentence not in why else []
     if choice.key is state.next:
-        target = state.next.path[:-len(NEXT)]
+        target = state.next.path[:-len(places.NEXT)]
         replacements.append(replace.Replacement(target, choice.key.content, KEY_MODE))
         why.append("the private key %s is replaced by %s" % (target, state.next.path))
     elif _is_left_over(state):

@@ -8,6 +8,7 @@ __metaclass__ = type
 
 import os
 
+NEXT = ".next"  # the end of the name of a private key that waits for its certificate
 SYSTEM = ("/etc/pki/tls", "/etc/ssl")  # the first that is there: RHEL, its relatives and Fedora; Debian and Ubuntu
 
 

@@ -15,8 +15,8 @@ import os
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _places as places
 
-NEXT = ".next"
 REGENERATE = ("never", "mismatch", "always")
 
 Choice = collections.namedtuple("Choice", [
@@ -48,17 +48,18 @@ def choose_beside(path, passphrase, key_type, regenerate, certificate, due):
     key = present(path, passphrase)
     if key is None:
         return _made(path, passphrase, key_type, "there is no private key yet")
-    if os.path.lexists(path + NEXT) and not (regenerate == "mismatch" and keys.key_type(key.public_key()) == key_type):
-        waiting = keys.load(path + NEXT, passphrase)
+    abandoned = regenerate == "mismatch" and keys.key_type(key.public_key()) == key_type
+    if os.path.lexists(path + places.NEXT) and not abandoned:
+        waiting = keys.load(path + places.NEXT, passphrase)
         reason = replaced_because(waiting, key_type, regenerate, False)
-        return (_made(path + NEXT, passphrase, key_type, reason) if reason
-                else _kept(waiting, path + NEXT, key_type, regenerate))
+        return (_made(path + places.NEXT, passphrase, key_type, reason) if reason
+                else _kept(waiting, path + places.NEXT, key_type, regenerate))
     in_use = certificate is not None and keys.fingerprint(key.public_key()) == certificate.facts["public_key"]
     # One that no certificate is for is a new one already: in any number of runs, it waits for its certificate.
     reason = replaced_because(key, key_type, regenerate, due and in_use)
     if not reason:
         return _kept(key, path, key_type, regenerate)
-    return _made(path + NEXT, passphrase, key_type, reason)
+    return _made(path + places.NEXT, passphrase, key_type, reason)
 
 
 def replaced_because(key, key_type, regenerate, always):

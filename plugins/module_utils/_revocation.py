@@ -48,7 +48,7 @@ List = collections.namedtuple("List", [
 def converge(options, check_mode=False, now=None):
     """Makes the revocation list what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
 
-    Raises one of outcomes.REFUSALS before anything is changed.
+    Raises one of outcomes.FAILURES before anything is changed.
     """
     now = int(time.time()) if now is None else now
     wanted = _wanted(options["revoked"], now)

@@ -27,7 +27,7 @@ LEAF_NOT_AFTER = "+180d"
 def converge(options, check_mode=False, now=None):
     """Makes key and certificate what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
 
-    Raises one of outcomes.REFUSALS before anything is changed.
+    Raises one of outcomes.FAILURES before anything is changed.
     """
     now = int(time.time()) if now is None else now
     want = _facts(options)

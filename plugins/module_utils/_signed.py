@@ -31,7 +31,7 @@ NOTHING = dict.fromkeys(["subject", "issuer", "serial", "fingerprint_sha256", "n
 def converge(options, check_mode=False, now=None):
     """Makes the certificate what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
 
-    Raises one of outcomes.REFUSALS before anything is changed.
+    Raises one of outcomes.FAILURES before anything is changed.
     """
     now = int(time.time()) if now is None else now
     if check_mode and outcomes.awaited(options):

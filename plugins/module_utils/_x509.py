@@ -59,6 +59,7 @@ KEY_ALGORITHMS = {
     "1.2.840.113549.1.1.1": "RSA", "1.2.840.113549.1.1.10": "RSA-PSS", "1.2.840.10040.4.1": "DSA",
     "1.2.840.10045.2.1": "EC", "1.3.101.112": "Ed25519", "1.3.101.113": "Ed448",
 }
+DOTTED = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+$", re.ASCII)  # an object identifier as it is written
 UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
 _ZONE = r"(?:Z|([+-])(\d\d)(\d\d))$"
 TIMES = {
