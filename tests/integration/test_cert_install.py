@@ -212,7 +212,7 @@ def test_names_without_a_folder_and_modes_that_drift(hosts):
         assert first["changed"] and first["files"] == [f"{place}/certs/short.pem"]
         assert hosts[name].read(f"{place}/certs/short.pem").decode() == FULL
         assert foreseen["reasons"] == repaired["reasons"] == [
-            f"mode, owner or labels of {place}/certs/short.pem were others"], repaired
+            f"{place}/certs/short.pem: mode 0644 instead of 0600"], repaired
         assert foreseen["changed"] and repaired["changed"] and not again["changed"]
 
 
