@@ -61,8 +61,8 @@ class KeyFileError(ValueError):
     """A private key that can't be looked at; the message says why, without the file's name and without the key."""
 
 
-def run(command, stdin=b"", directory=None):
-    """Runs a command: (return code, bytes of stdout, bytes of stderr); the code is None after SECONDS seconds.
+def run(command, stdin=b"", directory=None, seconds=None):
+    """Runs a command: (return code, bytes of stdout, bytes of stderr); the code is None after ``seconds`` (SECONDS).
 
     It gets a session of its own, so that it has no terminal to ask for a passphrase.
     """
@@ -70,7 +70,7 @@ def run(command, stdin=b"", directory=None):
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=directory,
         env=dict(os.environ, LC_ALL="C"), start_new_session=True)
     try:
-        output, errors = process.communicate(stdin, timeout=SECONDS)
+        output, errors = process.communicate(stdin, timeout=SECONDS if seconds is None else seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         output, errors = process.communicate()

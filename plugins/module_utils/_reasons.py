@@ -73,14 +73,17 @@ def written(usages):
         part.capitalize() for part in usage.split("_")[1:]) for usage in usages)
 
 
-def of_verdict(verdict, links, sent, store, purpose, now):
-    """Sentences on what OpenSSL minds. links: the chain (list of chains.Link). sent: list of x509.Certificate."""
+def of_verdict(verdict, links, sent, store, purpose, now, server=False):
+    """Sentences on what OpenSSL minds. links: the chain (list of chains.Link). sent: list of x509.Certificate.
+
+    server: whether a server sent them in a handshake, which is told otherwise than a file without its chain.
+    """
     found = []
     not_ca = {depth for _number, depth, text in verdict.errors if text == NOT_A_CA}
     for number, depth, text in verdict.errors:
         if number in (26, 32) and depth in not_ca:
             continue  # of what is no CA it says too that it may not sign, and not for this purpose
-        sentence = _explain(number, depth, text, links, sent, store, purpose, now)
+        sentence = _explain(number, depth, text, links, sent, store, purpose, now, server)
         if sentence not in found:
             found.append(sentence)
     if not found and not verdict.accepted:
@@ -92,7 +95,7 @@ def of_verdict(verdict, links, sent, store, purpose, now):
     return found
 
 
-def _explain(number, depth, text, links, sent, store, purpose, now):
+def _explain(number, depth, text, links, sent, store, purpose, now, server):
     certificate = links[depth].certificate if depth < len(links) else None
     if certificate is None:
         return "%s (OpenSSL error %d at depth %d)" % (text, number, depth)
@@ -100,7 +103,9 @@ def _explain(number, depth, text, links, sent, store, purpose, now):
     if number in (9, 10):
         sentence = validity(certificate, now) or text
     elif number in (2, 18, 19, 20, 21):
-        return _not_trusted(number, who, certificate, sent, store)
+        if server and not depth and number in (20, 21) and not chains.namesakes(certificate, store.pool):
+            return "the server does not send %s; browsers may hide this" % short(certificate.issuer_der)
+        return _not_trusted(number, who, certificate, sent or server, store)
     elif number == 7:
         sentence = _bad_signature(certificate, links[depth + 1:depth + 2])
     elif number == 26 and purpose in NEEDED:

@@ -58,13 +58,8 @@ def verify(certificates, trust=None, purpose="server", min_remaining="0", tmpdir
     if not certificates:
         raise Unable("'certificates' is empty: there is nothing to verify")
     items = [_item(number, given, purpose, min_remaining) for number, given in enumerate(certificates)]
-    program, store = _host(trust, trust_name)
-    now = int(time.time()) if now is None else now
-    directory = tempfile.mkdtemp(dir=tmpdir)
-    try:
-        results = [_result(item, program, store, directory, now) for item in items]
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    program, store = host(trust, trust_name)
+    results = judge(items, program, store, tmpdir, int(time.time()) if now is None else now)
     failed = [result for result in results if not result["verified"]]
     return {
         "verified": not failed,
@@ -73,6 +68,19 @@ def verify(certificates, trust=None, purpose="server", min_remaining="0", tmpdir
         "results": results,
         "trust": {"file": store.trust.file, "directory": store.trust.directory, "anchors": len(store.anchors)},
     }
+
+
+def judge(items, program, store, tmpdir, now):
+    """The results of certificates (list of dict), as the module returns them.
+
+    items: list of dict with the suboptions, ``purpose``, ``min_remaining`` and ``name`` (what sentences call it) among
+    them; with ``server`` it is what a server sent, and sentences say so.
+    """
+    directory = tempfile.mkdtemp(dir=tmpdir)
+    try:
+        return [_result(item, program, store, directory, now) for item in items]
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _item(number, given, purpose, min_remaining):
@@ -88,8 +96,8 @@ def _item(number, given, purpose, min_remaining):
     return item
 
 
-def _host(trust, name):
-    """(this host's OpenSSL, its Store of anchors)."""
+def host(trust, name=None):
+    """(this host's OpenSSL, its Store of anchors); raises Unable."""
     try:
         program = openssl.find()
     except openssl.Missing as error:
@@ -152,7 +160,7 @@ def _judgement(item, material, program, store, directory, now):
     key_matches, key_reasons, key_warnings = _private_key(item, leaf, program)
     common_name = x509.common_name(leaf.subject_der)
 
-    found = reasons.of_verdict(verdict, links, sent, store, purpose, now)
+    found = reasons.of_verdict(verdict, links, sent, store, purpose, now, item.get("server", False))
     expiry = reasons.validity(leaf, now)
     found += [expiry] if expiry and expiry not in found else []
     found += reasons.no_ca(links) if purpose == "ca" else []

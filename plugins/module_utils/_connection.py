@@ -1,0 +1,230 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""A connection to a server up to the point where TLS begins: address, TCP, proxy, STARTTLS; each step in bounded time.
+
+What goes wrong is a Finding, a sentence that somebody can act upon.
+"""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import errno
+import re
+import socket
+import threading
+import time
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
+
+MAX_LINE = 4096
+SHOWN = 80     # characters of a server's own words in a sentence
+LINGER = 0.1   # seconds that a server is given to see that the connection ends
+STEPS = 8      # an endpoint as a whole takes no longer than so many times the timeout of a step
+HOST = re.compile(r"[A-Za-z0-9_.-]+\Z")
+PROXY = re.compile(r"http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})/?\Z", re.ASCII)
+
+
+class Finding(Exception):
+    """Why there is no usable connection, as a sentence."""
+
+
+class Budget(object):
+    """Bounds for each step and for all of them; seconds on the monotonic clock."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+        self.end = time.monotonic() + STEPS * seconds
+
+    def step(self, share=1.0):
+        """The moment by which a step that begins now must be done."""
+        return min(time.monotonic() + share * self.seconds, self.end)
+
+
+def spoken(count):
+    """Seconds for a sentence: ``10 s``, ``0.5 s``."""
+    return "%g s" % count
+
+
+def quoted(data):
+    """The begin of what a server said, harmless to a terminal."""
+    text = data[:MAX_LINE].decode("ascii", "replace").strip().splitlines()
+    line = "".join(character if character.isprintable() and ord(character) < 127 else "." for character in
+                   (text[0] if text else ""))
+    return "'%s%s'" % (line[:SHOWN], "..." if len(line) > SHOWN else "")
+
+
+def place(host, port):
+    """``host:port``, with an IPv6 address in brackets."""
+    return "%s:%d" % ("[%s]" % host if ":" in host else host, port)
+
+
+def plain_host(text):
+    """A host name or IP address as it can be looked up; raises ValueError for anything else."""
+    address = names.address(text)
+    if address is not None:
+        return text.strip().strip("[]")
+    name = names.a_label(text)
+    if not HOST.match(name):
+        raise ValueError("%r is no host name" % text)
+    return name
+
+
+def proxy_place(text):
+    """(host, port) of a proxy's URL; raises ValueError."""
+    match = PROXY.match(text)
+    if not match or not 0 < int(match.group(2)) < 65536:
+        raise ValueError("%r is no proxy that can be used: write http://HOST:PORT, without a user and a password"
+                         % re.sub("//.*@", "//...@", text))
+    return match.group(1).strip("[]"), int(match.group(2))
+
+
+class Plain(object):
+    """A socket before TLS, read by lines and by bytes, until ``deadline``."""
+
+    def __init__(self, sock, deadline, who, seconds):
+        self.sock, self.deadline, self.who, self.seconds, self.buffer = sock, deadline, who, seconds, b""
+
+    def send(self, data):
+        """Sends all of it."""
+        try:
+            self.sock.settimeout(_left(self.deadline))
+            self.sock.sendall(data)
+        except (OSError, ValueError) as error:
+            raise self._broken(error)
+
+    def line(self):
+        """The next line, without its end."""
+        return self.until(b"\n")[:-1].rstrip(b"\r")
+
+    def until(self, mark):
+        """All up to and with ``mark``."""
+        while mark not in self.buffer:
+            if len(self.buffer) > MAX_LINE:
+                raise Finding("%s does not speak the protocol that was asked for: %s" % (self.who, quoted(self.buffer)))
+            self._more()
+        found, _mark, self.buffer = self.buffer.partition(mark)
+        return found + mark
+
+    def exactly(self, count):
+        """So many bytes."""
+        while len(self.buffer) < count:
+            self._more()
+        found, self.buffer = self.buffer[:count], self.buffer[count:]
+        return found
+
+    def _more(self):
+        try:
+            data = receive(self.sock, self.deadline)
+        except OSError as error:
+            raise self._broken(error)
+        if not data:
+            raise Finding("%s closes the connection before TLS begins%s" % (
+                self.who, ", after %s" % quoted(self.buffer) if self.buffer else ""))
+        self.buffer += data
+
+    def _broken(self, error):
+        if isinstance(error, socket.timeout):
+            return Finding("%s is silent: what comes before TLS was not answered within %s" % (
+                self.who, spoken(self.seconds)))
+        return Finding("%s breaks the connection before TLS begins: %s" % (self.who, error.strerror or error))
+
+
+def _left(deadline):
+    return max(deadline - time.monotonic(), 0.001)
+
+
+def receive(sock, deadline, size=65536):
+    """What comes next, b"" at the end; raises socket.timeout and other OSErrors."""
+    if time.monotonic() >= deadline:
+        raise socket.timeout("timed out")
+    sock.settimeout(_left(deadline))
+    return sock.recv(size)
+
+
+def send(sock, data, deadline):
+    """Sends all of it; raises socket.timeout and other OSErrors."""
+    sock.settimeout(_left(deadline))
+    sock.sendall(data)
+
+
+def resolve(host, port, budget):
+    """The addresses of a host, as getaddrinfo returns them; in bounded time, which getaddrinfo itself is not."""
+    outcome = []
+
+    def ask():
+        try:
+            outcome.append(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.daemon = True
+    thread.start()
+    thread.join(_left(budget.step()))
+    if not outcome:
+        raise Finding("the name %s was not resolved within %s: DNS does not answer" % (host, spoken(budget.seconds)))
+    if isinstance(outcome[0], Exception):
+        raise Finding("the name %s can't be resolved: %s" % (host, getattr(outcome[0], "strerror", outcome[0])))
+    return outcome[0]
+
+
+def connect(host, port, budget, who=""):
+    """(socket, IP address, milliseconds of the TCP connect), of the first address that answers; raises Finding."""
+    addresses, deadline, refusals = resolve(host, port, budget), budget.step(), []
+    for number, (family, kind, protocol, _name, address) in enumerate(addresses):
+        sock = socket.socket(family, kind, protocol)
+        begin = time.monotonic()
+        try:
+            sock.settimeout(max((deadline - begin) / (len(addresses) - number), 0.001))
+            sock.connect(address)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return sock, address[0], milliseconds(begin)
+        except OSError as error:
+            sock.close()
+            refusals.append(_refusal(error, who, address[0], port, budget))
+    raise Finding("; ".join(dict.fromkeys(refusals)))
+
+
+def _refusal(error, who, address, port, budget):
+    if error.errno == errno.ECONNREFUSED:
+        return "%s%s refuses connections to port %d: nothing listens there" % (who, address, port)
+    if isinstance(error, socket.timeout) or error.errno == errno.ETIMEDOUT:
+        return "no answer from %s%s port %d within %s: the host is down, or a firewall drops what is sent to it" % (
+            who, address, port, spoken(budget.seconds))
+    return "%s%s port %d can't be reached: %s" % (who, address, port, error.strerror or error)
+
+
+def milliseconds(begin):
+    """Since ``begin``, rounded."""
+    return round((time.monotonic() - begin) * 1000, 2)
+
+
+def through(sock, proxy, host, port, budget):
+    """Has an HTTP proxy connect the socket on to host and port (RFC 9110 section 9.3.6).
+
+    Returns what the server behind it has said already.
+    """
+    plain = Plain(sock, budget.step(), "the proxy %s" % proxy, budget.seconds)
+    target = place(host, port)
+    plain.send(("CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n" % (target, target)).encode("ascii"))
+    head = plain.until(b"\r\n\r\n")
+    status = head.split(b"\r\n")[0]
+    match = re.match(br"HTTP/1\.[01] ([0-9]{3})", status)
+    if not match:
+        raise Finding("the proxy %s does not speak HTTP: it answers %s" % (proxy, quoted(status)))
+    if not match.group(1).startswith(b"2"):
+        raise Finding("the proxy %s does not connect to %s: it answers %s" % (proxy, target, quoted(status)))
+    return plain.buffer
+
+
+def close(sock):
+    """Ends a connection; waits a moment for the other side, so that it gets what was sent last."""
+    try:
+        sock.shutdown(socket.SHUT_WR)
+        deadline = time.monotonic() + LINGER
+        while receive(sock, deadline):
+            pass
+    except OSError:
+        pass
+    sock.close()

@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""A list of endpoints looked at and judged: what the module tls_endpoint_info does. Plain values in and out."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import time
+from concurrent import futures
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as one
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _http_talk as http_talk
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _look as looks
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _sent_chain as sent_chain
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _verification as verification
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _wishes as wishes
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+SIDE_BY_SIDE = 8
+UNJUDGED = {"chain": [], "chain_findings": [], "complete_chain": None, "ordered_chain": None, "trusted": None,
+            "reasons": [], "remaining_days": None}
+
+
+def look(given, tmpdir=None, now=None):
+    """The module's result: met, msg, results, trust. given: the module's options.
+
+    now: epoch seconds, for what is computed here. Raises verification.Unable where nothing can be looked at.
+    """
+    _check(given)
+    program, store = verification.host(given["trust"])
+    try:
+        endpoints = [one.read(number, item, program) for number, item in enumerate(_items(given))]
+    except ValueError as error:
+        raise verification.Unable(str(error))
+    wanted = looks.Wanted(
+        timeout=given["timeout"], path=given["path"], http=given["http"],
+        resumption=given["resumption"] or "resumption" in given["require"],
+        keep_alive=given["keep_alive"] or "keep_alive" in given["require"],
+        versions=given["versions"] or given["min_protocol"] is not None)
+    with futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        seen = list(pool.map(lambda endpoint: looks.look(endpoint, wanted, program, tmpdir), endpoints))
+    now = int(time.time()) if now is None else now
+    results = [_judged(endpoint, result, chain, given, program, store, tmpdir, now)
+               for endpoint, (result, chain) in zip(endpoints, seen)]
+    failed = [result for result in results if result["unmet"]]
+    return {
+        "met": not failed, "results": results,
+        "msg": "\n".join("%s: %s" % (result["name"], "; ".join(result["unmet"])) for result in failed)
+               or "%d endpoint%s looked at" % (len(results), "" if len(results) == 1 else "s"),
+        "trust": {"file": store.trust.file, "directory": store.trust.directory, "anchors": len(store.anchors)},
+    }
+
+
+def _check(given):
+    """Raises Unable for options that can't be meant."""
+    if given["endpoints"] is not None and not given["endpoints"]:
+        raise verification.Unable("'endpoints' is empty: there is nothing to look at")
+    if not 0 < given["timeout"] <= 600:
+        raise verification.Unable("timeout: %g is not between 0 and 600 seconds" % given["timeout"])
+    if not http_talk.PATH.match(given["path"]):
+        raise verification.Unable("path: %r is not the path of a URL: it begins with /, without blanks" % given["path"])
+    if given["min_remaining"] is not None:
+        try:
+            duration.seconds(given["min_remaining"])
+        except ValueError as error:
+            raise verification.Unable("min_remaining: %s" % error)
+
+
+def _items(given):
+    """The endpoints as they were given: the list, or the one of the top level."""
+    if given["endpoints"] is not None:
+        return given["endpoints"]
+    return [{key: given[key] for key in ("host", "port", "server_name") if given[key] is not None}]
+
+
+def _judged(endpoint, result, chain, given, program, store, tmpdir, now):
+    """The result with the verdict on the chain, and with the wishes that are not met (dict)."""
+    too_short = []
+    result = dict(UNJUDGED, **result)
+    if chain:
+        try:
+            sent = [x509.parse(raw) for raw in chain]
+            result.update(_verdict(endpoint, result, sent, program, store, tmpdir, now))
+            if given["min_remaining"] is not None:
+                too_short = _too_short(sent, given["min_remaining"], store, now)
+        except der.DerError as error:
+            result.update(trusted=False, reasons=["a certificate that the server sent is malformed: %s" % error])
+    wishful = given["require"] or given["min_protocol"] or given["min_remaining"] is not None
+    result["unmet"] = wishes.unmet(result, given["require"], given["min_protocol"], too_short) if wishful else []
+    if given["min_remaining"] is not None and not chain and not result["finding"]:
+        result["unmet"].append("how long the chain is valid is not known")
+    return result
+
+
+def _verdict(endpoint, result, sent, program, store, tmpdir, now):
+    item = {"name": endpoint.name, "content": pem.to_pem(sent[0].der), "hostnames": [endpoint.asked],
+            "purpose": endpoint.purpose, "min_remaining": "0", "server": True}
+    if len(sent) > 1:
+        item["chain_content"] = "".join(pem.to_pem(certificate.der) for certificate in sent[1:])
+    judged, = verification.judge([item], program, store, tmpdir, now)
+    complete, ordered, findings = sent_chain.examine(sent, store, now)
+    return {
+        "chain": [sent_chain.describe(certificate) for certificate in sent],
+        "chain_findings": findings, "complete_chain": complete, "ordered_chain": ordered,
+        "trusted": judged["verified"], "reasons": judged["reasons"],
+        "warnings": result["warnings"] + judged["warnings"], "remaining_days": judged["remaining_days"],
+    }
+
+
+def _too_short(sent, min_remaining, store, now):
+    """Sentences on certificates of the chain that are not valid for so long."""
+    links = chains.build(sent[0], chains.index(sent[1:]), store.pool, now)
+    expired = [reasons.validity(link.certificate, now) for link in links]
+    found = ["%s %s" % (reasons.short(link.certificate.subject_der), sentence)
+             for link, sentence in zip(links, expired) if sentence]
+    return found + reasons.too_short(links, min_remaining, store, now)

@@ -1,0 +1,252 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""TLS on a connected socket, by Python's ``ssl``, each step in bounded time; what goes wrong is a Finding.
+
+The bytes go through memory, not through an ssl.SSLSocket: so the time of a step as a whole is bounded, and what
+a server says in the clear is seen, be it TLS or not.
+"""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import re
+import socket
+import ssl
+import threading
+import time
+import warnings
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _tls_records as records
+
+MAX_HEARD = 65536
+VERSIONS = ("TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+NUMBERS = {"TLSv1.0": 0x301, "TLSv1.1": 0x302, "TLSv1.2": 0x303, "TLSv1.3": 0x304}
+OPTIONS = {"TLSv1.0": "OP_NO_TLSv1", "TLSv1.1": "OP_NO_TLSv1_1", "TLSv1.2": "OP_NO_TLSv1_2", "TLSv1.3": "OP_NO_TLSv1_3"}
+LOWERED = "ALL:@SECLEVEL=0"
+LEGACY_SERVER_CONNECT = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT: servers without RFC 5746
+WORDS = re.compile(r"\] (?:[^:]*: )?(.*?) \(_ssl\.c")
+ALERT = re.compile(r"(?:sslv3|tlsv1|tlsv13|ssl/tls) (?:alert )?([a-z ]+)\Z")
+BANNERS = [  # how servers that don't speak TLS begin, and what they are
+    (b"HTTP/", "plain HTTP", ""), (b"<!DOCTYPE HTML", "plain HTTP", ""), (b"SSH-", "SSH", ""),
+    (b"220", "a protocol in the clear", "smtp"), (b"* OK", "IMAP in the clear", "imap"),
+    (b"+OK", "POP3 in the clear", "pop3"),
+]
+LOCK = threading.Lock()  # warnings.catch_warnings is for all threads
+
+
+class Alert(connection.Finding):
+    """The server ended the handshake or the connection with a TLS alert; ``alert`` is its name."""
+
+    def __init__(self, message, alert):
+        super(Alert, self).__init__(message)
+        self.alert = alert
+
+
+class Refused(connection.Finding):
+    """This host's own OpenSSL ended the handshake."""
+
+
+class _Ended(Exception):
+    """The server closed the connection."""
+
+
+def context(lowered=False, version=None, tickets=True, alpn=(), certificate=None):
+    """An ssl.SSLContext that verifies nothing (the verdict is OpenSSL's on the chain that was sent).
+
+    lowered: also what this host's settings refuse: old versions, weak ciphers, short keys. version: this one alone.
+    tickets: whether it asks for session tickets. certificate: (file, key file, passphrase) of the client.
+    Raises Refused where this Python can't.
+    """
+    try:
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
+        if lowered:
+            made.set_ciphers(LOWERED)
+            made.options |= LEGACY_SERVER_CONNECT
+        if version or lowered:
+            _limit(made, version or VERSIONS[0], version or VERSIONS[-1])
+        if not tickets:
+            made.options |= ssl.OP_NO_TICKET
+        if alpn:
+            made.set_alpn_protocols(list(alpn))
+        if certificate:
+            path, key, passphrase = certificate
+            made.load_cert_chain(path, key, lambda: passphrase or "")
+    except (ssl.SSLError, ValueError, NotImplementedError) as error:
+        raise Refused("this host's Python can't: %s" % reason(error))
+    return made
+
+
+def _limit(made, lowest, highest):
+    """Sets the versions of a context, in the way that this Python has."""
+    with LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        if hasattr(made, "minimum_version"):
+            made.minimum_version = ssl.TLSVersion(NUMBERS[lowest])
+            made.maximum_version = ssl.TLSVersion(NUMBERS[highest])
+            return
+        for name in VERSIONS:  # Python 3.6
+            option = getattr(ssl, OPTIONS[name], 0)
+            if not option and lowest == highest == name:
+                raise ValueError("it does not know %s" % name)
+            made.options |= option
+            if NUMBERS[lowest] <= NUMBERS[name] <= NUMBERS[highest]:
+                made.options &= ~option
+
+
+def reason(error):
+    """What an ssl.SSLError says, in its shortest form."""
+    words = WORDS.search(str(error))  # where this Python does not know the reason by name, it prints OpenSSL's words
+    return (getattr(error, "reason", None) or (words.group(1) if words else str(error))).lower().replace("_", " ")
+
+
+class Stream(object):
+    """TLS over a connected socket."""
+
+    def __init__(self, sock, settings, server_name, seconds, session=None, pending=b""):
+        self.sock, self.seconds, self.settings, self.pending = sock, seconds, settings, pending
+        self.done = False  # whether the handshake is
+        self.broken = None  # why nothing can be sent any more
+        self.heard = b""  # the first bytes of the server
+        self.spoken = 0   # bytes that were sent
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = settings.wrap_bio(self._in, self._out, server_hostname=server_name, session=session)
+
+    def handshake(self, deadline):
+        """Shakes hands; returns the milliseconds that it took. Raises Finding."""
+        begin = time.monotonic()
+        try:
+            self._drive(self.tls.do_handshake, deadline)
+            self.done = True
+        except ssl.SSLError as error:
+            raise self._failure(error)
+        except (_Ended, OSError) as error:
+            raise self._broken(error)
+        return connection.milliseconds(begin)
+
+    def write(self, data, deadline):
+        """Sends all of it."""
+        try:
+            self._drive(lambda: self.tls.write(data), deadline)
+        except ssl.SSLError as error:
+            raise self._failure(error)
+        except (_Ended, OSError) as error:
+            raise self._broken(error)
+
+    def read(self, deadline, size=16384):
+        """What the server sent, b"" at its end; raises socket.timeout, and Finding for an alert or a reset."""
+        try:
+            return self._drive(lambda: self.tls.read(size), deadline)
+        except (ssl.SSLZeroReturnError, _Ended):
+            return b""
+        except ssl.SSLError as error:
+            raise self._failure(error)
+        except socket.timeout:
+            raise
+        except OSError as error:
+            raise self._broken(error)
+
+    def close(self):
+        """Says goodbye, without which servers forget sessions, and ends the connection."""
+        try:
+            self.tls.unwrap()
+        except (ssl.SSLError, OSError, ValueError):
+            pass
+        try:
+            connection.send(self.sock, self._out.read(), time.monotonic() + connection.LINGER)
+        except OSError:
+            pass
+        connection.close(self.sock)
+
+    def _drive(self, action, deadline):
+        """Does what needs bytes of the server, as they come."""
+        while True:
+            try:
+                result = action()
+                self._flush(deadline)
+                return result
+            except ssl.SSLWantReadError:
+                self._flush(deadline)
+            except ssl.SSLError:
+                try:
+                    self._flush(deadline)  # the alert that tells the server
+                except OSError:
+                    pass
+                raise
+            data, self.pending = self.pending or connection.receive(self.sock, deadline), b""
+            if not data:
+                raise self.broken or _Ended()
+            self.heard += data[:MAX_HEARD - len(self.heard)]
+            if not records.is_tls(self.heard):
+                raise connection.Finding(self._not_tls())
+            self._in.write(data)
+
+    def _flush(self, deadline):
+        data = self._out.read()
+        if data:
+            try:
+                connection.send(self.sock, data, deadline)
+                self.spoken += len(data)
+            except (BrokenPipeError, ConnectionResetError) as error:
+                self.broken = error  # the alert that says why may be there to be read
+
+    def _not_tls(self):
+        for begin, kind, starttls in BANNERS:
+            if self.heard.startswith(begin):
+                return "the server does not speak TLS there but %s: it says %s%s" % (
+                    kind, connection.quoted(self.heard), "; is 'starttls: %s' meant?" % starttls if starttls else "")
+        return "the server does not speak TLS there: it says %s" % connection.quoted(self.heard)
+
+    def _broken(self, error):
+        """The sentence on a connection that ended or stands still."""
+        if isinstance(error, socket.timeout):
+            return connection.Finding(
+                "the server stalls in the middle of the handshake: it did not go on within %s"
+                % connection.spoken(self.seconds) if self.heard else
+                "the server accepts the connection and says nothing: no answer to the ClientHello within %s"
+                % connection.spoken(self.seconds))
+        does = "closes" if isinstance(error, _Ended) else "resets"
+        when = "after the handshake" if self.done else "in the middle of the handshake" if self.heard else (
+            "after the ClientHello, without a TLS alert: it does not speak TLS there, or wants another version or name")
+        return connection.Finding("the server %s the connection %s" % (does, when))
+
+    def _failure(self, error):
+        """The sentence on a handshake that failed: whose OpenSSL ended it, and why."""
+        match = ALERT.match(reason(error))
+        if not match:
+            return Refused("this host's OpenSSL can't shake hands with the server: %s" % reason(error))
+        alert = match.group(1)
+        return Alert("the server refuses the handshake with the alert '%s'%s" % (alert, self._advice(alert)), alert)
+
+    def _advice(self, alert):
+        if records.wants_certificate(self.heard) or alert == "certificate required":
+            return ": it wants a client certificate that it trusts"
+        return {
+            "handshake failure": ": it may have no cipher or version in common with this host, or no certificate "
+                                 "for this name",
+            "protocol version": ": it does not accept the protocol versions that this host offers",
+            "unrecognized name": ": it has no certificate for this name",
+            "no application protocol": ": it speaks none of the protocols of 'alpn'",
+        }.get(alert, "")
+
+
+def protocol(stream):
+    """The version, as this collection writes it: ``TLSv1.0`` to ``TLSv1.3``."""
+    version = stream.tls.version()
+    return "TLSv1.0" if version == "TLSv1" else version
+
+
+def facts(stream):
+    """What Python's ssl knows of a connection (dict)."""
+    name, _protocol, bits = stream.tls.cipher()
+    details = [one for one in stream.settings.get_ciphers() if one["name"] == name] or [{}]
+    return {
+        "protocol": protocol(stream),
+        "cipher": name,
+        "cipher_algorithm": (details[0].get("symmetric") or "").upper() or None,
+        "key_bits": bits,
+        "alpn": stream.tls.selected_alpn_protocol(),
+        "forward_secrecy": protocol(stream) == "TLSv1.3" or name.startswith(("ECDHE-", "DHE-")),
+    }

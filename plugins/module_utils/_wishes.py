@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""What was wished of an endpoint and is not so, a sentence each. Pure functions over results."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _handshake as handshake
+
+REQUIRABLE = ("trusted", "complete_chain", "ordered_chain", "resumption", "keep_alive", "ocsp_staple",
+              "forward_secrecy")
+
+
+def unmet(result, require, min_protocol, too_short):
+    """Sentences on the wishes that an endpoint does not meet.
+
+    too_short: sentences on certificates with less time left than min_remaining.
+    """
+    if result["finding"]:
+        return [result["finding"]]
+    found = []
+    for wish in require:
+        found += WISHES[wish](result)
+    return found + (_protocol(result, min_protocol) if min_protocol else []) + too_short
+
+
+def _trusted(result):
+    return [] if result["trusted"] else result["reasons"] or ["it is not known whether this host trusts it"]
+
+
+def _complete_chain(result):
+    if result["complete_chain"]:
+        return []
+    missing = [finding for finding in result["chain_findings"] if "does not send" in finding]
+    last = result["chain"][-1]["issuer"] if result["chain"] else "the issuer"
+    return missing or ["whether the chain is complete can't be told: %s is not known to this host" % last]
+
+
+def _ordered_chain(result):
+    return [] if result["ordered_chain"] else [
+        finding for finding in result["chain_findings"] if "out of order" in finding] or ["the chain is not known"]
+
+
+def _resumption(result):
+    resumption = result["resumption"]
+    if resumption and resumption["resumed"]:
+        return []
+    if resumption and resumption["offered"]:
+        return ["the server does not resume the session that it offered to resume (by %s)" % resumption["offered"]]
+    return ["the server does not resume sessions: it offers neither a ticket nor a session ID"]
+
+
+def _keep_alive(result):
+    return [] if result["keep_alive"] else ["connections are not kept alive: %s" % (
+        result["http"] and result["http"]["finding"] or "it was not tried")]
+
+
+def _ocsp_staple(result):
+    return [] if result["ocsp_staple"] else ["the server sends no OCSP staple"]
+
+
+def _forward_secrecy(result):
+    return [] if result["forward_secrecy"] else ["the cipher %s has no forward secrecy" % result["cipher"]]
+
+
+def _protocol(result, lowest):
+    below = handshake.VERSIONS[:handshake.VERSIONS.index(lowest)]
+    accepted = [version for version in below
+                if version == result["protocol"] or (result["versions"] or {}).get(version)]
+    return ["the server accepts %s, lower than min_protocol=%s allows" % (", ".join(accepted), lowest)] * bool(accepted)
+
+
+WISHES = {"trusted": _trusted, "complete_chain": _complete_chain, "ordered_chain": _ordered_chain,
+          "resumption": _resumption, "keep_alive": _keep_alive, "ocsp_staple": _ocsp_staple,
+          "forward_secrecy": _forward_secrecy}
