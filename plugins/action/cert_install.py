@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
         if content:
             content = check_type_str(content)
             # Refused here, where nothing shows it: a module's arguments are printed with -vvv.
-            if any(marker.group(2).endswith(b"PRIVATE KEY") for marker in pem.MARKER.finditer(content.encode())):
+            if pem.holds_key(content.encode()):
                 raise ValueError("content: there is a private key in it: leave only the certificates, "
                                  "the host has its key already (privatekey_path)")
             return {"content": content}

@@ -88,8 +88,7 @@ class Plain(object):
     def send(self, data):
         """Sends all of it."""
         try:
-            self.sock.settimeout(_left(self.deadline))
-            self.sock.sendall(data)
+            send(self.sock, data, self.deadline)
         except (OSError, ValueError) as error:
             raise self._broken(error)
 

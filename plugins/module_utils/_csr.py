@@ -31,13 +31,13 @@ def converge(options, check_mode=False, now=None):
     """
     now = int(time.time()) if now is None else now
     want = facts_of.of_options(options)
-    _renew_before(options)
+    renew = validity.renew_before(options)
     if options["create_subject_key_identifier"]:
         want["subject_key_identifier"] = True
     certificate, unreadable = certificates.present(options["certificate_path"])
     ca = _ca(options)
     before = requests.present(options["path"])
-    due = _due(options, want, certificate, unreadable, ca, now) if options["certificate_path"] else []
+    due = _due(options, want, certificate, unreadable, ca, renew, now) if options["certificate_path"] else []
     choice = _choose(options, certificate, due)
     if options["certificate_path"]:
         due = _with_key(due, options, choice, certificate)
@@ -62,14 +62,7 @@ def _choose(options, certificate, due):
                                      bool(due))
 
 
-def _renew_before(options):
-    try:
-        return validity.renew_before(options)
-    except ValueError as error:
-        raise outcomes.Refused(str(error))
-
-
-def _due(options, want, certificate, unreadable, ca, now):
+def _due(options, want, certificate, unreadable, ca, renew, now):
     """Why a new certificate is needed, whatever its key, as list of text (the key: ``_with_key``)."""
     if certificate is None:
         return ["the certificate %s can't be read: %s" % (options["certificate_path"], unreadable) if unreadable
@@ -82,7 +75,7 @@ def _due(options, want, certificate, unreadable, ca, now):
         missing = [name for name in want.get("subject_alt_name", [])
                    if not general_names.covered(name, certificate.facts.get("subject_alt_name", []))]
         found = ["subject_alt_name: the certificate is not for %s" % ", ".join(missing)] if missing else []
-    expiry = validity.expiry(certificate.plain, _renew_before(options), now)
+    expiry = validity.expiry(certificate.plain, renew, now)
     return unfit + found + ([expiry] if expiry and not _ends_with_ca(certificate, ca, now) else [])
 
 
@@ -153,11 +146,8 @@ def _shown(request):
 
 
 def _result(options, choice, request, certificate, due, backups):
-    public_key = choice.key.public_key()
     result = {
-        "filename": options["path"],
-        "privatekey": {"path": choice.path, "key_type": keys.key_type(public_key),
-                       "public_key_sha256": keys.fingerprint(public_key), "new": bool(choice.content)},
+        "filename": options["path"], "privatekey": private_key.described(choice),
         "subject": distinguished_names.spoken(request.facts["subject"]),
         "subject_alt_name": request.facts.get("subject_alt_name", []),
         "key_type": request.facts["key_type"], "backup_files": backups,

@@ -13,7 +13,6 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _handsh
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _verification as verification
 
 Endpoint = collections.namedtuple("Endpoint", [
     "name",         # what sentences call it: host:port
@@ -65,11 +64,11 @@ def _client_certificate(item, program):
     try:
         leaf = pem.read_certificates(pem.read_file(path), keys_allowed=True)[0]
     except pem.CertificateFileError as error:
-        raise ValueError("the client certificate %s can't be used: %s" % (path, verification.advised(str(error))))
+        raise ValueError("the client certificate %s can't be used: %s" % (path, pem.advised(str(error))))
     try:
         spki = openssl.public_key(program, key, passphrase, "client_key_passphrase")
     except (openssl.KeyFileError, pem.CertificateFileError) as error:
-        raise ValueError("the client key %s can't be used: %s" % (key, verification.advised(str(error))))
+        raise ValueError("the client key %s can't be used: %s" % (key, pem.advised(str(error))))
     if not openssl.same_key(spki, leaf.spki_der):
         raise ValueError("the client key %s belongs to another certificate than %s" % (key, path))
     loaded = (path, key, passphrase)

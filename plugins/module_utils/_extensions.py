@@ -18,7 +18,7 @@ try:
 except ImportError:  # _cryptography.require() says so
     pass
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _general_names as general_names
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _general_name_objects as general_name_objects
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as plain_x509
 
 # In the order of the bits (RFC 5280 section 4.2.1.3), by the names that OpenSSL has for them.
@@ -131,7 +131,7 @@ def build(facts):
 
 
 def _general(texts):
-    return [general_names.build(text) for text in texts]
+    return [general_name_objects.build(text) for text in texts]
 
 
 def _access(method, url):
@@ -166,11 +166,11 @@ def _facts(value):
         return "extended_key_usage", {
             "extended_key_usage": extended_key_usages([usage.dotted_string for usage in value])}
     if isinstance(value, x509.SubjectAlternativeName):
-        return "subject_alt_name", {"subject_alt_name": [general_names.read(name) for name in value]}
+        return "subject_alt_name", {"subject_alt_name": [general_name_objects.read(name) for name in value]}
     if isinstance(value, x509.NameConstraints):
         return "name_constraints", {
-            "name_constraints_permitted": [general_names.read(name) for name in value.permitted_subtrees or []],
-            "name_constraints_excluded": [general_names.read(name) for name in value.excluded_subtrees or []]}
+            "name_constraints_permitted": [general_name_objects.read(name) for name in value.permitted_subtrees or []],
+            "name_constraints_excluded": [general_name_objects.read(name) for name in value.excluded_subtrees or []]}
     if isinstance(value, x509.TLSFeature):
         return "ocsp_must_staple", {"ocsp_must_staple": x509.TLSFeatureType.status_request in list(value)}
     if isinstance(value, x509.SubjectKeyIdentifier):

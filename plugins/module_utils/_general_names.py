@@ -12,11 +12,6 @@ __metaclass__ = type
 import ipaddress
 import re
 
-try:
-    from cryptography import x509
-except ImportError:  # _cryptography.require() says so
-    pass
-
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as plain_x509
 
@@ -40,15 +35,9 @@ def canonical_constraint(text):
             return "IP:%s" % ipaddress.ip_network(value)
         except ValueError:
             raise ValueError("%r is no network: write for example IP:10.0.0.0/8" % text)
-    if kind == "DNS":
+    if kind in ("DNS", "URI") or kind == "email" and "@" not in value:  # of URIs, the host is what can be constrained
         dot = "." if value.startswith(".") else ""
-        return "DNS:%s%s" % (dot, _host(value[len(dot):]))
-    if kind == "email" and "@" not in value:
-        dot = "." if value.startswith(".") else ""
-        return "email:%s%s" % (dot, _host(value[len(dot):]))
-    if kind == "URI":
-        dot = "." if value.startswith(".") else ""
-        return "URI:%s%s" % (dot, _host(value[len(dot):]))  # of URIs, the host part is what can be constrained
+        return "%s:%s%s" % (kind, dot, _host(value[len(dot):]))
     return canonical(text)
 
 
@@ -93,40 +82,6 @@ def within(name, constraint):
     if kind == "IP":
         return ipaddress.ip_address(value) in ipaddress.ip_network(subtree)
     return True
-
-
-def build(text):
-    """A canonical name as an object of cryptography; raises ValueError for what is none."""
-    kind, _colon, value = text.partition(":")
-    if kind == "DNS":
-        return x509.DNSName(value)
-    if kind == "IP":
-        return x509.IPAddress(ipaddress.ip_network(value) if "/" in value else ipaddress.ip_address(value))
-    if kind == "URI":
-        return x509.UniformResourceIdentifier(value)
-    if kind == "email":
-        return x509.RFC822Name(value)
-    if kind == "RID":
-        return x509.RegisteredID(x509.ObjectIdentifier(value))
-    raise ValueError("%s is of a kind that is not made here; these are: %s" % (text, ", ".join(KINDS)))
-
-
-def read(name):
-    """An object of cryptography as text; kinds that are not made here are told, too."""
-    if isinstance(name, x509.DNSName):
-        return "DNS:%s" % name.value.lower()
-    if isinstance(name, x509.IPAddress):
-        return "IP:%s" % name.value
-    if isinstance(name, x509.UniformResourceIdentifier):
-        return "URI:%s" % name.value
-    if isinstance(name, x509.RFC822Name):
-        local, _at, domain = name.value.rpartition("@")
-        return "email:%s%s%s" % (local, _at, domain.lower())
-    if isinstance(name, x509.RegisteredID):
-        return "RID:%s" % name.value.dotted_string
-    if isinstance(name, x509.DirectoryName):
-        return "dirName:%s" % name.value.rfc4514_string()
-    return "otherName:%s" % name.type_id.dotted_string
 
 
 def _split(text):

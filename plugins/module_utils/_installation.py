@@ -148,7 +148,7 @@ def _key(path, options, program, content=False):
         spki = openssl.public_key(program, path, options["privatekey_passphrase"], "privatekey_passphrase")
         return planning.Key(path, pem.read_file(path) if content else None, spki)
     except (openssl.KeyFileError, pem.CertificateFileError) as error:
-        raise InstallationError("the private key %s can't be used: %s" % (path, verification.advised(str(error))))
+        raise InstallationError("the private key %s can't be used: %s" % (path, pem.advised(str(error))))
 
 
 def _held(option, path):
@@ -165,7 +165,7 @@ def _held(option, path):
                                 "or name another file in '%s'" % (path, option))
     except pem.CertificateFileError as error:
         if "can't be read:" in str(error):  # as opposed to: read, and no certificate
-            raise InstallationError("%s: %s" % (path, verification.advised(str(error))))
+            raise InstallationError("%s: %s" % (path, pem.advised(str(error))))
         return planning.Held(path, [], str(error))
     in_pem = b"-----BEGIN CERTIFICATE-----" in data
     return planning.Held(path, found, None if in_pem else "it is not in PEM form")

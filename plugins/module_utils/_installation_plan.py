@@ -180,9 +180,9 @@ def wanted_files(choice):
 
 def plan(choice, state):
     """The Plan that makes the host's files what was chosen."""
-    replacements, why = [], []
+    replacements, why, contents = [], [], wanted_files(choice)
     for option, held in state.files.items():
-        wanted = wanted_files(choice)[option]
+        wanted = contents[option]
         if held.certificates == wanted and not held.problem:
             continue
         content = "".join(pem.to_pem(one.der) for one in wanted).encode("ascii")

@@ -51,8 +51,7 @@ def load(path, passphrase=None, option="privatekey_passphrase"):
     try:
         data = pem.read_file(path)
     except pem.CertificateFileError as error:
-        advice = "; does the task need 'become'?" if "Permission denied" in str(error) else ""
-        raise KeyFileError("the private key %s can't be used: %s%s" % (path, error, advice))
+        raise KeyFileError("the private key %s can't be used: %s" % (path, pem.advised(str(error))))
     return read(data, passphrase, "the private key %s" % path, option)
 
 

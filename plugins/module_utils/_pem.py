@@ -61,6 +61,11 @@ def read_file(path):
         os.close(descriptor)
 
 
+def advised(message):
+    """A sentence on a file that can't be read, with the advice that goes with it."""
+    return message + ("; does the task need 'become'?" if "Permission denied" in message else "")
+
+
 def read_given(path, content):
     """The bytes of a file, or of the text that was given in its place."""
     return read_file(path) if path else content.encode("utf-8", "replace")

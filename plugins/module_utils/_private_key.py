@@ -62,6 +62,13 @@ def choose_beside(path, passphrase, key_type, regenerate, certificate, due):
     return _made(path + places.NEXT, passphrase, key_type, reason)
 
 
+def described(choice):
+    """What results say of a Choice (dict); nothing that is secret."""
+    public_key = choice.key.public_key()
+    return {"path": choice.path, "key_type": keys.key_type(public_key),
+            "public_key_sha256": keys.fingerprint(public_key), "new": bool(choice.content)}
+
+
 def replaced_because(key, key_type, regenerate, always):
     """Why a key that is there is replaced, or None."""
     found = keys.key_type(key.public_key())

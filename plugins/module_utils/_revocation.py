@@ -22,6 +22,7 @@ except ImportError:  # _cryptography.require() says so
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _authority as authorities
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome as outcomes
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
@@ -69,36 +70,29 @@ def converge(options, check_mode=False, now=None):
 
 
 def serial_number(text):
-    """A serial number as results of this collection and OpenSSL show it, in hexadecimal digits; raises ValueError."""
+    """A serial number as results here and OpenSSL show it, in hexadecimal digits; raises _facts.OptionError."""
     plain = re.sub(r"[:\s]", "", str(text)).lower()
     plain = plain[2:] if plain.startswith("0x") else plain
     if not re.match("[0-9a-f]{1,40}$", plain, re.ASCII) or not 0 < int(plain, 16) < 1 << 159:
-        raise ValueError("revoked: %r is no serial number: write its hexadecimal digits, in quotes" % text)
+        raise facts_of.OptionError("revoked: %r is no serial number: write its hexadecimal digits, in quotes" % text)
     return int(plain, 16)
 
 
 def _wanted(revoked, now):
-    try:
-        return {serial_number(one["serial"]): Entry(_date(one["revocation_date"], now), one["reason"])
-                for one in revoked}
-    except ValueError as error:
-        raise outcomes.Refused(str(error))
+    return {serial_number(one["serial"]): Entry(_date(one["revocation_date"], now), one["reason"]) for one in revoked}
 
 
 def _date(text, now):
     found = validity.moment("revocation_date", text, now) if text else None
     if found and found.relative:
-        raise ValueError("revocation_date: %r would be another moment in every run: write it in UTC, such as "
-                         "20270131120000Z, or leave it out" % text)
+        raise facts_of.OptionError("revocation_date: %r would be another moment in every run: write it in UTC, such as "
+                                   "20270131120000Z, or leave it out" % text)
     return found and found.at
 
 
 def _next_update(options, now):
-    try:
-        moment = validity.moment("next_update", options["next_update"], now)
-        renew = validity.renew_before(options)
-    except ValueError as error:
-        raise outcomes.Refused(str(error))
+    moment = validity.moment("next_update", options["next_update"], now)
+    renew = validity.renew_before(options)
     if moment.at - now <= renew:
         raise outcomes.Refused("renew_before (%s) is not shorter than next_update (%s) is away: every run would make a "
                                "new list" % (options["renew_before"], options["next_update"]))

@@ -12,7 +12,6 @@ import time
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome as outcomes
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _private_key as private_key
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
@@ -31,10 +30,7 @@ def converge(options, check_mode=False, now=None):
     """
     now = int(time.time()) if now is None else now
     want = _facts(options)
-    try:
-        span = validity.wanted(options, NOT_AFTER.get(options["profile"], LEAF_NOT_AFTER), now)
-    except ValueError as error:
-        raise outcomes.Refused(str(error))
+    span = validity.wanted(options, NOT_AFTER.get(options["profile"], LEAF_NOT_AFTER), now)
     before, unreadable = certificates.present(options["path"])
     _keep_the_root(options, before, unreadable)
     choice = private_key.choose(options["privatekey_path"], options["privatekey_passphrase"], options["key_type"],
@@ -56,9 +52,7 @@ def converge(options, check_mode=False, now=None):
         reasons + request_reasons, choice.warnings,
         dict(described(certificate), filename=options["path"], backup_files=backups,
              certificate=certificates.to_pem([certificate]) if options["return_content"] else None,
-             privatekey={"path": choice.path, "key_type": keys.key_type(choice.key.public_key()),
-                         "public_key_sha256": keys.fingerprint(choice.key.public_key()),
-                         "new": bool(choice.content)}),
+             privatekey=private_key.described(choice)),
         outcomes.diff(options["path"], certificates.shown(before), certificates.shown(certificate)),
         [path for path in (options["path"], options["csr_path"]) if path], choice.path)
 

@@ -42,10 +42,7 @@ def converge(options, check_mode=False, now=None):
     _refuse(request, want, authority, options)
     issuer = certificates.issuer_of(authority.certificate, authority.key)
     want = certificates.wanted(want, request.public_key, issuer, options["digest"])
-    try:
-        span = validity.wanted(options, NOT_AFTER[options["profile"]], now, authority.certificate.plain)
-    except ValueError as error:
-        raise outcomes.Refused(str(error))
+    span = validity.wanted(options, NOT_AFTER[options["profile"]], now, authority.certificate.plain)
     before, unreadable = certificates.present(options["path"] or options["fullchain_path"])
     reasons = selfsigned.why(before, unreadable, want, issuer, span, options, now)
     certificate = _issue(want, request, issuer, span) if reasons else before

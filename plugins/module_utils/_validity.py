@@ -16,6 +16,7 @@ import re
 import time
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 DAY = 86400
@@ -34,14 +35,14 @@ Validity = collections.namedtuple("Validity", [
 def moment(option, text, now):
     """When an option means: ``+30d``, ``-1h``, ``20270131120000Z``, ``2027-01-31T12:00:00Z``, ``2027-01-31``, in UTC.
 
-    Raises ValueError with a sentence.
+    Raises _facts.OptionError with a sentence.
     """
     written = str(text).strip()
     if written[:1] in ("+", "-"):
         try:
             span = duration.seconds(written[1:])
         except ValueError as error:
-            raise ValueError("%s: %s" % (option, error))
+            raise facts_of.OptionError("%s: %s" % (option, error))
         return _within(option, written, Moment(now + (span if written[0] == "+" else -span), True))
     match = ABSOLUTE.match(written)
     if match:
@@ -52,29 +53,31 @@ def moment(option, text, now):
             at = None
         if at is not None and time.gmtime(at)[:6] == (year, month, day, hour, minute, second):  # no 31st of February
             return _within(option, written, Moment(at, False))
-    raise ValueError("%s: %r is no time: write it relative to now, such as +90d or -1h, or in UTC, such as "
-                     "20270131120000Z or 2027-01-31T12:00:00Z" % (option, written))
+    raise facts_of.OptionError("%s: %r is no time: write it relative to now, such as +90d or -1h, or in UTC, such as "
+                               "20270131120000Z or 2027-01-31T12:00:00Z" % (option, written))
 
 
 def _within(option, written, found):
     if not EARLIEST <= found.at <= LATEST:
-        raise ValueError("%s: %r is out of what certificates can say, which is from 1950 to 9999" % (option, written))
+        raise facts_of.OptionError("%s: %r is out of what certificates can say, which is from 1950 to 9999"
+                                   % (option, written))
     return found
 
 
 def wanted(options, default_not_after, now, ca=None):
-    """The Validity that options ask for, within that of the CA (x509.Certificate); raises ValueError."""
+    """The Validity that options ask for, within that of the CA (x509.Certificate); raises _facts.OptionError."""
     not_before = moment("not_before", options["not_before"], now)
     not_after = moment("not_after", options["not_after"] or default_not_after, now)
     renew = renew_before(options)
     if not_after.at <= not_before.at:
-        raise ValueError("not_after (%s) is not later than not_before (%s)" % (
+        raise facts_of.OptionError("not_after (%s) is not later than not_before (%s)" % (
             x509.iso_time(not_after.at), x509.iso_time(not_before.at)))
     if not_after.at <= now:
-        raise ValueError("not_after (%s) has passed" % x509.iso_time(not_after.at))
+        raise facts_of.OptionError("not_after (%s) has passed" % x509.iso_time(not_after.at))
     if renew and not_after.relative and not_after.at - now <= renew:
-        raise ValueError("renew_before (%s) is not shorter than the validity (not_after: %s): every run would renew it"
-                         % (options["renew_before"], options["not_after"] or default_not_after))
+        raise facts_of.OptionError(
+            "renew_before (%s) is not shorter than the validity (not_after: %s): every run would renew it"
+            % (options["renew_before"], options["not_after"] or default_not_after))
     if ca and ca.not_before > not_before.at:
         not_before = not_before._replace(at=ca.not_before)
     if ca and ca.not_after < not_after.at:
@@ -83,11 +86,11 @@ def wanted(options, default_not_after, now, ca=None):
 
 
 def renew_before(options):
-    """How long before its end a certificate is renewed, in seconds; raises ValueError."""
+    """How long before its end a certificate is renewed, in seconds; raises _facts.OptionError."""
     try:
         return duration.seconds(options["renew_before"])
     except ValueError as error:
-        raise ValueError("renew_before: %s" % error)
+        raise facts_of.OptionError("renew_before: %s" % error)
 
 
 def reasons(certificate, validity, renew, now):

@@ -112,7 +112,7 @@ def host(trust, name=None):
 
 def _why_empty(place):
     if place.directory:
-        return advised("the directory can't be read: Permission denied") if not os.access(
+        return pem.advised("the directory can't be read: Permission denied") if not os.access(
             place.directory, os.R_OK | os.X_OK) else (
             "the directory has no certificates under hashed names: run 'openssl rehash %s'" % place.directory)
     try:
@@ -205,16 +205,11 @@ def _bytes(path):
     try:
         return pem.read_file(path)
     except pem.CertificateFileError as error:
-        raise pem.CertificateFileError(advised(str(error)))
+        raise pem.CertificateFileError(pem.advised(str(error)))
 
 
 def _encoded(text):
     return text.encode("utf-8", "surrogateescape")
-
-
-def advised(message):
-    """A sentence on a file that can't be read, with the advice that goes with it."""
-    return message + ("; does the task need 'become'?" if "Permission denied" in message else "")
 
 
 def _ask(item, material, program, store, directory):
@@ -237,7 +232,7 @@ def _private_key(item, leaf, program):
     try:
         spki = openssl.public_key(program, path, item.get("private_key_passphrase"))
     except (openssl.KeyFileError, pem.CertificateFileError) as error:
-        return None, ["the private key %s can't be used: %s" % (path, advised(str(error)))], []
+        return None, ["the private key %s can't be used: %s" % (path, pem.advised(str(error)))], []
     warnings = ["the private key %s is readable by every user of the host" % path] * openssl.readable_by_all(path)
     if not openssl.same_key(spki, leaf.spki_der):
         return False, ["the private key %s belongs to another certificate" % path], warnings

@@ -94,9 +94,9 @@ class _NothingInIt(ValueError):
 
 
 def _certificates(data: bytes, named: bool) -> list[x509.Certificate]:
-    labels = [marker.group(2) for marker in pem.MARKER.finditer(data)]
-    if any(label.endswith(b"PRIVATE KEY") for label in labels):
+    if pem.holds_key(data):
         raise pem.PrivateKeyFound(PRIVATE_KEY)
+    labels = [marker.group(2) for marker in pem.MARKER.finditer(data)]
     if labels and all(label.endswith(REQUEST) for label in labels) and named:
         raise ValueError("it is a certificate request: name the file with the CA's answer to it")
     try:
