@@ -73,6 +73,8 @@ def playbook(inventory: Path | str, name: str, *args: str, environment: dict[str
     results: dict[str, list[dict]] = {}
     for task in report["plays"][0]["tasks"]:
         for host, result in task["hosts"].items():
+            # A connection that broke says nothing about what is tested: it must not pass for a result.
+            assert not result.get("unreachable"), f"{host} was not reached: {result}\n{done.stderr}"
             results.setdefault(host, []).append({"task": task["task"]["name"], **result})
     return PlayResult(results, done.stdout + done.stderr, done.returncode)
 

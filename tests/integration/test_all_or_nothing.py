@@ -166,7 +166,7 @@ def test_failing_writes_leave_all_as_it_was(one_of_each, error, hint):
         for name, (result,) in play.results.items():
             if call == "mkdir" and not result.get("failed"):
                 continue  # Ansible's own folder was the second on this host
-            assert result["failed"] and "Traceback" not in result["msg"], (name, call, result)
+            assert result.get("failed") and "Traceback" not in result["msg"], (name, call, result, play.output)
             assert hint in result["msg"] and "can't be" in result["msg"], (name, call, result["msg"])
             assert looks(one_of_each[name]) == before[name], (name, call)
 
