@@ -40,12 +40,12 @@ def ensure(names: Iterable[str] = ()) -> dict[str, str]:
         present = _present()
         missing = [platform for platform in wanted if platform.image not in present]
         outcome = {platform.name: "cached" for platform in wanted}
-        suites: dict[str, list[Platform]] = {}
+        roots: dict[str, list[Platform]] = {}
         for platform in missing:
-            # A foreign image is a job by itself, and a suite is one job, whatever is made from it.
-            suites.setdefault(platform.override or platform.suite, []).append(platform)
+            # A foreign image is a job by itself, and a root is one job, whatever is made from it.
+            roots.setdefault(platform.override or platform.base, []).append(platform)
         with ThreadPoolExecutor(4) as pool:
-            for done in pool.map(_make, suites.values()):
+            for done in pool.map(_make, roots.values()):
                 outcome |= done
         for platform in missing:
             _prune(platform, present)
@@ -53,7 +53,7 @@ def ensure(names: Iterable[str] = ()) -> dict[str, str]:
 
 
 def _make(siblings: list[Platform]) -> dict[str, str]:
-    """Make the images of platforms that share a suite, or pull the one that was asked for."""
+    """Make the images of platforms that share a root, or pull the one that was asked for."""
     outcome = {}
     started = time.monotonic()
     for platform in siblings:
@@ -79,7 +79,7 @@ def _import_root(platform: Platform) -> None:
     environment = {**os.environ, **_apt_proxy()}
     with tempfile.TemporaryDirectory(prefix="root-", dir=BUILD) as folder:
         root = Path(folder, "root.tar")
-        include = "--include=" + ",".join(images.packages())
+        include = "--include=" + ",".join(platform.installed)
         command = ["mmdebstrap", *images.ROOT_OPTIONS, include, platform.suite, str(root), _mirror(platform.suite)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         if done.returncode:

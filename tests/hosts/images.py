@@ -46,6 +46,7 @@ class Platform:
     family: str
     suite: str
     release: str = ""
+    packages: tuple[str, ...] = ()
 
     @property
     def override(self) -> str:
@@ -56,8 +57,14 @@ class Platform:
 
     @property
     def base(self) -> str:
-        """The image of the plain suite: the host itself, or what the EL stand-in is made from."""
-        return f"{PREFIX}base-{self.suite}:{_digest(self.suite, ROOT_OPTIONS, packages())}"
+        """The image of the suite's packages: the host itself, or what the EL stand-in is made from."""
+        which = self.name if self.packages else self.suite
+        return f"{PREFIX}base-{which}:{_digest(self.suite, ROOT_OPTIONS, self.installed)}"
+
+    @property
+    def installed(self) -> list[str]:
+        """The packages that make its root, with what they depend on."""
+        return [*_table()["packages"], *self.packages]
 
     @property
     def image(self) -> str:
@@ -73,15 +80,11 @@ def _table() -> dict:
     return yaml.safe_load((HERE / "platforms.yml").read_text(encoding="utf-8"))
 
 
-def packages() -> list[str]:
-    """What is installed on every host."""
-    return _table()["packages"]
-
-
 @cache
 def platforms() -> dict[str, Platform]:
     """All platforms by name."""
-    return {name: Platform(name, **row) for name, row in _table()["platforms"].items()}
+    return {name: Platform(name, **{**row, "packages": tuple(row.get("packages", ()))})
+            for name, row in _table()["platforms"].items()}
 
 
 @cache
