@@ -180,15 +180,20 @@ def _distrusted(store, root):
 
 def _names_in_p11_kit(root, names):
     found = set()
-    for pattern in ("/usr/lib64/pkcs11", "/usr/lib/pkcs11", "/usr/lib/*/pkcs11"):
-        for path in glob.glob(root.rstrip("/") + pattern + "/p11-kit-trust.so"):
-            try:
-                with open(path, "rb") as stream:
-                    content = stream.read()
-            except EnvironmentError:
-                continue
-            found.update(name for name in names if name.encode("ascii") in content)
+    for path in p11_kit_modules(root):
+        try:
+            with open(path, "rb") as stream:
+                content = stream.read()
+        except EnvironmentError:
+            continue
+        found.update(name for name in names if name.encode("ascii") in content)
     return found
+
+
+def p11_kit_modules(root):
+    """Paths of p11-kit's trust module, which serves the system's store to whoever speaks PKCS #11."""
+    return [path for pattern in ("/usr/lib64/pkcs11", "/usr/lib/pkcs11", "/usr/lib/*/pkcs11")
+            for path in glob.glob(root.rstrip("/") + pattern + "/p11-kit-trust.so")]
 
 
 def _os_release(root):
