@@ -180,6 +180,8 @@ def ask(installed, endpoints, terms):
         chosen = [endpoints[number] for number in numbers]
         if chosen[0].certificate and not one.client.certificate:
             return [Answer(None, "not tried: it can't be given a client certificate here")] * len(chosen)
+        if one.client.name == "nss" and not chosen[0].server_name and chosen[0].asked != _address(chosen[0]):
+            return [Answer(None, "not tried: it verifies no IP address but the one that it connects to")]
         if one.client.program:
             return _in_one_program(one, chosen, terms)
         return [_alone(one, chosen[0], terms)]

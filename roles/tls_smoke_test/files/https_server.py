@@ -11,6 +11,7 @@ background, as an unprivileged user where it was started by root, and ends by it
 key is read from standard input. Python 3.6 or later, with its standard library alone.
 """
 import argparse
+import contextlib
 import http.server
 import json
 import os
@@ -79,6 +80,13 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     def get_request(self):
         connection, address = super().get_request()
         return self.context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
+
+    def shutdown_request(self, request):
+        # A connection that ends without a goodbye could have been cut off by anybody (RFC 8446 section 6.1).
+        with contextlib.suppress(OSError, ValueError):
+            request.settimeout(1)
+            request.unwrap()
+        super().shutdown_request(request)
 
     def handle_error(self, *_):
         pass  # a client that refuses the certificate says why by itself

@@ -87,6 +87,16 @@ def test_two_requests_on_one_verified_connection(files):
         assert get(sock) == get(sock) == answer
 
 
+def test_it_says_goodbye_in_tls(files):
+    with server(files) as started, connection(started, trusting(files)) as sock:
+        sock.suppress_ragged_eofs = False  # an end without a goodbye is an error then
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: web1.example.com\r\nConnection: close\r\n\r\n")
+        data = b""
+        while not data.endswith(b".\n"):
+            data += sock.recv(4096)
+        assert sock.recv(4096) == b""
+
+
 def test_sessions_are_resumed(files):
     context = trusting(files)
     context.options |= getattr(ssl, "OP_NO_TLSv1_3", 0)
