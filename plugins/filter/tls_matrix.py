@@ -47,7 +47,7 @@ def tls_matrix(answers: _answers.Answers) -> t.Any:
     try:
         return wrap_var(_answers.matrix(answers))
     except (AttributeError, KeyError, TypeError) as error:
-        raise AnsibleFilterError("tls_matrix wants results of tls_client_info by the host that has asked: %r" % error) from None
+        raise AnsibleFilterError(f"tls_matrix wants results of tls_client_info by who has asked: {error!r}") from None
 
 
 class FilterModule:

@@ -31,9 +31,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Sentences by the name of the server that is refused. Servers that all required clients accept are left out.
+  description:
+    - Sentences by the name of the server that is refused. Servers that all required clients accept are left out.
   type: dict
-  sample: {"web2": ["web1: curl refuses it: curl: (60) SSL certificate problem: unable to get local issuer certificate"]}
+  sample: {"web2": ["web1: curl refuses it: curl: (60) SSL certificate problem: certificate has expired"]}
 """
 
 import typing as t
@@ -49,7 +50,7 @@ def tls_refusals(answers: _answers.Answers) -> t.Any:
     try:
         return wrap_var(_answers.refusals(answers))
     except (AttributeError, KeyError, TypeError) as error:
-        raise AnsibleFilterError("tls_refusals wants results of tls_client_info by the host that has asked: %r" % error) from None
+        raise AnsibleFilterError(f"tls_refusals wants results of tls_client_info by who has asked: {error!r}") from None
 
 
 class FilterModule:

@@ -4,8 +4,8 @@
 """TLS clients in the languages that hosts have, as programs' text: each as its language's programs usually do it.
 
 Each is called with: seconds for a connection, a PEM file of anchors or "", a PEM file with a client certificate or "",
-its key or "", and for each server its address, its port and the name that is verified. For each server it prints a line:
-``OK`` and the protocol version, or ``NO`` and why, in its own words.
+its key or "", and for each server its address, its port and the name that is verified. For each server it prints a
+line: ``OK`` and the protocol version, or ``NO`` and why, in its own words.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -73,7 +73,8 @@ public class TlsClient {
             KeyStore anchors = KeyStore.getInstance(KeyStore.getDefaultType());
             anchors.load(null, null);
             try (InputStream file = Files.newInputStream(Paths.get(arguments[1]))) {
-                for (java.security.cert.Certificate anchor : CertificateFactory.getInstance("X.509").generateCertificates(file))
+                CertificateFactory factory = CertificateFactory.getInstance("X.509");
+                for (java.security.cert.Certificate anchor : factory.generateCertificates(file))
                     anchors.setCertificateEntry(String.valueOf(anchors.size()), anchor);
             }
             TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
@@ -82,18 +83,21 @@ public class TlsClient {
             context.init(null, trust.getTrustManagers(), null);
         }
         for (int number = 4; number < arguments.length; number += 3) {
-            String name = arguments[number + 2];
+            String address = arguments[number], name = arguments[number + 2];
+            int port = Integer.parseInt(arguments[number + 1]);
             try (Socket plain = new Socket()) {
-                plain.connect(new InetSocketAddress(arguments[number], Integer.parseInt(arguments[number + 1])), milliseconds);
+                plain.connect(new InetSocketAddress(address, port), milliseconds);
                 plain.setSoTimeout(milliseconds);
-                SSLSocket tls = (SSLSocket) context.getSocketFactory().createSocket(plain, name, plain.getPort(), true);
+                SSLSocket tls = (SSLSocket) context.getSocketFactory().createSocket(plain, name, port, true);
                 SSLParameters parameters = tls.getSSLParameters();
                 parameters.setEndpointIdentificationAlgorithm("HTTPS");
                 tls.setSSLParameters(parameters);
                 tls.startHandshake();
-                tls.getOutputStream().write(("GET / HTTP/1.1\r\nHost: " + name + "\r\nConnection: close\r\n\r\n").getBytes());
+                String request = "GET / HTTP/1.1\r\nHost: " + name + "\r\nConnection: close\r\n\r\n";
+                tls.getOutputStream().write(request.getBytes());
                 boolean answered = tls.getInputStream().read() >= 0;
-                System.out.println((answered ? "OK " : "NO the server closes the connection ") + tls.getSession().getProtocol());
+                String version = tls.getSession().getProtocol();
+                System.out.println((answered ? "OK " : "NO the server closes the connection ") + version);
             } catch (Exception error) {
                 Throwable cause = error;
                 while (cause.getCause() != null) cause = cause.getCause();

@@ -127,7 +127,8 @@ def _java(path, terms):
 
 CLIENTS = collections.OrderedDict((client.name, client) for client in [
     Client("openssl", "openssl", ["version"], _openssl, None,
-           [r"^verify error:num=\d+:(.*)", r"^Verification error: (.*)", r":error:[0-9A-F]+:[^:]*:[^:]*:([^:]+)"], True),
+           [r"^verify error:num=\d+:(.*)", r"^Verification error: (.*)", r":error:[0-9A-F]+:[^:]*:[^:]*:([^:]+)"],
+           True),
     Client("curl", "curl", ["--version"], _curl, None, [r"^(curl: .*)"], True),
     Client("python", None, ["--version"], None, _python, [], True),
     Client("gnutls", "gnutls-cli", ["--version"], _gnutls, None,

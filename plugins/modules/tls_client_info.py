@@ -59,7 +59,8 @@ options:
         type: path
       client_key:
         description:
-          - A PEM file on the host with its private key, not encrypted. The default is O(endpoints[].client_certificate).
+          - A PEM file on the host with its private key, not encrypted.
+            The default is O(endpoints[].client_certificate).
         type: path
   host:
     description:
@@ -73,10 +74,11 @@ options:
   clients:
     description:
       - The clients that are asked, where they are installed. The default is all of them.
-      - V(openssl) is C(openssl s_client), V(gnutls) is C(gnutls-cli). V(python) is the Python that the module runs with.
+      - V(openssl) is C(openssl s_client), V(gnutls) is C(gnutls-cli).
+      - V(python) is the Python that the module runs with.
       - V(nss) is C(tstclnt) with the anchors of p11-kit, as the browsers of EL and Fedora use them.
-      - V(java) connects with the Java that C(java) is. Where that is older than 11 or has no compiler, no program can be
-        run from its source, so the server's chain is looked up in Java's store, and nothing is said of names.
+      - V(java) connects with the Java that C(java) is. Where that is older than 11 or has no compiler, it runs no
+        program from its source. So the server's chain is looked up in Java's store then, and nothing is said of names.
       - V(node) is told to use the system's anchors, which it does not do by itself.
     type: list
     elements: str
@@ -149,7 +151,7 @@ msg:
   description: A line for each required client that refuses a server or is not there.
   returned: always
   type: str
-  sample: "shop.example.com:443: curl refuses it: curl: (60) SSL certificate problem: unable to get local issuer certificate"
+  sample: "shop.example.com:443: curl refuses it: curl: (60) SSL certificate problem: certificate has expired"
 clients:
   description: The clients that are installed, by name.
   returned: always
@@ -214,7 +216,7 @@ results:
           RV(ignore:said), its own words.
       returned: always
       type: dict
-      sample: {"curl": {"accepted": false, "said": "curl: (60) SSL certificate problem: unable to get local issuer certificate"}}
+      sample: {"curl": {"accepted": false, "said": "curl: (60) SSL certificate problem: certificate has expired"}}
     unmet:
       description: A sentence for each required client that refuses it.
       returned: always

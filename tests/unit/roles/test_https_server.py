@@ -16,7 +16,7 @@ import time
 import pki
 import pytest
 
-SOURCE = os.path.join(os.path.dirname(__file__), "..", "..", "..", "roles", "tls_smoke_test", "files", "https_server.py")
+SOURCE = os.path.join(os.path.dirname(__file__), "../../../roles/tls_smoke_test/files/https_server.py")
 ROOT = pki.root()
 WEB = pki.server("web1.example.com", ROOT)
 CLIENT = pki.issue("client", ROOT, purposes=["client"])
