@@ -364,6 +364,11 @@ results:
       returned: always
       type: bool
       sample: false
+    ocsp_finding:
+      description: What is wrong with that staple, as a sentence. Its signature is not checked.
+      returned: always
+      type: str
+      sample: the OCSP staple says that the certificate is revoked
     client_certificate_requested:
       description: Whether the server asked for a client certificate.
       returned: always

@@ -26,8 +26,8 @@ def finding(function, *arguments):
 
 def test_a_connection():
     with servers.Server(servers.say(b"hello")) as server:
-        sock, address, took = connection.connect("127.0.0.1", server.port, budget())
-        assert sock.recv(5) == b"hello" and address == "127.0.0.1" and 0 < took < 1000
+        sock, address, took, refusals = connection.connect("127.0.0.1", server.port, budget())
+        assert sock.recv(5) == b"hello" and address == "127.0.0.1" and 0 < took < 1000 and refusals == []
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         sock.close()
 
@@ -66,7 +66,12 @@ def test_each_address_is_tried(monkeypatch):
         kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
         dead, live = (kind + (("127.0.0.1", port),) for port in (taken.getsockname()[1], server.port))
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [dead, dead, live])
-        connection.connect("web1", 443, budget())[0].close()
+        known = {}
+        for refusals in (1, 0):  # the second connection goes to what answered
+            made = connection.connect("web1", 443, budget(), known=known)
+            made.sock.close()
+            assert len(made.refusals) == refusals
+        assert known == {("web1", 443): [live]}
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [dead, dead])
         assert finding(connection.connect, "web1", 443, budget()).count("refuses") == 1
 
@@ -128,12 +133,14 @@ def test_proxy_urls_that_are_none(text):
 
 @pytest.mark.parametrize("text, plain", [
     ("Web1.Example.com.", "web1.example.com"), ("192.0.2.1", "192.0.2.1"), ("[2001:db8::1]", "2001:db8::1"),
-    (u"b\u00fccher.example", "xn--bcher-kva.example"), ("under_score", "under_score")])
+    (u"b\u00fccher.example", "xn--bcher-kva.example"), ("under_score", "under_score"),
+    ("fe80::1%eth0", "fe80::1%eth0")])
 def test_hosts(text, plain):
     assert connection.plain_host(text) == plain
 
 
-@pytest.mark.parametrize("text", ["", "a b", "a\r\nb", "a..b", "http://web1", "web1/x", "-" * 64])
+@pytest.mark.parametrize("text", ["", "a b", "a\r\nb", "a..b", "http://web1", "web1/x", "-" * 64, "::1%a b",
+                                  "::1%\r\nX: y"])
 def test_hosts_that_are_none(text):
     with pytest.raises(ValueError):
         connection.plain_host(text)

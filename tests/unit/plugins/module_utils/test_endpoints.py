@@ -29,6 +29,7 @@ def test_all_that_is_known_of_a_good_server(trust):
             "server_name": "web1.example.com", "reachable": True, "address": "127.0.0.1", "finding": None,
             "protocol": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384", "cipher_algorithm": "AES-256-GCM",
             "key_bits": 256, "forward_secrecy": True, "alpn": "http/1.1", "ocsp_staple": False,
+            "ocsp_finding": None,
             "client_certificate_requested": False, "http": {"status": 200, "finding": None}, "keep_alive": True,
             "resumption": {"offered": "ticket", "resumed": True, "tls13_ticket": True, "tls12_ticket": None,
                            "tls12_session_id": None},

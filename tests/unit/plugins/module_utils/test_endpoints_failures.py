@@ -3,6 +3,7 @@
 """Endpoints that can't be used, or break in the middle: a finding each, in bounded time."""
 import os
 import socket
+import ssl
 import sys
 import time
 
@@ -65,3 +66,70 @@ def test_what_the_first_refusal_told_is_kept(trust):
         result = look(server, trust)
     assert "it wants a client certificate" in result["finding"] and len(seen) == 3
     assert result["protocol"] == "TLSv1.2" and result["client_certificate_requested"] is True
+
+
+def breaks(settings):
+    """A talk that ends every connection with a reset once it was asked for something."""
+    def ask(secured):
+        secured.recv(10)
+        servers.abort(secured)
+        raise OSError("without a goodbye")
+    return servers.tls(settings, ask)
+
+
+def test_a_server_that_wants_no_http_is_no_failure_of_tls(trust):
+    with servers.Server(breaks(servers.context(WEB, ISSUING, version=0x303))) as server:
+        result = look(server, trust, http=True, resumption=True, require=["trusted", "keep_alive"])
+        assert result["finding"] is None and result["trusted"] and result["resumption"] is not None
+        assert result["http"] == {"status": None, "finding": "the server resets the connection after the handshake"}
+        assert result["unmet"] == [
+            "connections are not kept alive: the server resets the connection after the handshake"]
+
+
+def test_a_reset_after_the_question_for_a_client_certificate(trust):
+    """The alert that says why is lost where what was sent to the server meets a closed socket."""
+    asks = servers.context(WEB, ISSUING, version=0x304, client_ca=ROOT)
+    asks.verify_mode = ssl.CERT_OPTIONAL
+    with servers.Server(breaks(asks)) as server:
+        result = look(server, trust, http=True)
+    assert result["finding"] == ("the server resets the connection after the handshake: it may want a client "
+                                 "certificate that it trusts")
+
+
+def test_versions_that_cannot_be_tried_any_more_are_not_taken_for_refused(trust):
+    talk, seen = servers.tls(servers.context(WEB, ISSUING), servers.http()), []
+    with servers.Server(talk) as server:
+        def counted(connection):
+            seen.append(1)
+            if len(seen) == 2:
+                server.listener.shutdown(socket.SHUT_RDWR)
+            talk(connection)
+        server.talk = counted
+        result = look(server, trust, min_protocol="TLSv1.2")
+    assert result["protocol"] == "TLSv1.3" and set(result["versions"].values()) == {None}
+    assert result["unmet"] == ["whether the server accepts TLSv1.0, TLSv1.1 is not known: it could not be tried"]
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_drops_without_end_are_bounded(trust, after):
+    def drip(connection):
+        connection.recv(4096)
+        for piece in [b"HTTP/1.1 200 OK\r\n" if after else b"\x16\x03\x03\x40\x00"] + [b"x"] * 100:
+            connection.sendall(piece)
+            time.sleep(0.05)
+    begin = time.time()
+    with servers.Server(servers.tls(servers.context(WEB), drip) if after else drip) as server:
+        result = look(server, trust, timeout=0.5, http=True, keep_alive=True)
+    assert time.time() - begin < 3
+    assert "within 0.5 s" in (result["http"]["finding"] if after else result["finding"])
+
+
+def test_a_flood_of_handshake_is_bounded(trust):
+    def flood(connection):
+        connection.recv(4096)
+        while True:
+            connection.sendall(b"\x16\x03\x03\x40\x00\x0b\x3f\xff\xff" + b"\0" * 16380)
+    begin = time.time()
+    with servers.Server(flood) as server:
+        assert "can't shake hands with the server" in look(server, trust, timeout=1, versions=True)["finding"]
+    assert time.time() - begin < 5

@@ -4,13 +4,14 @@
 import os
 import sys
 
+import pki
 import pytest
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _handshake as handshake
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
 import tls_servers as servers
-from endpoint_looks import ISSUING, WEB, https, look
+from endpoint_looks import ISSUING, ROOT, WEB, https, look
 
 
 @pytest.mark.parametrize("number, tickets, offered, resumed, ticket, session_id", [
@@ -67,6 +68,24 @@ def test_versions_that_this_host_cannot_try(trust, monkeypatch):
     assert result["versions"]["TLSv1.0"] is None and result["versions"]["TLSv1.2"] is True
     assert "this host's OpenSSL can't try TLSv1.0" in result["warnings"][0]
     assert result["unmet"] == []
+
+
+def test_a_server_that_wants_another_group_first(trust):
+    """It answers the first ClientHello of TLS 1.3 with a HelloRetryRequest."""
+    settings = servers.context(WEB, ISSUING)
+    settings.set_ecdh_curve("secp384r1")
+    with servers.Server(servers.tls(settings, servers.http())) as server:
+        result = look(server, trust, versions=True, http=True, require=["trusted", "keep_alive", "resumption"])
+    assert result["unmet"] == [] and result["key_exchange"] == "P-384" and result["protocol"] == "TLSv1.3"
+    assert result["versions"]["TLSv1.2"] is True and result["versions"]["TLSv1.3"] is True
+
+
+def test_key_exchange_without_forward_secrecy(trust):
+    pair = pki.server(issuer=ROOT, key_type="rsa", key_usage=["digital_signature", "key_encipherment"])
+    with https(pair, version=0x303, ciphers="AES128-SHA256:@SECLEVEL=0") as server:
+        result = look(server, trust, require=["trusted", "forward_secrecy"])
+    assert result["key_exchange"] == "RSA" and result["cipher"] == "AES128-SHA256"
+    assert result["unmet"] == ["the cipher AES128-SHA256 has no forward secrecy"]
 
 
 def test_no_keep_alive(trust):

@@ -11,6 +11,7 @@ import pki
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
+import tls_servers as servers
 from endpoint_looks import ISSUING, ROOT, WEB, https, look
 
 
@@ -29,6 +30,64 @@ def test_verdicts(trust, pairs, name, reason):
     assert result["trusted"] is False and len(result["reasons"]) == 1
     assert result["reasons"][0].startswith(reason), result["reasons"]
     assert result["unmet"] == [] and result["finding"] is None  # it only informs
+
+
+@pytest.mark.parametrize("certificate, name, said", [
+    (["*.example.com"], "WEB1.Example.com.", None),
+    (["WEB1.example.COM"], "web1.example.com", None),
+    (["*.example.com"], "a.b.example.com", "asked for a.b.example.com, the certificate is for *.example.com"),
+    (["*.example.com"], "example.com", "asked for example.com, the certificate is for *.example.com"),
+    (["w*.example.com", "*"], "web1.example.com", "the certificate is for w*.example.com, *"),
+    ([], "web1.example.com", "the certificate has no subject alternative names; CN=web1.example.com is not looked at"),
+])
+def test_names(trust, certificate, name, said):
+    with https(pki.server(issuer=ROOT, dns=certificate)) as server:
+        result = look(server, trust, name)
+    assert result["trusted"] is (said is None)
+    assert len(result["reasons"]) == bool(said) and (said or "") in "".join(result["reasons"])
+
+
+def test_a_certificate_by_the_name_that_is_asked_for(trust):
+    other, settings = servers.context(pki.server("other.example.com")), servers.context(WEB, ISSUING)
+
+    def choose(connection, name, _settings):
+        if name != "web1.example.com":
+            connection.context = other
+    settings.set_servername_callback(choose)
+    with servers.Server(servers.tls(settings, servers.http())) as server:
+        assert look(server, trust)["trusted"]
+        assert "is for other.example.com" in "".join(look(server, trust, "web2.example.com")["reasons"])
+        assert "is for other.example.com" in "".join(look(server, trust, "127.0.0.1")["reasons"])
+
+
+def test_a_name_that_looks_like_pem_hides_no_certificate(trust):
+    """Or the verdict would be on another's certificate, which everybody can send along."""
+    with https(pki.server("-----BEGIN CERTIFICATE-----", dns=["web1.example.com"]), WEB, ISSUING) as server:
+        result = look(server, trust, require=["trusted"])
+    assert len(result["chain"]) == 3 and result["trusted"] is False
+    assert result["unmet"] == ["is self-signed and not among the anchors in %s" % trust]
+
+
+def test_two_certificates_at_one_address_are_not_judged(trust):
+    """The verdict must be on the certificate of the handshake, not on what another connection was shown."""
+    talks = [servers.tls(servers.context(pki.server()), servers.http()),
+             servers.tls(servers.context(WEB, ISSUING), servers.http())]
+    with servers.Server(lambda connection: talks.pop(0)(connection)) as server:
+        result = look(server, trust, require=["trusted"])
+    assert result["chain"] == [] and result["trusted"] is None
+    assert result["unmet"] == ["it is not known whether this host trusts it"]
+    assert "two connections were shown two certificates" in result["warnings"][0]
+
+
+def test_long_chains(trust):
+    chain = [ROOT]
+    for number in range(50):
+        chain.insert(0, pki.root("CA %d" % number, issuer=chain[0]))
+    with https(pki.server(issuer=chain[0]), *chain[:-1]) as server:
+        result = look(server, trust, require=["trusted", "complete_chain", "ordered_chain"])
+        assert len(result["chain"]) == 51 and result["unmet"] == []
+    with https(pki.server(issuer=chain[0]), *(chain[:-1] * 6)) as server:
+        assert "can't shake hands with the server: excessive message size" in look(server, trust)["finding"]
 
 
 def test_unknown_roots(trust):

@@ -1,9 +1,13 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ways to an endpoint: mutual TLS, proxies, STARTTLS."""
+import errno
 import os
+import socket
+import ssl
 import sys
 
+import pki
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -29,6 +33,60 @@ def test_mutual_tls(trust, tmp_path, number):
         assert result["trusted"] and result["client_certificate_requested"] is True and result["resumption"] is None
         assert result["protocol"] == ("TLSv1.2" if number == 0x303 else "TLSv1.3")
         assert "it wants a client certificate" in look(server, trust)["finding"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 7, 4), reason="its ssl then verifies the server (bpo-37428)")
+def test_a_client_certificate_that_only_a_request_asks_for(trust, tmp_path):
+    """TLS 1.3 can ask for it after the handshake, and does so only where the client says that it can."""
+    settings = servers.context(WEB, ISSUING, version=0x304, client_ca=ROOT)
+    settings.verify_mode, settings.post_handshake_auth = ssl.CERT_OPTIONAL, True
+
+    def ask(secured):
+        while servers.head_of(secured):
+            try:
+                secured.verify_client_post_handshake()
+                status = b"200 OK"
+            except ssl.SSLError:
+                status = b"403 Forbidden"
+            secured.sendall(b"HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n" % status)
+            if secured.getpeercert():
+                secured.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" * bool(servers.head_of(secured)))
+    with servers.Server(servers.tls(settings, ask)) as server:
+        result = look(server, trust, item=client(tmp_path), http=True)
+        assert result["finding"] is None and result["http"]["status"] == 200
+        assert look(server, trust, http=True)["http"]["status"] == 403
+
+
+def test_ipv6(trust):
+    pair = pki.server("web6", ROOT, ips=["::1"])
+    with socket.socket(socket.AF_INET6) as probe:
+        if probe.connect_ex(("::1", 9)) not in (0, errno.ECONNREFUSED):
+            pytest.skip("this machine has no IPv6")
+    talk = servers.http()
+    with servers.Server(servers.tls(servers.context(pair), talk), "::1") as server:
+        result = look(server, trust, item={"host": "[::1]", "server_name": None}, http=True,
+                      require=["trusted", "resumption"], versions=True)
+    assert result["unmet"] == [] and result["address"] == result["server_name"] == "::1"
+    assert result["name"] == "[::1]:%d" % server.port
+    assert b"\r\nHost: [::1]:%d\r\n" % server.port in talk.requests[0]
+
+
+def test_a_host_with_several_addresses(trust, monkeypatch):
+    """All connections go to the one that answered, and the others are told."""
+    asked = []
+    with https(WEB, ISSUING) as good, https(pki.server()) as other, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        dead, live, later = (kind + (("127.0.0.1", port),) for port in (taken.getsockname()[1], good.port, other.port))
+
+        def resolve(*_):
+            asked.append(1)
+            return [dead, live, later] if len(asked) == 1 else [later]
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        result = look(443, trust, item={"host": "web1.example.com"}, require=["trusted", "resumption"], versions=True)
+        assert result["unmet"] == [] and other.count == 0 and len(asked) == 1
+    assert result["warnings"] == ["127.0.0.1 refuses connections to port 443: nothing listens there; 127.0.0.1 was "
+                                  "taken in its place"]
 
 
 def test_client_certificates_that_cannot_be_used(trust, tmp_path):
