@@ -22,7 +22,8 @@ def unmet(result, require, min_protocol, too_short, untried=()):
     found = []
     for wish in require:
         found += WISHES[wish](result)
-    return found + (_protocol(result, min_protocol, untried) if min_protocol else []) + too_short
+    found += (_protocol(result, min_protocol, untried) if min_protocol else []) + too_short
+    return list(dict.fromkeys(found))  # a missing intermediate is one sentence, though two wishes fail of it
 
 
 def _trusted(result):

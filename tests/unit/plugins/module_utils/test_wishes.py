@@ -53,6 +53,12 @@ def test_each_wish(wish, facts, sentences):
     assert unmet([other for other in wishes.REQUIRABLE if other != wish], **facts) == []
 
 
+def test_one_sentence_for_one_reason():
+    missing = "the server does not send CN=Corp Issuing CA 1; browsers may hide this"
+    assert unmet(["trusted", "complete_chain"], trusted=False, complete_chain=False, reasons=[missing],
+                 chain_findings=[missing]) == [missing]
+
+
 def test_protocols():
     low = {"versions": {"TLSv1.0": True, "TLSv1.1": True, "TLSv1.2": True, "TLSv1.3": True}}
     assert unmet(min_protocol="TLSv1.2", **low) == [
