@@ -211,6 +211,8 @@ def _refusal(error, who, address, port, budget):
     if isinstance(error, socket.timeout) or error.errno == errno.ETIMEDOUT:
         return "no answer from %s%s port %d within %s: the host is down, or a firewall drops what is sent to it" % (
             who, address, port, spoken(budget.seconds))
+    if error.errno == errno.ECONNRESET:  # so soon that it is the connect that fails
+        return "%s%s resets connections to port %d at once" % (who, address, port)
     return "%s%s port %d can't be reached: %s" % (who, address, port, error.strerror or error)
 
 

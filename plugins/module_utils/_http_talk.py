@@ -73,7 +73,7 @@ def get(stream, host, path, deadline):
             "finish its answer to" if body.first_byte else "answer", connection.spoken(stream.seconds)))
     except http.client.IncompleteRead:
         return Answer(body.first_byte, response.status, "breaks off its answer")
-    except http.client.HTTPException:
+    except (http.client.HTTPException, ValueError, OverflowError):  # the latter two for lengths that are none
         return Answer(body.first_byte, None, "does not answer in HTTP" if body.first_byte else
                       "closes the connection without an answer")
     ends = "answers with more than %d MiB, which is not read" % (MAX_BODY // 1024 // 1024) if too_long else None

@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Addresses, TCP and proxies, to real sockets on 127.0.0.1."""
+import errno
 import os
 import socket
 import sys
@@ -58,6 +59,14 @@ def test_no_answer_ends_in_time():
 
 def test_unreachable_addresses_say_what_the_system_says():
     assert "port 443 can't be reached: " in finding(connection.connect, "255.255.255.255", 443, budget())
+
+
+def test_a_reset_that_is_faster_than_the_connect(monkeypatch):
+    def connect(*_):
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    assert finding(connection.connect, "127.0.0.1", 443, budget()) == (
+        "127.0.0.1 resets connections to port 443 at once")
 
 
 def test_each_address_is_tried(monkeypatch):
