@@ -17,8 +17,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
 import tls_servers as servers
 
 SETTINGS = servers.context(pki.server())
-# Old Pythons wait for the end of a piece of negative length.
-NO_LENGTH = "does not answer in HTTP" if sys.version_info >= (3, 7) else "breaks off its answer"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
 
 
@@ -62,7 +60,6 @@ def test_kept_alive(answer):
     (b"HTTP/1.0 200 OK\r\n\r\nhello", 1, "answers in HTTP/1.0"),
     (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 1, "closes the connection without an answer the second time"),
     (b"220 mx ESMTP\r\n", 1, "does not answer in HTTP"),
-    (CHUNKED.replace(b"\r\n5\r\n", b"\r\n-5\r\n"), 1, NO_LENGTH),
     (b"", 1, "closes the connection without an answer"),
 ])
 def test_not_kept_alive(answer, times, why):
@@ -78,6 +75,12 @@ def test_silence_and_unfinished_answers_end_in_time():
         False, "breaks off its answer")
     assert kept(servers.http(CHUNKED[:-8], 1)) == (False, "breaks off its answer")
     assert time.time() - begin < 3
+
+
+def test_a_piece_of_negative_length():
+    """Some Pythons refuse it, others wait for its end."""
+    assert kept(servers.http(CHUNKED.replace(b"\r\n5\r\n", b"\r\n-5\r\n"), 1)) in (
+        (False, "does not answer in HTTP"), (False, "breaks off its answer"))
 
 
 def test_long_answers_are_not_read(monkeypatch):
