@@ -72,7 +72,10 @@ def test_two_certificates_at_one_address_are_not_judged(trust):
     """The verdict must be on the certificate of the handshake, not on what another connection was shown."""
     talks = [servers.tls(servers.context(pki.server()), servers.http()),
              servers.tls(servers.context(WEB, ISSUING), servers.http())]
-    with servers.Server(lambda connection: talks.pop(0)(connection)) as server:
+
+    def talk(connection):
+        talks.pop(0)(connection)
+    with servers.Server(talk) as server:
         result = look(server, trust, require=["trusted"])
     assert result["chain"] == [] and result["trusted"] is None
     assert result["unmet"] == ["it is not known whether this host trusts it"]
