@@ -35,7 +35,7 @@ Database = collections.namedtuple("Database", [
 ])
 
 Step = collections.namedtuple("Step", ["action", "path", "fingerprint", "certificate", "name", "reason",
-                                       "do", "nickname", "trust"])
+                                       "do", "nickname", "trust", "former"])
 
 Plan = collections.namedtuple("Plan", ["wanted", "steps", "unsent"])  # as trust_plan.Plan has them
 
@@ -100,6 +100,13 @@ def is_anchor(held):
     return is_trusted(held) or name_of(held) is not None and not is_distrusted(held)
 
 
+def said_of(held):
+    """What the diff calls the trust in a certificate; None where it is neither trusted nor distrusted."""
+    if held is None or not is_trusted(held) and not is_distrusted(held):
+        return None
+    return "distrusted" if is_distrusted(held) else "trusted"
+
+
 def trusting(certificate, trust=",,"):
     """The trust with which a certificate vouches for TLS servers, or for itself where it is no CA."""
     tls, mail, code = (set(part) - set("pu") for part in trust.split(","))
@@ -109,10 +116,11 @@ def trusting(certificate, trust=",,"):
 
 def _steps(database, wanted, purge):
     steps = []
+    held = {one.fingerprint: one for one in database.held}
 
     def step(action, want, reason, do, nick=None, trust=None):
         steps.append(Step(action, database.path, want.fingerprint, want.certificate, want.name, reason,
-                          do, nick, trust))
+                          do, nick, trust, said_of(held.get(want.fingerprint))))
 
     def take(held, want, reason):
         if "u" in held.trust:  # somebody's own certificate with its key: it stays, and is not trusted any more
@@ -120,7 +128,6 @@ def _steps(database, wanted, purge):
         else:
             step("remove", want, reason, "delete", held.nickname)
 
-    held = {one.fingerprint: one for one in database.held}
     for want in wanted:
         one = held.get(want.fingerprint)
         name = want.name or (want.certificate and x509.common_name(want.certificate.subject_der)) or ""
@@ -145,5 +152,6 @@ def _steps(database, wanted, purge):
             gone = trust_plan.Wanted("absent", name_of(one), one.fingerprint, x509.parse_leniently(one.der))
             take(one, gone, "not listed (purge: %s)" % purge)
     if steps and not database.there:
-        steps.insert(0, Step("create", database.path, None, None, None, "it is not there", "create", None, None))
+        steps.insert(0, Step("create", database.path, None, None, None, "it is not there", "create", None, None,
+                             None))
     return steps

@@ -12,6 +12,8 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_report as trust_report
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
+AFTER = {"install": "trusted", "trust_again": "trusted", "distrust": "distrusted", "remove": None}
+
 
 def anchor(options, wanted, check):
     """ca_trust_anchor's result with ``store: nss``; raises stores.StoreError or one of nss.FAILURES."""
@@ -88,7 +90,7 @@ def diff(plan):
             after.append("database: %s" % step.path)
             continue
         facts = _facts(step.certificate, step.fingerprint)
-        for lines, word in zip((before, after), trust_report.EFFECTS[step.action]):
+        for lines, word in ((before, step.former), (after, AFTER[step.action])):
             if word:
                 lines.append("%s in %s: %s, SHA-256 %s, expires %s" % (
                     word, step.path, facts["subject"] or "(unknown subject)", step.fingerprint,
