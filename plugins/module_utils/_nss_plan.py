@@ -97,7 +97,8 @@ def is_trusted(held):
 
 def is_anchor(held):
     """Whether it is trusted or ours. What a browser has kept of others, such as intermediates, is not."""
-    return is_trusted(held) or name_of(held) is not None and not is_distrusted(held)
+    ours = name_of(held) is not None and "u" not in held.trust and not is_distrusted(held)
+    return is_trusted(held) or ours
 
 
 def said_of(held):
@@ -141,7 +142,7 @@ def _steps(database, wanted, purge):
                 action = "trust_again" if is_distrusted(one) else "install"
                 step(action, want, "it is distrusted there" if is_distrusted(one) else "it is there and not trusted",
                      "write", nick, trusting(want.certificate, one.trust))
-        elif want.state == "absent" and one and (is_anchor(one) if "u" not in one.trust else is_trusted(one)):
+        elif want.state == "absent" and one and is_anchor(one):
             take(one, want, "wanted absent")
         elif want.state == "distrusted" and not (one and is_distrusted(one)):
             step("distrust", want, "nothing distrusts it yet", "write", nick, DISTRUST)
