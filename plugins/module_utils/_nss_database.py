@@ -45,10 +45,13 @@ class DatabaseError(Exception):
 
 def look(folder):
     """What is in the database in ``folder`` (dict); ``there`` is False where there is none."""
-    if not os.path.isdir(folder) and os.path.lexists(folder):
-        raise DatabaseError("%s is no folder: name the folder that has the database's files in it" % folder)
-    # A creation that was killed leaves the one without the other.
-    there = all(os.path.exists(os.path.join(folder, name)) for name in FILES[:2])
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        if os.path.lexists(folder):
+            raise DatabaseError("%s is no folder: name the folder that has the database's files in it" % folder)
+        names = []
+    there = set(FILES[:2]) <= set(names)  # a creation that was killed leaves the one without the other
     held = _held(folder) if there else []
     return {"there": there, "protected": there and _is_protected(folder), "certificates": held,
             "instead": None if there else _read_until_now(folder)}
