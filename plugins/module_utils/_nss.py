@@ -150,7 +150,7 @@ def _apply(places, before, plan, purge):
         for place, database in zip(places, before):
             steps = [step for step in plan.steps if step.path == place.path]
             if steps:
-                begun.append((place, database, _as_owner(place, nss_database.missing_folders, place.path)))
+                begun.append((place, database, _as_owner(place, nss_database.missing, place.path)))
                 _as_owner(place, nss_database.change, place.path, [_plain(step) for step in steps])
         after = observe(places)
         left = nss_plan.plan(after, plan.wanted, purge).steps

@@ -79,7 +79,10 @@ def create(folder):
     """Makes a database without a password, and its folder."""
     public = os.geteuid() == 0 and not (folder + "/").startswith(os.environ.get("HOME", "/root").rstrip("/") + "/")
     os.makedirs(folder, 0o755 if public else 0o700, exist_ok=True)
-    _certutil(folder, ["-N", "--empty-password"])
+    if os.path.exists(os.path.join(folder, FILES[1])):  # keys, which stay: what else lacks is made to write into
+        _certutil(folder, ["-L", "-X"])
+    else:
+        _certutil(folder, ["-N", "--empty-password"])
     for name in FILES if public else ():  # the system's, which all may read
         os.chmod(os.path.join(folder, name), 0o644)
 
@@ -87,15 +90,12 @@ def create(folder):
 def take_back(folder, before, missing):
     """Makes a database what it was: ``before`` as ``look`` gave it. What was created with it goes.
 
-    missing: the folders that were not there, innermost first.
+    missing: what was not there, as ``missing`` gave it.
     """
     if not before["there"]:
-        for name in FILES:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(os.path.join(folder, name))
         for path in missing:
-            with contextlib.suppress(OSError):  # somebody has put something into it
-                os.rmdir(path)
+            with contextlib.suppress(OSError):  # it was not made, or somebody has put something into the folder
+                (os.rmdir if os.path.isdir(path) else os.unlink)(path)
         return
     former = {one["fingerprint"]: one for one in before["certificates"]}
     now = {one["fingerprint"]: one for one in _held(folder)}
@@ -106,9 +106,9 @@ def take_back(folder, before, missing):
             _write(folder, one["nickname"], base64.b64decode(one["der"]), one["trust"])
 
 
-def missing_folders(folder):
-    """The folders on the way to ``folder`` that are not there, innermost first."""
-    found = []
+def missing(folder):
+    """What of a database is not there: its files and the folders on the way to it, in the order to remove them."""
+    found = [path for path in (os.path.join(folder, name) for name in FILES) if not os.path.lexists(path)]
     while not os.path.lexists(folder):
         found.append(folder)
         folder = os.path.dirname(folder)
@@ -229,7 +229,7 @@ def _delete(folder, fingerprint):
 
 
 def _certutil(folder, arguments, data=None, may_fail=False):
-    """What certutil prints. It gets an empty password: asked without a terminal, it would ask for ever."""
+    """What certutil prints. It gets an empty password, for without a terminal it may ask for ever for a new one."""
     command = ["certutil", "-d", "sql:" + folder, "-f", os.devnull] + arguments
     process = subprocess.Popen([word.encode("utf-8", "surrogateescape") for word in command],
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

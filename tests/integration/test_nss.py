@@ -228,10 +228,23 @@ def test_a_run_that_was_killed_is_completed_by_the_next(fleet):
         assert done["changed"] and not again["changed"]
         assert list(held(host, SYSTEM).values()) == ["C,,", "C,,"]
         host.run("rm", "-r", SYSTEM)
-    for lost in ("key4.db", "pkcs11.txt"):  # killed while the database was made
-        host.run("sh", "-c", f"certutil -N -d sql:{ALICE} --empty-password -f /dev/null; rm {ALICE}/{lost}")
+    for lost in ("key4.db", "pkcs11.txt", "cert9.db"):  # killed while the database was made
+        as_user(host, "alice", f"rm -r {ALICE}; mkdir -p {ALICE}; certutil -N -d sql:{ALICE} --empty-password; "
+                               f"rm {ALICE}/{lost}")
         done, again = run(fleet, *[nss(ROOT, databases=[ALICE])] * 2)
-        assert not done.get("failed") and not again["changed"] and len(held(host, ALICE)) >= 1
+        assert done["changed"] and not again["changed"], (lost, done.get("msg"))
+        assert list(held(host, ALICE).values()) == ["C,,"]
+
+
+def test_keys_without_a_database_of_certificates_are_kept(fleet):
+    """Also where the run fails, because they have a password, and takes back what it has made."""
+    host = fleet["web"]
+    as_user(host, "alice", f"mkdir -p {ALICE}; echo secret > ~/pw; certutil -N -d sql:{ALICE} -f ~/pw; "
+                           f"rm {ALICE}/cert9.db")
+    keys = host.read(f"{ALICE}/key4.db")
+    (failed,) = run(fleet, nss(ROOT, databases=[ALICE]))
+    assert failed["failed"] and "SEC_ERROR_BAD_PASSWORD" in failed["msg"], failed["msg"]
+    assert host.read(f"{ALICE}/key4.db") == keys and not host.exists(f"{ALICE}/cert9.db")
 
 
 def test_broken_and_unknown(fleet):
