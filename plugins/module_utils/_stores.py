@@ -136,7 +136,7 @@ def choose(name, bundle_path, root):
         raise StoreError("root: %s is no folder, or not given from / on" % (root or "(empty)"))
     root = os.path.realpath(root)
     if name == "auto":
-        name = _store_of_family(root)
+        name = store_of_family(root)
     store = STORES[name]
     if name == "bundle":
         if not os.path.isabs(bundle_path):
@@ -209,7 +209,8 @@ def _os_release(root):
     return {}
 
 
-def _store_of_family(root):
+def store_of_family(root):
+    """The name of the store of the system's family; raises StoreError where that is not known."""
     release = _os_release(root)
     family = [release.get("ID", "")] + release.get("ID_LIKE", "").split()
     for store in STORES.values():
@@ -236,10 +237,15 @@ def _require_tools(store, root):
     missing = [command for command in sorted(store.tools) if not find_command(command, root)]
     if missing:
         packages = sorted({store.tools[command] for command in missing})
-        where = _os_release(root).get("PRETTY_NAME", "this host")
-        raise StoreError(
-            "the store %s needs the command %s, which %s does not have: install the package %s"
-            % (store.name, " and ".join(missing), where, " and ".join(packages)), missing_packages=packages)
+        raise missing_packages("the store %s needs the command %s" % (store.name, " and ".join(missing)),
+                               packages, root)
+
+
+def missing_packages(what, packages, root="/"):
+    """The StoreError that says what is needed and which packages bring it."""
+    where = _os_release(root).get("PRETTY_NAME", "this host")
+    return StoreError("%s, which %s does not have: install the package %s" % (what, where, " and ".join(packages)),
+                      missing_packages=packages)
 
 
 MARK = "# Managed by Ansible, fleetpki.host_trust.ca_trust_anchor: "
