@@ -124,7 +124,7 @@ def test_a_second_use_begins_anew(fleet):
     unable = {**given, "tls_smoke_test_require": "{{ ['java'] if inventory_hostname == 'web1' else ['installed'] }}"}
     tell = {"ansible.builtin.debug": {"msg": "{{ tls_smoke_test_answers }}"}}
     play = plays.run(fleet.inventory, [{**role, "vars": given}, {"block": [{**role, "vars": unable}], "rescue": [
-        {"ansible.builtin.meta": "noop"}]}, tell], hosts="web1:web2:web3")
+        {"ansible.builtin.meta": "noop"}]}, tell], hosts="web1:web2:web3", ignore_errors=False)
     assert asked(play, "web2") == {"web2": ["web3"], "web3": ["web2"]}
 
 
