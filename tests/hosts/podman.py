@@ -33,6 +33,8 @@ SLEEP = ("sh", "-c", "sleep infinity & wait")
 
 
 # Its own host key; the public key that comes over standard input lets root in, and a user without any rights.
+# sshd goes into the background before it listens, and writes its process id when it does: until then, connections are
+# refused.
 SSHD = """set -e; umask 077
 echo 'user:x:1000:1000::/home/user:/bin/sh' >> /etc/passwd
 echo 'user:x:1000:' >> /etc/group
@@ -40,7 +42,8 @@ echo 'user:*:20000::::::' >> /etc/shadow
 mkdir -p /run/sshd /root/.ssh /root/.ansible/tmp /home/user/.ssh
 tee /home/user/.ssh/authorized_keys > /root/.ssh/authorized_keys
 chown -R 1000:1000 /home/user
-ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_test; exec /usr/sbin/sshd -h /etc/ssh/ssh_host_test"""
+ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_test; /usr/sbin/sshd -h /etc/ssh/ssh_host_test
+for try in $(seq 500); do [ -s /run/sshd.pid ] && exit 0; sleep 0.02; done; echo 'sshd does not listen' >&2; exit 1"""
 
 
 class HostError(Exception):
