@@ -37,7 +37,8 @@ class ActionModule(ActionBase):
             listed = anchor_list.read(options["anchors"], self._load, collected, terms)
         except (AnsibleError, anchor_list.AnchorListError, ValueError) as error:
             return {**result, "failed": True, "msg": str(error)}
-        passed = {name: options[name] for name in ("store", "bundle_path", "root", "purge", "extract")}
+        passed = {name: options[name] for name in (
+            "store", "bundle_path", "nss_databases", "root", "purge", "extract")}
         answer = execute(module_args={**passed, "anchors": anchor_list.to_send(listed)})
         if answer.get("unsent"):
             answer = execute(module_args={**passed, "anchors": anchor_list.to_send(listed, set(answer["unsent"]))})

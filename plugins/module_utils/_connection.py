@@ -9,6 +9,7 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import collections
 import errno
 import re
 import socket
@@ -22,7 +23,16 @@ SHOWN = 80     # characters of a server's own words in a sentence
 LINGER = 0.1   # seconds that a server is given to see that the connection ends
 STEPS = 8      # an endpoint as a whole takes no longer than so many times the timeout of a step
 HOST = re.compile(r"[A-Za-z0-9_.-]+\Z")
+ADDRESS = re.compile(r"[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?\Z")  # with a zone: fe80::1%eth0
 PROXY = re.compile(r"http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})/?\Z", re.ASCII)
+
+
+Connected = collections.namedtuple("Connected", [
+    "sock",
+    "address",   # IP address
+    "took",      # milliseconds of the TCP connect
+    "refusals",  # sentences on addresses that were tried before and did not answer
+])
 
 
 class Finding(Exception):
@@ -63,7 +73,10 @@ def plain_host(text):
     """A host name or IP address as it can be looked up; raises ValueError for anything else."""
     address = names.address(text)
     if address is not None:
-        return text.strip().strip("[]")
+        written = text.strip().strip("[]")
+        if not ADDRESS.match(written):
+            raise ValueError("%r is no IP address" % text)
+        return written
     name = names.a_label(text)
     if not HOST.match(name):
         raise ValueError("%r is no host name" % text)
@@ -168,17 +181,24 @@ def resolve(host, port, budget):
     return outcome[0]
 
 
-def connect(host, port, budget, who=""):
-    """(socket, IP address, milliseconds of the TCP connect), of the first address that answers; raises Finding."""
-    addresses, deadline, refusals = resolve(host, port, budget), budget.step(), []
-    for number, (family, kind, protocol, _name, address) in enumerate(addresses):
+def connect(host, port, budget, who="", known=None):
+    """Connected to the first address that answers; raises Finding.
+
+    known: dict that keeps that address, for the connections that follow: what is told of a server must be of one.
+    """
+    known = {} if known is None else known
+    addresses, refusals = known.get((host, port)) or resolve(host, port, budget), []
+    deadline = budget.step()
+    for number, found in enumerate(addresses):
+        family, kind, protocol, _name, address = found
         sock = socket.socket(family, kind, protocol)
         begin = time.monotonic()
         try:
             sock.settimeout(max((deadline - begin) / (len(addresses) - number), 0.001))
             sock.connect(address)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return sock, address[0], milliseconds(begin)
+            known[host, port] = [found]
+            return Connected(sock, address[0], milliseconds(begin), list(dict.fromkeys(refusals)))
         except OSError as error:
             sock.close()
             refusals.append(_refusal(error, who, address[0], port, budget))
@@ -191,6 +211,8 @@ def _refusal(error, who, address, port, budget):
     if isinstance(error, socket.timeout) or error.errno == errno.ETIMEDOUT:
         return "no answer from %s%s port %d within %s: the host is down, or a firewall drops what is sent to it" % (
             who, address, port, spoken(budget.seconds))
+    if error.errno == errno.ECONNRESET:  # so soon that it is the connect that fails
+        return "%s%s resets connections to port %d at once" % (who, address, port)
     return "%s%s port %d can't be reached: %s" % (who, address, port, error.strerror or error)
 
 

@@ -46,8 +46,8 @@ def look(given, tmpdir=None, now=None):
     with futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         seen = list(pool.map(lambda endpoint: looks.look(endpoint, wanted, program, tmpdir), endpoints))
     now = int(time.time()) if now is None else now
-    results = [_judged(endpoint, result, chain, given, program, store, tmpdir, now)
-               for endpoint, (result, chain) in zip(endpoints, seen)]
+    results = [_judged(endpoint, one_seen, given, program, store, tmpdir, now)
+               for endpoint, one_seen in zip(endpoints, seen)]
     failed = [result for result in results if result["unmet"]]
     return {
         "met": not failed, "results": results,
@@ -79,21 +79,22 @@ def _items(given):
     return [{key: given[key] for key in ("host", "port", "server_name") if given[key] is not None}]
 
 
-def _judged(endpoint, result, chain, given, program, store, tmpdir, now):
+def _judged(endpoint, seen, given, program, store, tmpdir, now):
     """The result with the verdict on the chain, and with the wishes that are not met (dict)."""
     too_short = []
-    result = dict(UNJUDGED, **result)
-    if chain:
+    result = dict(UNJUDGED, **seen.result)
+    if seen.chain:
         try:
-            sent = [x509.parse(raw) for raw in chain]
+            sent = [x509.parse(raw) for raw in seen.chain]
             result.update(_verdict(endpoint, result, sent, program, store, tmpdir, now))
             if given["min_remaining"] is not None:
                 too_short = _too_short(sent, given["min_remaining"], store, now)
         except der.DerError as error:
             result.update(trusted=False, reasons=["a certificate that the server sent is malformed: %s" % error])
     wishful = given["require"] or given["min_protocol"] or given["min_remaining"] is not None
-    result["unmet"] = wishes.unmet(result, given["require"], given["min_protocol"], too_short) if wishful else []
-    if given["min_remaining"] is not None and not chain and not result["finding"]:
+    result["unmet"] = wishes.unmet(result, given["require"], given["min_protocol"], too_short,
+                                   seen.untried) if wishful else []
+    if given["min_remaining"] is not None and not seen.chain and not result["finding"]:
         result["unmet"].append("how long the chain is valid is not known")
     return result
 

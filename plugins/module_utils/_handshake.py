@@ -13,6 +13,7 @@ __metaclass__ = type
 import re
 import socket
 import ssl
+import sys
 import threading
 import time
 import warnings
@@ -42,6 +43,10 @@ class Alert(connection.Finding):
     def __init__(self, message, alert):
         super(Alert, self).__init__(message)
         self.alert = alert
+
+
+class Broken(connection.Finding):
+    """The server ended the connection, or stood still, after the handshake."""
 
 
 class Refused(connection.Finding):
@@ -74,6 +79,8 @@ def context(lowered=False, version=None, tickets=True, alpn=(), certificate=None
         if certificate:
             path, key, passphrase = certificate
             made.load_cert_chain(path, key, lambda: passphrase or "")
+            if sys.version_info >= (3, 7, 4):  # before, it has the client verify the server (bpo-37428)
+                made.post_handshake_auth = True  # some ask for it only where a request wants to go
     except (ssl.SSLError, ValueError, NotImplementedError) as error:
         raise Refused("this host's Python can't: %s" % reason(error))
     return made
@@ -120,9 +127,11 @@ class Stream(object):
         try:
             self._drive(self.tls.do_handshake, deadline)
             self.done = True
+        except (ssl.SSLZeroReturnError, _Ended):  # with and without an alert that says so
+            raise self._broken(_Ended())
         except ssl.SSLError as error:
             raise self._failure(error)
-        except (_Ended, OSError) as error:
+        except OSError as error:
             raise self._broken(error)
         return connection.milliseconds(begin)
 
@@ -130,9 +139,11 @@ class Stream(object):
         """Sends all of it."""
         try:
             self._drive(lambda: self.tls.write(data), deadline)
+        except (ssl.SSLZeroReturnError, _Ended):
+            raise self._broken(_Ended())
         except ssl.SSLError as error:
             raise self._failure(error)
-        except (_Ended, OSError) as error:
+        except OSError as error:
             raise self._broken(error)
 
     def read(self, deadline, size=16384):
@@ -201,14 +212,18 @@ class Stream(object):
 
     def _broken(self, error):
         """The sentence on a connection that ended or stands still."""
+        does = "closes" if isinstance(error, _Ended) else "resets"
+        if self.done:
+            return Broken("the server stalls after the handshake: it takes nothing more within %s"
+                          % connection.spoken(self.seconds) if isinstance(error, socket.timeout) else
+                          "the server %s the connection after the handshake" % does)
         if isinstance(error, socket.timeout):
             return connection.Finding(
                 "the server stalls in the middle of the handshake: it did not go on within %s"
                 % connection.spoken(self.seconds) if self.heard else
                 "the server accepts the connection and says nothing: no answer to the ClientHello within %s"
                 % connection.spoken(self.seconds))
-        does = "closes" if isinstance(error, _Ended) else "resets"
-        when = "after the handshake" if self.done else "in the middle of the handshake" if self.heard else (
+        when = "in the middle of the handshake" if self.heard else (
             "after the ClientHello, without a TLS alert: it does not speak TLS there, or wants another version or name")
         return connection.Finding("the server %s the connection %s" % (does, when))
 

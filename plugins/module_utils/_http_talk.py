@@ -48,6 +48,12 @@ class _Body(io.RawIOBase):
         return io.BufferedReader(self)
 
 
+def host_header(host, port):
+    """What Host says, as browsers write it: without the port where it is the usual one, and without an IPv6 zone."""
+    place = connection.place(host.partition("%")[0], port)
+    return place[:-len(":443")] if port == 443 else place
+
+
 def get(stream, host, path, deadline):
     """One GET request, its answer read to the end (Answer). Raises Finding where the connection breaks."""
     body = _Body(stream, deadline)
@@ -56,13 +62,18 @@ def get(stream, host, path, deadline):
     response = http.client.HTTPResponse(body, method="GET")
     try:
         response.begin()
+        while 100 <= response.status < 200 and response.status != 101:  # what comes before the answer, as Early Hints
+            response.headers = None  # or http.client would take it for the answer
+            response.begin()
         too_long = len(response.read(MAX_BODY + 1)) > MAX_BODY
         if response.length and not too_long:
             return Answer(body.first_byte, response.status, "breaks off its answer")
     except socket.timeout:
         return Answer(body.first_byte, None, "does not %s an HTTP request within %s" % (
             "finish its answer to" if body.first_byte else "answer", connection.spoken(stream.seconds)))
-    except http.client.HTTPException:
+    except http.client.IncompleteRead:
+        return Answer(body.first_byte, response.status, "breaks off its answer")
+    except (http.client.HTTPException, ValueError, OverflowError):  # the latter two for lengths that are none
         return Answer(body.first_byte, None, "does not answer in HTTP" if body.first_byte else
                       "closes the connection without an answer")
     ends = "answers with more than %d MiB, which is not read" % (MAX_BODY // 1024 // 1024) if too_long else None

@@ -7,6 +7,7 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import collections
+import hashlib
 import socket
 import time
 
@@ -20,6 +21,11 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _tls_re
 TICKETS = 0.1  # of a step: how long tickets are waited for that come after the handshake of TLS 1.3
 MILLISECONDS = ("connect", "handshake", "first_byte", "resumed_handshake")
 
+Seen = collections.namedtuple("Seen", [
+    "result",   # dict as of ``blank``
+    "chain",    # the certificates as they were sent, as DER
+    "untried",  # versions that could not be tried, for the server could not be reached any more or time was up
+])
 Wanted = collections.namedtuple("Wanted", ["timeout", "resumption", "keep_alive", "versions", "http", "path"])
 
 
@@ -29,14 +35,14 @@ def blank(endpoint):
         "name": endpoint.name, "host": endpoint.host, "port": endpoint.port, "server_name": endpoint.asked,
         "reachable": False, "address": None, "finding": None, "milliseconds": dict.fromkeys(MILLISECONDS),
         "protocol": None, "cipher": None, "cipher_algorithm": None, "key_bits": None, "key_exchange": None,
-        "signature_algorithm": None, "forward_secrecy": None, "alpn": None, "ocsp_staple": None,
+        "signature_algorithm": None, "forward_secrecy": None, "alpn": None, "ocsp_staple": None, "ocsp_finding": None,
         "client_certificate_requested": None, "http": None, "keep_alive": None, "resumption": None, "versions": None,
         "warnings": [],
     }
 
 
 def look(endpoint, wanted, program, tmpdir):
-    """(result, the certificates as they were sent, as DER), whatever the server does. program: _openssl.OpenSSL."""
+    """What is seen of an endpoint (Seen), whatever the server does. program: _openssl.OpenSSL."""
     result = blank(endpoint)
     looker = _Looker(endpoint, wanted, program, tmpdir, result)
     try:
@@ -49,7 +55,7 @@ def look(endpoint, wanted, program, tmpdir):
         result["finding"] = result["finding"] or str(error)
     if wanted.versions and looker.speaks_tls:
         result["versions"] = looker.versions()
-    return result, looker.chain
+    return Seen(result, looker.chain, looker.untried)
 
 
 class _Looker(object):
@@ -59,7 +65,8 @@ class _Looker(object):
         self.endpoint, self.wanted, self.program, self.tmpdir, self.result = endpoint, wanted, program, tmpdir, result
         self.budget = connection.Budget(wanted.timeout)
         self.lowered, self.chain, self.speaks_tls, self.heard = False, [], False, b""
-        self.session, self.settings = None, None
+        self.session, self.settings, self.shown = None, None, None
+        self.known, self.untried, self.broken = {}, [], None
 
     # --- connections ---
 
@@ -69,10 +76,11 @@ class _Looker(object):
         target = endpoint.address or endpoint.host
         if endpoint.proxy:
             host, port = connection.proxy_place(endpoint.proxy)
-            sock, address, took = connection.connect(host, port, self.budget, "the proxy ")
+            sock, address, took, refusals = connection.connect(host, port, self.budget, "the proxy ", self.known)
         else:
-            sock, address, took = connection.connect(target, endpoint.port, self.budget)
+            sock, address, took, refusals = connection.connect(target, endpoint.port, self.budget, "", self.known)
         self.result["address"] = self.result["address"] or address
+        self.result["warnings"] += ["%s; %s was taken in its place" % (sentence, address) for sentence in refusals]
         try:
             if endpoint.proxy:
                 pending = connection.through(sock, endpoint.proxy, target, endpoint.port, self.budget)
@@ -123,6 +131,7 @@ class _Looker(object):
         self.speaks_tls = True
         result["milliseconds"].update(connect=connected, handshake=shaken)
         result.update(handshake.facts(stream))
+        self.shown = stream.tls.getpeercert(True)
         try:
             self.talk(stream)
             self.settings, self.session = stream.settings, stream.tls.session
@@ -131,6 +140,8 @@ class _Looker(object):
         finally:
             stream.close()
         self.look_closer(result["protocol"])
+        if self.broken and result["client_certificate_requested"]:  # the alert that said why came too late
+            result["finding"] = self.broken + ": it may want a client certificate that it trusts"
 
     def first(self):
         settings = self.context()
@@ -157,15 +168,21 @@ class _Looker(object):
             result["milliseconds"]["first_byte"] = http_talk.first_byte(stream, words, deadline)
         elif self.speaks_http():
             self.http(stream)
-        self.settle(stream)
+        if not self.broken:
+            self.settle(stream)
 
     def speaks_http(self):
         return self.wanted.http and not self.endpoint.starttls
 
     def http(self, stream):
         """GET, and once more on the same connection where that is asked for."""
-        host = connection.place(self.endpoint.asked, self.endpoint.port)
-        answer = http_talk.get(stream, host, self.wanted.path, self.budget.step())
+        host = http_talk.host_header(self.endpoint.asked, self.endpoint.port)
+        try:
+            answer = http_talk.get(stream, host, self.wanted.path, self.budget.step())
+        except handshake.Broken as error:  # TLS is fine; it may be another protocol
+            self.broken, self.result["keep_alive"] = str(error), False if self.wanted.keep_alive else None
+            self.result["http"] = {"status": None, "finding": self.broken}
+            return
         kept, why = None, None if answer.status else answer.ends
         if self.wanted.keep_alive:
             kept, why = http_talk.keep_alive(stream, host, self.wanted.path, self.budget.step(), answer)
@@ -191,13 +208,21 @@ class _Looker(object):
             self.result["warnings"].append("a second connection failed, so that the chain is not known: %s" % error)
             return
         found = s_client.look(sock, self.program, protocol, self.endpoint.server_name, self.endpoint.alpn,
-                              self.lowered, self.budget.step(), self.tmpdir)
-        self.chain = found["chain"]
-        if not self.chain:
-            self.result["warnings"].append("openssl s_client did not get the chain: %s" % _last(found["printed"]))
+                              self.lowered, self.budget.step(), self.tmpdir, self.result["cipher"])
+        if not found["chain"]:
+            self.result["warnings"].append("openssl s_client did not get the chain: %s"
+                                           % s_client.complaint(found["printed"]))
             return
+        if self.shown and found["chain"][0] != self.shown:  # a verdict on the other one would say nothing
+            self.result["warnings"].append(
+                "two connections were shown two certificates (SHA-256 %s... and %s...), so that the chain is not known"
+                % tuple(hashlib.sha256(one).hexdigest()[:16] for one in (self.shown, found["chain"][0])))
+            return
+        self.chain = found["chain"]
         for key in ("key_exchange", "signature_algorithm", "ocsp_staple", "client_certificate_requested"):
             self.result[key] = found[key]
+        if found["ocsp_staple"]:
+            self.result["ocsp_finding"] = s_client.staple_finding(found["printed"], time.time())
         if not self.result["key_exchange"] and self.result["forward_secrecy"] is False:
             self.result["key_exchange"] = "RSA"
 
@@ -257,6 +282,7 @@ class _Looker(object):
         """Whether the server chooses this version where it is the only one that is offered."""
         if time.monotonic() >= self.budget.end:
             self.result["warnings"].append("there was no time left to try %s" % version)
+            self.untried.append(version)
             return None
         stream = None
         try:
@@ -275,6 +301,7 @@ class _Looker(object):
                 stream.close()
         if not stream:
             self.result["warnings"].append("%s could not be tried: no connection" % version)
+            self.untried.append(version)
             return None
         return bool(stream.heard) and records.is_tls(stream.heard) and records.version_chosen(stream.heard) == version
 
@@ -286,8 +313,3 @@ def _offered(session, protocol):
     if session.has_ticket:
         return "ticket"
     return "session ID" if session.id and protocol != "TLSv1.3" else None
-
-
-def _last(printed):
-    lines = [line for line in printed.splitlines() if "error" in line.lower()] or printed.splitlines() or [""]
-    return lines[0][:200] or "it printed nothing"

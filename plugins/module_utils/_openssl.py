@@ -13,6 +13,7 @@ import collections
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 
@@ -72,7 +73,7 @@ def run(command, stdin=b"", directory=None, seconds=None):
     try:
         output, errors = process.communicate(stdin, timeout=SECONDS if seconds is None else seconds)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # with its children, which could hold what it writes to open
         output, errors = process.communicate()
         return None, output, errors
     return process.returncode, output, errors

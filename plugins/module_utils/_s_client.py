@@ -11,6 +11,7 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import calendar
 import contextlib
 import os
 import re
@@ -29,22 +30,31 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as
 MAX_PATH = 90  # of a socket; the limit is 107
 OPTIONS = {"TLSv1.0": "-tls1", "TLSv1.1": "-tls1_1", "TLSv1.2": "-tls1_2", "TLSv1.3": "-tls1_3"}
 CHAIN = re.compile(r"^Certificate chain$(.*?)^---$", re.MULTILINE | re.DOTALL)
+# At the begin of lines alone: a certificate may be called -----BEGIN CERTIFICATE-----, and would be overlooked.
+BLOCK = re.compile(r"^-----BEGIN CERTIFICATE-----$.*?^-----END CERTIFICATE-----$", re.MULTILINE | re.DOTALL)
 GROUP = re.compile(r"^(?:(?:Server|Peer) Temp Key|Negotiated TLS1\.3 group): (.*)$", re.MULTILINE)
 SIGNATURE = re.compile(r"^Peer signature type: (.*)$", re.MULTILINE)
 DIGEST = re.compile(r"^Peer signing digest: (.*)$", re.MULTILINE)
 STAPLE = re.compile(r"^OCSP response: ?(.*)$", re.MULTILINE)
+STAPLE_ANSWER = re.compile(r"^ +OCSP Response Status: (\w+)", re.MULTILINE)
+STAPLE_STATUS = re.compile(r"^ +Cert Status: (\w+)", re.MULTILINE)
+STAPLE_END = re.compile(r"^ +Next Update: (.*?) *$", re.MULTILINE)
+ERROR = re.compile(r"error:[0-9A-Fa-f]+:[^:\n]*:[^:\n]*:([^:\n]+)")
 ASKED = re.compile(r"^(Client Certificate Types|Requested Signature Algorithms|Acceptable client certificate CA names)",
                    re.MULTILINE)
 CURVES = {"prime256v1": "P-256", "secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 
 
-def command(program, protocol, server_name, alpn, lowered):
-    """The command line; the socket is called ``server`` in its directory."""
+def command(program, protocol, server_name, alpn, lowered, cipher=None):
+    """The command line; the socket is called ``server`` in its directory. cipher: the one to be chosen again."""
     made = [program.command, "s_client", "-unix", "server", "-showcerts", "-status", OPTIONS[protocol]]
     made += ["-servername", server_name] if server_name else ["-noservername"] * (program.release >= (1, 1, 1))
     made += ["-alpn", ",".join(alpn)] if alpn else []
-    if lowered:
+    if cipher and protocol != "TLSv1.3":
+        made += ["-cipher", cipher + ":@SECLEVEL=0" * lowered]
+    elif lowered:
         made += ["-cipher", handshake.LOWERED]
+    if lowered:
         made += ["-legacy_server_connect"] * (program.release >= (3, 0, 0))  # which is the default before
     return made
 
@@ -57,8 +67,8 @@ def parse(printed):
     if described and digest and "_" not in described:
         described = "%s with %s" % (described, digest.group(1).strip())
     return {
-        "chain": [content for _block, content in pem.certificate_blocks(chain.group(1).encode("utf-8"))]
-        if chain else [],
+        "chain": [content for block in BLOCK.findall(chain.group(1))
+                  for _block, content in pem.certificate_blocks(block.encode("utf-8"))] if chain else [],
         "key_exchange": group and _group(group.group(1).strip()),
         "signature_algorithm": described or None,
         "ocsp_staple": "no response sent" not in staple.group(1) if staple and chain else None,
@@ -74,7 +84,27 @@ def _group(printed):
     return " ".join(parts[:2]) if parts[0] == "DH" else CURVES.get(parts[0], parts[0])
 
 
-def look(sock, program, protocol, server_name, alpn, lowered, deadline, tmpdir):
+def staple_finding(printed, now):
+    """What is wrong with an OCSP staple that s_client printed, as a sentence, or None. Its signature is not checked."""
+    answer, status, end = (one.search(printed) for one in (STAPLE_ANSWER, STAPLE_STATUS, STAPLE_END))
+    if answer and answer.group(1) != "successful":
+        return "the OCSP staple is no answer, its status is %s" % answer.group(1)
+    if status and status.group(1) != "good":
+        return "the OCSP staple says that the certificate is %s" % status.group(1)
+    try:
+        ended = end and now > calendar.timegm(time.strptime(end.group(1), "%b %d %H:%M:%S %Y GMT"))
+    except ValueError:
+        return None
+    return "the OCSP staple is out of date, a newer one was due at %s" % end.group(1) if ended else None
+
+
+def complaint(printed):
+    """Why s_client gave up, in OpenSSL's words."""
+    reasons = ERROR.findall(printed)
+    return reasons[0] if reasons else "it printed no reason"
+
+
+def look(sock, program, protocol, server_name, alpn, lowered, deadline, tmpdir, cipher=None):
     """What s_client says of the server at a connected socket, where TLS begins (dict as of ``parse``)."""
     directory = tempfile.mkdtemp(dir=tmpdir if len(tmpdir or "") < MAX_PATH - 20 else None)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -85,7 +115,7 @@ def look(sock, program, protocol, server_name, alpn, lowered, deadline, tmpdir):
         relay.daemon = True
         relay.start()
         _code, output, errors = openssl.run(
-            command(program, protocol, server_name, alpn, lowered), directory=directory,
+            command(program, protocol, server_name, alpn, lowered, cipher), directory=directory,
             seconds=max(deadline - time.monotonic(), 0.1))
         # A socket is closed when no thread uses it any more: its number may belong to another one at once.
         _end(listener, relay)

@@ -136,7 +136,7 @@ def choose(name, bundle_path, root):
         raise StoreError("root: %s is no folder, or not given from / on" % (root or "(empty)"))
     root = os.path.realpath(root)
     if name == "auto":
-        name = _store_of_family(root)
+        name = store_of_family(root)
     store = STORES[name]
     if name == "bundle":
         if not os.path.isabs(bundle_path):
@@ -180,15 +180,20 @@ def _distrusted(store, root):
 
 def _names_in_p11_kit(root, names):
     found = set()
-    for pattern in ("/usr/lib64/pkcs11", "/usr/lib/pkcs11", "/usr/lib/*/pkcs11"):
-        for path in glob.glob(root.rstrip("/") + pattern + "/p11-kit-trust.so"):
-            try:
-                with open(path, "rb") as stream:
-                    content = stream.read()
-            except EnvironmentError:
-                continue
-            found.update(name for name in names if name.encode("ascii") in content)
+    for path in p11_kit_modules(root):
+        try:
+            with open(path, "rb") as stream:
+                content = stream.read()
+        except EnvironmentError:
+            continue
+        found.update(name for name in names if name.encode("ascii") in content)
     return found
+
+
+def p11_kit_modules(root):
+    """Paths of p11-kit's trust module, which serves the system's store to whoever speaks PKCS #11."""
+    return [path for pattern in ("/usr/lib64/pkcs11", "/usr/lib/pkcs11", "/usr/lib/*/pkcs11")
+            for path in glob.glob(root.rstrip("/") + pattern + "/p11-kit-trust.so")]
 
 
 def _os_release(root):
@@ -204,7 +209,8 @@ def _os_release(root):
     return {}
 
 
-def _store_of_family(root):
+def store_of_family(root):
+    """The name of the store of the system's family; raises StoreError where that is not known."""
     release = _os_release(root)
     family = [release.get("ID", "")] + release.get("ID_LIKE", "").split()
     for store in STORES.values():
@@ -231,10 +237,15 @@ def _require_tools(store, root):
     missing = [command for command in sorted(store.tools) if not find_command(command, root)]
     if missing:
         packages = sorted({store.tools[command] for command in missing})
-        where = _os_release(root).get("PRETTY_NAME", "this host")
-        raise StoreError(
-            "the store %s needs the command %s, which %s does not have: install the package %s"
-            % (store.name, " and ".join(missing), where, " and ".join(packages)), missing_packages=packages)
+        raise missing_packages("the store %s needs the command %s" % (store.name, " and ".join(missing)),
+                               packages, root)
+
+
+def missing_packages(what, packages, root="/"):
+    """The StoreError that says what is needed and which packages bring it."""
+    where = _os_release(root).get("PRETTY_NAME", "this host")
+    return StoreError("%s, which %s does not have: install the package %s" % (what, where, " and ".join(packages)),
+                      missing_packages=packages)
 
 
 MARK = "# Managed by Ansible, fleetpki.host_trust.ca_trust_anchor: "

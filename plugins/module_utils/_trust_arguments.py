@@ -15,8 +15,9 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 a
 def store_arguments():
     """Which store: for both modules."""
     return {
-        "store": {"type": "str", "default": "auto", "choices": ["auto"] + list(stores.STORES)},
+        "store": {"type": "str", "default": "auto", "choices": ["auto"] + list(stores.STORES) + ["nss"]},
         "bundle_path": {"type": "path"},
+        "nss_databases": {"type": "list", "elements": "str"},  # whose ~ it is must be seen
         "root": {"type": "path", "default": "/"},
     }
 
@@ -55,7 +56,7 @@ def on_controller():
     return spec
 
 
-REQUIRED_IF = [["store", "bundle", ["bundle_path"]]]
+REQUIRED_IF = [["store", "bundle", ["bundle_path"]], ["store", "nss", ["nss_databases"]]]
 
 
 def wanted(anchors):

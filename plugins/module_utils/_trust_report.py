@@ -35,14 +35,15 @@ def report(store, outcome, check):
         "bundle": store.bundles[0][1],
         "extracted": outcome.extracted,
         "anchors": anchors,
-        "plan": [_step(step) for step in plan.steps],
+        "plan": [shown(step) for step in plan.steps],
         "diff": diff(store, plan),
         "warnings": ["%s: %s" % (anchor["subject"] or anchor["fingerprint_sha256"], warning)
                      for anchor in anchors for warning in anchor["warnings"]],
     }
 
 
-def _step(step):
+def shown(step):
+    """A step of a plan for the result."""
     return {"action": step.action, "path": step.path, "reason": step.reason, "fingerprint_sha256": step.fingerprint,
             "subject": x509.label(step.certificate) if step.certificate else None}
 

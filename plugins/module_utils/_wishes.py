@@ -12,17 +12,18 @@ REQUIRABLE = ("trusted", "complete_chain", "ordered_chain", "resumption", "keep_
               "forward_secrecy")
 
 
-def unmet(result, require, min_protocol, too_short):
+def unmet(result, require, min_protocol, too_short, untried=()):
     """Sentences on the wishes that an endpoint does not meet.
 
-    too_short: sentences on certificates with less time left than min_remaining.
+    too_short: sentences on certificates with less time left than min_remaining. untried: versions that could not be.
     """
     if result["finding"]:
         return [result["finding"]]
     found = []
     for wish in require:
         found += WISHES[wish](result)
-    return found + (_protocol(result, min_protocol) if min_protocol else []) + too_short
+    found += (_protocol(result, min_protocol, untried) if min_protocol else []) + too_short
+    return list(dict.fromkeys(found))  # a missing intermediate is one sentence, though two wishes fail of it
 
 
 def _trusted(result):
@@ -57,18 +58,26 @@ def _keep_alive(result):
 
 
 def _ocsp_staple(result):
-    return [] if result["ocsp_staple"] else ["the server sends no OCSP staple"]
+    if not result["ocsp_staple"]:
+        return ["the server sends no OCSP staple"]
+    return [result["ocsp_finding"]] if result["ocsp_finding"] else []
 
 
 def _forward_secrecy(result):
     return [] if result["forward_secrecy"] else ["the cipher %s has no forward secrecy" % result["cipher"]]
 
 
-def _protocol(result, lowest):
+def _protocol(result, lowest, untried):
     below = handshake.VERSIONS[:handshake.VERSIONS.index(lowest)]
     accepted = [version for version in below
                 if version == result["protocol"] or (result["versions"] or {}).get(version)]
-    return ["the server accepts %s, lower than min_protocol=%s allows" % (", ".join(accepted), lowest)] * bool(accepted)
+    unknown = [version for version in below if version in untried]
+    found = []
+    if accepted:
+        found.append("the server accepts %s, lower than min_protocol=%s allows" % (", ".join(accepted), lowest))
+    if unknown:
+        found.append("whether the server accepts %s is not known: it could not be tried" % ", ".join(unknown))
+    return found
 
 
 WISHES = {"trusted": _trusted, "complete_chain": _complete_chain, "ordered_chain": _ordered_chain,

@@ -74,6 +74,7 @@ options:
       - V(none) takes away nothing that is not listed.
       - V(managed) takes away anchors that this collection installed and that are not listed any more.
       - V(all) takes away every local anchor that is not listed. The distribution's own are never touched.
+        With O(store=nss) these are the certificates that a database trusts, but for those whose private key is in it.
       - Distrust is never taken back by this, only by O(anchors[].state=present).
     type: str
     choices: [none, managed, all]
@@ -84,6 +85,7 @@ options:
       - V(auto) runs it when the extracted store is not what is wanted.
       - V(always) runs it each time, and the task is always changed.
       - V(never) only writes the anchors. Nothing is proven then.
+      - The stores V(bundle) and V(nss) have no extract, and are proven always.
     type: str
     choices: [auto, always, never]
     default: auto
@@ -96,7 +98,7 @@ options:
     description:
       - Let through certificates that are no CA, such as a server's self-signed one.
       - The store V(redhat) leaves such out of its bundles, so the task fails there when that is found.
-        V(debian) and V(bundle) take them.
+        V(debian), V(bundle) and V(nss) take them.
     type: bool
     default: false
   min_remaining:
@@ -106,6 +108,10 @@ options:
     type: str
     default: "0"
 notes:
+  - In a database of NSS, the nickname of an anchor of this collection says so, by C(fleetpki.host_trust) in it.
+    A run that was killed in the middle of one leaves it in order, and the next run completes it.
+    A browser that runs takes notice when it is started again. A database whose user has set a password (in Firefox, a
+    primary password) can't be changed.
   - Files are owned by root and have mode 0644; where SELinux is on, their context is restored.
   - On hosts nothing but Python 3.6 or later and the distribution's trust store tools is needed.
 seealso:
@@ -126,7 +132,8 @@ attributes:
   platform:
     support: full
     platforms: posix
-    description: Linux; the stores are those of Red Hat's and Debian's families, and plain PEM bundles anywhere.
+    description: >-
+      Linux; the stores are those of Red Hat's and Debian's families, plain PEM bundles anywhere, and databases of NSS.
 """
 
 EXAMPLES = r"""
@@ -164,6 +171,18 @@ EXAMPLES = r"""
       - src: corp-root.crt
     purge: all
 
+- name: Chromium and Firefox of two users
+  fleetpki.host_trust.ca_trust_anchor:
+    store: nss
+    nss_databases:
+      - ~alice/.pki/nssdb
+      - ~alice/.mozilla/firefox/*.default*
+      - ~bob/.pki/nssdb
+    anchors:
+      - src: corp-root.crt
+    purge: managed
+  become: true
+
 - name: In an image that is mounted
   fleetpki.host_trust.ca_trust_anchor:
     root: /mnt/sysimage
@@ -179,10 +198,19 @@ store:
   returned: success
   sample: redhat
 bundle:
-  description: The PEM file with all that is trusted for TLS servers, which was looked at.
+  description: The PEM file with all that is trusted for TLS servers, which was looked at. Null with O(store=nss).
   type: str
   returned: success
   sample: /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem
+databases:
+  description: The databases that were meant, in the order of the list.
+  type: list
+  elements: dict
+  returned: with O(store=nss)
+  sample:
+    - exists: true
+      owner: alice
+      path: /home/alice/.pki/nssdb
 extracted:
   description: Whether the extract ran.
   type: bool
@@ -213,6 +241,7 @@ anchors:
       type: str
     path:
       description: The file that holds it, also when somebody else put it there; of one that was removed, where it was.
+        With O(store=nss), the first database that is changed or holds it.
       type: str
     subject:
       description: Its subject, in the form of RFC 4514. Null where only a fingerprint is known.
@@ -239,7 +268,7 @@ anchors:
       description: What was done for that, or C(none).
       type: str
     found_in:
-      description: The extracted bundles that hold it.
+      description: The extracted bundles that hold it, or the databases that trust or distrust it as wanted.
       type: list
       elements: str
     notes:
@@ -283,6 +312,8 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss as nss
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss_report as nss_report
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_arguments as arguments
@@ -303,6 +334,18 @@ def collect(paths):
     return found
 
 
+def converge(options, check_mode):
+    """The module's result, or which certificates the controller has to send along."""
+    wanted = arguments.wanted(options["anchors"])
+    if options["store"] == "nss":
+        return nss_report.anchor(options, wanted, check_mode)
+    store = stores.choose(options["store"], options["bundle_path"], options["root"])
+    outcome = trust_store.converge(store, wanted, options["purge"], options["extract"], check_mode)
+    if outcome.plan.unsent:
+        return {"changed": False, "unsent": outcome.plan.unsent}
+    return dict(trust_report.report(store, outcome, check_mode), changed=bool(outcome.plan.steps))
+
+
 def main():
     module = AnsibleModule(arguments.anchor_arguments(), required_if=arguments.REQUIRED_IF, supports_check_mode=True)
     options = module.params
@@ -311,19 +354,14 @@ def main():
         # Not judged yet: the action plugin does that, and calls again.
         module.exit_json(changed=False, collected=collect(paths))
     try:
-        store = stores.choose(options["store"], options["bundle_path"], options["root"])
-        outcome = trust_store.converge(store, arguments.wanted(options["anchors"]),
-                                       options["purge"], options["extract"], module.check_mode)
+        result = converge(options, module.check_mode)
     except stores.StoreError as error:
         module.fail_json(msg=str(error), **error.facts)
-    except (files.FilesError, trust_plan.PlanError, trust_store.TrustError) as error:
+    except (files.FilesError, trust_plan.PlanError, trust_store.TrustError) + nss.FAILURES as error:
         module.fail_json(msg=str(error))
-    if outcome.plan.unsent:
-        module.exit_json(changed=False, unsent=outcome.plan.unsent)
-    result = trust_report.report(store, outcome, module.check_mode)
-    for warning in result.pop("warnings"):
+    for warning in result.pop("warnings", ()):
         module.warn(warning)
-    module.exit_json(changed=bool(outcome.plan.steps), **result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ description:
   - Lists the local anchors of a host's trust store, the distribution's, and what is distrusted, and says which of them
     this collection manages.
   - Says whether the extracted store, which is what applications read, is what its sources make.
-  - Changes nothing and needs no root.
+  - Changes nothing and needs no root, but for databases of NSS that are another user's.
 notes:
   - On hosts nothing but Python 3.6 or later and the distribution's trust store tools is needed.
 seealso:
@@ -37,7 +37,8 @@ attributes:
   platform:
     support: full
     platforms: posix
-    description: Linux; the stores are those of Red Hat's and Debian's families, and plain PEM bundles anywhere.
+    description: >-
+      Linux; the stores are those of Red Hat's and Debian's families, plain PEM bundles anywhere, and databases of NSS.
 """
 
 EXAMPLES = r"""
@@ -59,12 +60,21 @@ store:
   returned: success
   sample: redhat
 bundle:
-  description: The PEM file with all that is trusted for TLS servers.
+  description: The PEM file with all that is trusted for TLS servers. Null with O(store=nss).
   type: str
   returned: success
   sample: /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem
+databases:
+  description: The databases that were looked at, in the order of the list.
+  type: list
+  elements: dict
+  returned: with O(store=nss)
+  sample:
+    - exists: true
+      owner: alice
+      path: /home/alice/.pki/nssdb
 anchors:
-  description: The local anchors.
+  description: The local anchors. With O(store=nss), what the databases trust, an element for each database.
   type: list
   elements: dict
   returned: success
@@ -81,7 +91,7 @@ anchors:
       trusted: true
   contains: &certificate
     path:
-      description: The file that holds it.
+      description: The file or database that holds it.
       type: str
     name:
       description: The name it was given by M(fleetpki.host_trust.ca_trust_anchor), else null.
@@ -90,7 +100,7 @@ anchors:
       description: Whether this collection installed it.
       type: bool
     trusted:
-      description: Whether it is in the extracted bundle for TLS servers.
+      description: Whether it is in the extracted bundle for TLS servers, or trusted for them by the database.
       type: bool
     subject:
       description: Its subject, in the form of RFC 4514.
@@ -166,6 +176,8 @@ missing_packages:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss as nss
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss_report as nss_report
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_arguments as arguments
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_info as trust_info
@@ -174,11 +186,13 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_
 def main():
     module = AnsibleModule(arguments.store_arguments(), required_if=arguments.REQUIRED_IF, supports_check_mode=True)
     try:
-        store = stores.choose(module.params["store"], module.params["bundle_path"], module.params["root"])
-        result = trust_info.info(store)
+        if module.params["store"] == "nss":
+            result = nss_report.info(module.params)
+        else:
+            result = trust_info.info(stores.choose(*(module.params[name] for name in ("store", "bundle_path", "root"))))
     except stores.StoreError as error:
         module.fail_json(msg=str(error), **error.facts)
-    except files.FilesError as error:
+    except (files.FilesError,) + nss.FAILURES as error:
         module.fail_json(msg=str(error))
     for warning in result.pop("warnings"):
         module.warn(warning)

@@ -63,6 +63,7 @@ options:
       client_certificate:
         description:
           - A PEM file on the host with a client certificate, for mutual TLS, followed by its chain if it has one.
+            It is shown whenever the server asks for it. Python before 3.7.4 can't after the handshake of TLS 1.3.
         type: path
       client_key:
         description:
@@ -142,7 +143,8 @@ options:
     type: str
   min_protocol:
     description:
-      - Fails if the server accepts a lower protocol version. It implies O(versions=true).
+      - Fails if the server accepts a lower protocol version, or if no connection or time was left to try it.
+        It implies O(versions=true).
     type: str
     choices: [TLSv1.0, TLSv1.1, TLSv1.2, TLSv1.3]
   require:
@@ -151,7 +153,8 @@ options:
       - V(trusted) is the host's verdict on chain, names and purpose.
       - V(complete_chain) is a chain that lacks nothing but the root, V(ordered_chain) one in the right order.
       - V(resumption) and V(keep_alive) imply the options of that name.
-      - V(ocsp_staple) is an OCSP staple, V(forward_secrecy) a key exchange with ephemeral keys.
+      - V(ocsp_staple) is an OCSP staple that says that the certificate is good. V(forward_secrecy) is a key exchange
+        with ephemeral keys.
     type: list
     elements: str
     choices: [trusted, complete_chain, ordered_chain, resumption, keep_alive, ocsp_staple, forward_secrecy]
@@ -160,7 +163,10 @@ notes:
   - It speaks as the host's own Python and OpenSSL do. Where their settings refuse a server altogether, it tries again
     with all that they are capable of, and says so among the warnings.
   - On the host, OpenSSL 1.1.0 or later and Python 3.6 or later are needed, and no other package.
-  - A session that is resumed by one of several servers behind a name and not by the others is told by chance.
+  - Where a name has several addresses, all connections go to the first that answers. RV(results[].warnings) says which
+    did not. To look at each of them, give them as O(endpoints[].address).
+  - A session that is resumed by one of several servers behind an address and not by the others is told by chance.
+    Where they show different certificates, the chain is not judged.
 seealso:
   - module: fleetpki.host_trust.cert_verify
   - name: openssl-s_client(1)
@@ -290,7 +296,9 @@ results:
       type: str
       sample: 192.0.2.10
     finding:
-      description: Why there is no usable TLS connection, as a sentence; V(null) if there is one.
+      description:
+        - Why there is no usable TLS connection, as a sentence; V(null) if there is one. A server that shakes hands and
+          then does not answer in HTTP has one; RV(results[].http) tells of it.
       returned: always
       type: str
       sample: 192.0.2.10 refuses connections to port 443, nothing listens there
@@ -364,6 +372,11 @@ results:
       returned: always
       type: bool
       sample: false
+    ocsp_finding:
+      description: What is wrong with that staple, as a sentence. Its signature is not checked.
+      returned: always
+      type: str
+      sample: the OCSP staple says that the certificate is revoked
     client_certificate_requested:
       description: Whether the server asked for a client certificate.
       returned: always

@@ -16,10 +16,10 @@ import warnings
 class Server:
     """Listens on a free port; ``talk(connection)`` has each connection in a thread of its own."""
 
-    def __init__(self, talk):
+    def __init__(self, talk, address="127.0.0.1"):
         self.talk, self.count, self.sockets = talk, 0, []
-        self.listener = socket.socket()
-        self.listener.bind(("127.0.0.1", 0))
+        self.listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        self.listener.bind((address, 0))
         self.listener.listen(16)
         self.port = self.listener.getsockname()[1]
         self.thread = threading.Thread(target=self._accept, daemon=True)

@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Addresses, TCP and proxies, to real sockets on 127.0.0.1."""
+import errno
 import os
 import socket
 import sys
@@ -26,8 +27,8 @@ def finding(function, *arguments):
 
 def test_a_connection():
     with servers.Server(servers.say(b"hello")) as server:
-        sock, address, took = connection.connect("127.0.0.1", server.port, budget())
-        assert sock.recv(5) == b"hello" and address == "127.0.0.1" and 0 < took < 1000
+        sock, address, took, refusals = connection.connect("127.0.0.1", server.port, budget())
+        assert sock.recv(5) == b"hello" and address == "127.0.0.1" and 0 < took < 1000 and refusals == []
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         sock.close()
 
@@ -60,13 +61,26 @@ def test_unreachable_addresses_say_what_the_system_says():
     assert "port 443 can't be reached: " in finding(connection.connect, "255.255.255.255", 443, budget())
 
 
+def test_a_reset_that_is_faster_than_the_connect(monkeypatch):
+    def connect(*_):
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    assert finding(connection.connect, "127.0.0.1", 443, budget()) == (
+        "127.0.0.1 resets connections to port 443 at once")
+
+
 def test_each_address_is_tried(monkeypatch):
     with servers.Server(servers.say(b"x")) as server, socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
         dead, live = (kind + (("127.0.0.1", port),) for port in (taken.getsockname()[1], server.port))
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [dead, dead, live])
-        connection.connect("web1", 443, budget())[0].close()
+        known = {}
+        for refusals in (1, 0):  # the second connection goes to what answered
+            made = connection.connect("web1", 443, budget(), known=known)
+            made.sock.close()
+            assert len(made.refusals) == refusals
+        assert known == {("web1", 443): [live]}
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [dead, dead])
         assert finding(connection.connect, "web1", 443, budget()).count("refuses") == 1
 
@@ -128,12 +142,14 @@ def test_proxy_urls_that_are_none(text):
 
 @pytest.mark.parametrize("text, plain", [
     ("Web1.Example.com.", "web1.example.com"), ("192.0.2.1", "192.0.2.1"), ("[2001:db8::1]", "2001:db8::1"),
-    (u"b\u00fccher.example", "xn--bcher-kva.example"), ("under_score", "under_score")])
+    (u"b\u00fccher.example", "xn--bcher-kva.example"), ("under_score", "under_score"),
+    ("fe80::1%eth0", "fe80::1%eth0")])
 def test_hosts(text, plain):
     assert connection.plain_host(text) == plain
 
 
-@pytest.mark.parametrize("text", ["", "a b", "a\r\nb", "a..b", "http://web1", "web1/x", "-" * 64])
+@pytest.mark.parametrize("text", ["", "a b", "a\r\nb", "a..b", "http://web1", "web1/x", "-" * 64, "::1%a b",
+                                  "::1%\r\nX: y"])
 def test_hosts_that_are_none(text):
     with pytest.raises(ValueError):
         connection.plain_host(text)

@@ -101,6 +101,8 @@ def test_this_host_s_settings_are_kept_unless_told_otherwise():
      "with the alert 'protocol version': it does not accept the protocol versions that this host offers"),
     (servers.hear_then(b"\x15\x03\x03\x00\x02\x02\x70"), "'unrecognized name': it has no certificate for this name"),
     (servers.hear_then(b"\x15\x03\x03\x00\x02\x02\x50"), "with the alert 'internal error'"),
+    (servers.hear_then(b"\x15\x03\x03\x00\x02\x01\x00"),
+     "the server closes the connection in the middle of the handshake"),
     (servers.hear_then(b"\x16\x03\x03\x00\x04\x02\0\0\0" + b"\0" * 50), "this host's OpenSSL can't shake hands"),
 ])
 def test_findings(talk, sentence):

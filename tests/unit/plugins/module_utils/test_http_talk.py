@@ -73,14 +73,34 @@ def test_silence_and_unfinished_answers_end_in_time():
     assert kept(part, 0.3) == (False, "does not finish its answer to an HTTP request within 0.3 s")
     assert kept(servers.http(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", 1)) == (
         False, "breaks off its answer")
-    assert kept(servers.http(CHUNKED[:-8], 1)) == (False, "does not answer in HTTP")
+    assert kept(servers.http(CHUNKED[:-8], 1)) == (False, "breaks off its answer")
     assert time.time() - begin < 3
+
+
+def test_a_piece_of_negative_length():
+    """Some Pythons refuse it, others wait for its end."""
+    assert kept(servers.http(CHUNKED.replace(b"\r\n5\r\n", b"\r\n-5\r\n"), 1)) in (
+        (False, "does not answer in HTTP"), (False, "breaks off its answer"))
 
 
 def test_long_answers_are_not_read(monkeypatch):
     monkeypatch.setattr(http_talk, "MAX_BODY", 1024 * 1024)
     long = b"HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\n" + b"x" * 1048577
     assert kept(servers.http(long)) == (False, "answers with more than 1 MiB, which is not read")
+
+
+def test_what_comes_before_the_answer_is_not_taken_for_it():
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+    talk = servers.http(early + early + b"HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nhello")
+    assert got(talk).status == 404 and kept(talk) == (True, None)
+    assert kept(servers.http(early), 0.3) == (False, "does not finish its answer to an HTTP request within 0.3 s")
+
+
+@pytest.mark.parametrize("host, port, header", [
+    ("web1", 443, "web1"), ("web1", 8443, "web1:8443"), ("2001:db8::1", 443, "[2001:db8::1]"),
+    ("fe80::1%eth0", 4433, "[fe80::1]:4433")])
+def test_the_host_header(host, port, header):
+    assert http_talk.host_header(host, port) == header
 
 
 def test_the_first_byte():

@@ -69,6 +69,37 @@ def test_a_staple_and_the_certificate_of_its_responder():
     assert found["ocsp_staple"] is True and found["chain"] == [WEB.der, ISSUING.der]
 
 
+@pytest.mark.parametrize("answer, status, end, finding", [
+    ("successful", "good", "Nov 25 10:00:00 2026 GMT", None),
+    ("successful", "good", "Nov  3 10:00:00 2026 GMT",
+     "the OCSP staple is out of date, a newer one was due at Nov  3 10:00:00 2026 GMT"),
+    ("successful", "revoked", "Nov 25 10:00:00 2026 GMT", "the OCSP staple says that the certificate is revoked"),
+    ("trylater", None, None, "the OCSP staple is no answer, its status is trylater"),
+    ("successful", None, None, None),
+    ("successful", "good", "soon", None),
+])
+def test_what_a_staple_says(answer, status, end, finding):
+    text = "OCSP Response Data:\n    OCSP Response Status: %s (0x0)\n" % answer
+    text += "    Cert Status: %s\n" % status if status else ""
+    text += "    Next Update: %s\n" % end if end else ""
+    assert s_client.staple_finding(text, 1795514400) == finding  # 2026-11-24
+
+
+def test_a_certificate_called_like_the_begin_of_one():
+    """It would be overlooked, and the verdict be on the next one."""
+    text = PRINTED.replace("s:CN = web1.example.com", "s:CN = -----BEGIN CERTIFICATE-----") % (
+        " no response sent", WEB.pem, ISSUING.pem, "")
+    assert s_client.parse(text)["chain"] == [WEB.der, ISSUING.der]
+
+
+def test_why_it_gave_up():
+    assert s_client.complaint("4077F0:error:0A000098:SSL routines:read_state_machine:excessive message size:x.c:609:"
+                              ) == "excessive message size"
+    assert s_client.complaint("139988:error:14094410:SSL routines:ssl3_read_bytes:sslv3 alert handshake failure:"
+                              "ssl/record/rec_layer_s3.c:1544:SSL alert number 40") == "sslv3 alert handshake failure"
+    assert s_client.complaint("CONNECTED(00000003)\n") == "it printed no reason"
+
+
 @pytest.mark.parametrize("line", [
     "Client Certificate Types: RSA sign, DSA sign, ECDSA sign", "Requested Signature Algorithms: ECDSA+SHA256",
     "Acceptable client certificate CA names"])
@@ -92,6 +123,12 @@ def test_the_command():
     assert s_client.command(new, "TLSv1.2", None, [], False) == base + ["-tls1_2", "-noservername"]
     assert s_client.command(old, "TLSv1.0", None, [], True) == base + [
         "-tls1", "-cipher", "ALL:@SECLEVEL=0"]
+    assert s_client.command(new, "TLSv1.2", None, [], False, "AES128-SHA")[6:] == [
+        "-tls1_2", "-noservername", "-cipher", "AES128-SHA"]
+    assert s_client.command(old, "TLSv1.2", None, [], True, "AES128-SHA")[6:] == [
+        "-tls1_2", "-cipher", "AES128-SHA:@SECLEVEL=0"]
+    assert s_client.command(new, "TLSv1.3", None, [], False, "TLS_AES_256_GCM_SHA384")[6:] == [
+        "-tls1_3", "-noservername"]
     assert s_client.command(new, "TLSv1.0", None, [], True)[7:] == [
         "-noservername", "-cipher", "ALL:@SECLEVEL=0", "-legacy_server_connect"]
 

@@ -9,13 +9,14 @@ GOOD = {
     "finding": None, "trusted": True, "reasons": [], "complete_chain": True, "ordered_chain": True,
     "chain_findings": [], "chain": [{"issuer": "CN=Corp Root CA"}], "http": {"status": 200, "finding": None},
     "resumption": {"offered": "ticket", "resumed": True}, "keep_alive": True, "ocsp_staple": True,
+    "ocsp_finding": None,
     "forward_secrecy": True, "cipher": "ECDHE-RSA-AES128-SHA", "protocol": "TLSv1.2",
     "versions": {"TLSv1.0": False, "TLSv1.1": None, "TLSv1.2": True, "TLSv1.3": False},
 }
 
 
-def unmet(require=(), min_protocol=None, too_short=(), **facts):
-    return wishes.unmet(dict(GOOD, **facts), list(require), min_protocol, list(too_short))
+def unmet(require=(), min_protocol=None, too_short=(), untried=(), **facts):
+    return wishes.unmet(dict(GOOD, **facts), list(require), min_protocol, list(too_short), untried)
 
 
 def test_all_met():
@@ -43,12 +44,19 @@ def test_all_met():
      ["connections are not kept alive: the server answers in HTTP/1.0"]),
     ("keep_alive", {"keep_alive": None, "http": None}, ["connections are not kept alive: it was not tried"]),
     ("ocsp_staple", {"ocsp_staple": None}, ["the server sends no OCSP staple"]),
+    ("ocsp_staple", {"ocsp_finding": "the staple says revoked"}, ["the staple says revoked"]),
     ("forward_secrecy", {"forward_secrecy": False, "cipher": "AES128-SHA"},
      ["the cipher AES128-SHA has no forward secrecy"]),
 ])
 def test_each_wish(wish, facts, sentences):
     assert unmet([wish], **facts) == sentences
     assert unmet([other for other in wishes.REQUIRABLE if other != wish], **facts) == []
+
+
+def test_one_sentence_for_one_reason():
+    missing = "the server does not send CN=Corp Issuing CA 1; browsers may hide this"
+    assert unmet(["trusted", "complete_chain"], trusted=False, complete_chain=False, reasons=[missing],
+                 chain_findings=[missing]) == [missing]
 
 
 def test_protocols():
@@ -59,6 +67,8 @@ def test_protocols():
     assert unmet(min_protocol="TLSv1.3", versions=None) == [
         "the server accepts TLSv1.2, lower than min_protocol=TLSv1.3 allows"]
     assert unmet(min_protocol="TLSv1.2", versions=None) == []
+    assert unmet(min_protocol="TLSv1.2", untried=["TLSv1.1", "TLSv1.2"]) == [
+        "whether the server accepts TLSv1.1 is not known: it could not be tried"]
 
 
 def test_an_unusable_endpoint_meets_none_and_says_so_once():

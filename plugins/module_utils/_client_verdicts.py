@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""A host's TLS clients asked for servers: what the module tls_client_info does. Plain values in and out."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import shutil
+import sys
+import tempfile
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as one
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _tls_clients as tls_clients
+
+INSTALLED = "installed"  # in require: whichever of them there are
+
+
+class Unable(Exception):
+    """Nothing can be asked at all, and why."""
+
+
+def look(given, tmpdir=None):
+    """The module's result: accepted, msg, clients, results, python. given: its options. Raises Unable."""
+    _check(given)
+    names = given["clients"] or list(tls_clients.CLIENTS)
+    try:
+        program = openssl.find()
+    except openssl.Missing:
+        program = None
+        names = [name for name in names if name != "openssl"]
+    installed = tls_clients.find(names, given["trust"])
+    required = [name for name in given["require"] if name != INSTALLED]
+    required += [name for name in installed if INSTALLED in given["require"] and name not in required]
+    labels, endpoints = _endpoints(given, program)
+    scratch = tempfile.mkdtemp(dir=tmpdir)
+    try:
+        terms = tls_clients.Terms(given["timeout"], given["trust"], program, scratch)
+        answers = tls_clients.ask(installed, endpoints, terms) if endpoints else {}
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    results = [_result(label, endpoint, {name: answers[name][number] for name in answers}, required)
+               for number, (label, endpoint) in enumerate(zip(labels, endpoints))]
+    missing = ["the client %s is required and not installed on this host" % name
+               for name in required if name not in installed]
+    unmet = missing + ["%s: %s" % (result["name"], sentence) for result in results for sentence in result["unmet"]]
+    return {
+        "met": not unmet,
+        "msg": "\n".join(unmet) or "%d server%s asked by %d client%s" % (
+            len(results), "" if len(results) == 1 else "s", len(installed), "" if len(installed) == 1 else "s"),
+        "clients": {name: {"path": found.path, "version": found.version} for name, found in installed.items()},
+        "missing": [name for name in required if name not in installed],
+        "python": sys.executable,
+        "results": results,
+    }
+
+
+def _check(given):
+    """Raises Unable for options that can't be meant."""
+    if given["endpoints"] is not None and not given["endpoints"]:
+        raise Unable("'endpoints' is empty: there is no server to ask")
+    if not 0 < given["timeout"] <= 600:
+        raise Unable("timeout: %g is not between 0 and 600 seconds" % given["timeout"])
+    if given["trust"]:
+        try:
+            pem.read_certificates(pem.read_file(given["trust"]))
+        except pem.CertificateFileError as error:
+            raise Unable("the trust in %s can't be used: %s" % (given["trust"], pem.advised(str(error))))
+
+
+def _endpoints(given, program):
+    """(what messages call them, the servers as list of Endpoint)."""
+    listed = given["endpoints"]
+    if listed is None:
+        listed = [{"host": given["host"], "port": given["port"]}] if given["host"] else []
+    if program is None and any(item.get("client_certificate") for item in listed):
+        raise Unable("a client certificate is given, and there is no openssl on this host to look at it: install the "
+                     "package 'openssl'")
+    try:
+        endpoints = [one.read(number, item, program) for number, item in enumerate(listed)]
+    except ValueError as error:
+        raise Unable(str(error))
+    return [item.get("name") or connection.place(endpoint.asked, endpoint.port)
+            for item, endpoint in zip(listed, endpoints)], endpoints
+
+
+def _result(label, endpoint, answers, required):
+    """What the clients say of one server (dict)."""
+    refused = ["%s refuses it: %s" % (name, answer.said) for name, answer in answers.items()
+               if answer.accepted is False and name in required]
+    return {
+        "name": label, "host": endpoint.host, "port": endpoint.port, "server_name": endpoint.asked,
+        "accepted": all(answer.accepted is not False for answer in answers.values()),
+        "clients": {name: {"accepted": answer.accepted, "said": answer.said} for name, answer in answers.items()},
+        "unmet": refused,
+    }

@@ -1,0 +1,158 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""From what databases of NSS hold and what is wanted of them to the steps between: pure, nothing is touched here.
+
+Trust is written as certutil does: a letter for each use of a certificate, for TLS, mail and code. C is a CA trusted for
+servers, T one for clients, P a trusted peer, p is distrust, u says that its private key is there.
+"""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import collections
+import re
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+# A nickname of ours says whose it is and which certificate: in a database, a nickname is for one subject only.
+NICKNAME = "%s (fleetpki.host_trust %s)"
+MANAGED = re.compile(r"(.*) \(fleetpki\.host_trust ([0-9a-f]{16})\)$")
+DISTRUST = "p,p,p"
+LONGEST_NAME = 200
+
+Held = collections.namedtuple("Held", ["nickname", "fingerprint", "der", "trust"])
+
+Database = collections.namedtuple("Database", [
+    "path",
+    "owner",      # name of the user whom it belongs to
+    "there",      # bool
+    "protected",  # whether a password is asked for changes
+    "instead",    # the database that Chromium reads as long as this one is not there, or None
+    "held",       # list of Held
+])
+
+Step = collections.namedtuple("Step", ["action", "path", "fingerprint", "certificate", "name", "reason",
+                                       "do", "nickname", "trust", "former"])
+
+Plan = collections.namedtuple("Plan", ["wanted", "steps", "unsent"])  # as trust_plan.Plan has them
+
+
+def plan(databases, wanted, purge="none"):
+    """The Plan that makes each Database what is ``wanted`` (list of trust_plan.Wanted).
+
+    Raises trust_plan.PlanError for contradictions, and for a database that only its user can change.
+    """
+    wanted = resolve(databases, wanted)
+    steps = [step for database in databases for step in _steps(database, wanted, purge)]
+    unsent = [step.fingerprint for step in steps if step.do == "write" and step.certificate is None]
+    for database in databases:
+        if database.protected and any(step.path == database.path for step in steps):
+            raise trust_plan.PlanError(
+                "%s can't be changed: %s has set a password (in Firefox: a primary password), and only who knows it "
+                "can change what is trusted there. Leave this database out, or have Firefox follow the system's store"
+                % (database.path, database.owner))
+    return Plan(wanted, steps, list(collections.OrderedDict.fromkeys(unsent)))
+
+
+def resolve(databases, wanted):
+    """Gives each Wanted its fingerprint and certificate, as trust_plan.resolve does: from all databases together."""
+    Known = collections.namedtuple("Known", ["fingerprint", "der", "name"])
+    held = [(is_anchor(one), Known(one.fingerprint, one.der, name_of(one) or _short(one.nickname)))
+            for database in databases for one in database.held]
+    observed = collections.namedtuple("Observed", ["anchors", "distrusted"])(
+        [one for anchor, one in held if anchor], [one for anchor, one in held if not anchor])
+    wanted = [want._replace(name=want.name and _short(want.name)) if not want.fingerprint else want for want in wanted]
+    return trust_plan.resolve(None, observed, wanted)
+
+
+def _short(name):
+    # certutil looks for a token's name before a colon.
+    return stores.comment_safe(name).replace(":", "\\x3a")[:LONGEST_NAME].strip()
+
+
+def nickname(name, fingerprint):
+    """What a certificate is called in a database."""
+    return NICKNAME % (_short(name) or "anchor", fingerprint[:16])
+
+
+def name_of(held):
+    """The name in our nickname; None where somebody else put the certificate there."""
+    match = MANAGED.match(held.nickname)
+    return match.group(1) if match and held.fingerprint.startswith(match.group(2)) else None
+
+
+def is_distrusted(held):
+    """Whether a certificate is distrusted for TLS."""
+    tls = held.trust.split(",")[0]
+    return "p" in tls and not set("CTP") & set(tls)
+
+
+def is_trusted(held):
+    """Whether a certificate is trusted, for whatever use."""
+    return bool(set("CTP") & set(held.trust))
+
+
+def is_anchor(held):
+    """Whether it is trusted or ours. What a browser has kept of others, such as intermediates, is not."""
+    ours = name_of(held) is not None and "u" not in held.trust and not is_distrusted(held)
+    return is_trusted(held) or ours
+
+
+def said_of(held):
+    """What the diff calls the trust in a certificate; None where it is neither trusted nor distrusted."""
+    if held is None or not is_trusted(held) and not is_distrusted(held):
+        return None
+    return "distrusted" if is_distrusted(held) else "trusted"
+
+
+def trusting(certificate, trust=",,"):
+    """The trust with which a certificate vouches for TLS servers, or for itself where it is no CA."""
+    tls, mail, code = (set(part) - set("pu") for part in trust.split(","))
+    tls = tls - set("c") | {"C" if x509.basic_constraints(certificate)[0] else "P"}
+    return ",".join("".join(sorted(part)) for part in (tls, mail, code))
+
+
+def _steps(database, wanted, purge):
+    steps = []
+    held = {one.fingerprint: one for one in database.held}
+
+    def step(action, want, reason, do, nick=None, trust=None):
+        steps.append(Step(action, database.path, want.fingerprint, want.certificate, want.name, reason,
+                          do, nick, trust, said_of(held.get(want.fingerprint))))
+
+    def take(held, want, reason):
+        if "u" in held.trust:  # somebody's own certificate with its key: it stays, and is not trusted any more
+            step("remove", want, reason, "write", held.nickname, ",,")
+        else:
+            step("remove", want, reason, "delete", held.nickname)
+
+    for want in wanted:
+        one = held.get(want.fingerprint)
+        name = want.name or (want.certificate and x509.common_name(want.certificate.subject_der)) or ""
+        nick = one.nickname if one else want.fingerprint and nickname(name, want.fingerprint)
+        if want.state == "present":
+            if want.certificate is None:
+                step("install", want, "it is not known yet", "write")
+            elif one is None:
+                step("install", want, "the database does not hold it", "write", nick, trusting(want.certificate))
+            elif not set("CP") & set(one.trust.split(",")[0]):
+                action = "trust_again" if is_distrusted(one) else "install"
+                step(action, want, "it is distrusted there" if is_distrusted(one) else "it is there and not trusted",
+                     "write", nick, trusting(want.certificate, one.trust))
+        elif want.state == "absent" and one and is_anchor(one):
+            take(one, want, "wanted absent")
+        elif want.state == "distrusted" and not (one and is_distrusted(one)):
+            step("distrust", want, "nothing distrusts it yet", "write", nick, DISTRUST)
+    listed = {want.fingerprint for want in wanted}
+    for one in database.held if purge != "none" else ():
+        ours = name_of(one) is not None and is_anchor(one)
+        if one.fingerprint not in listed and (ours or purge == "all" and is_trusted(one) and "u" not in one.trust):
+            gone = trust_plan.Wanted("absent", name_of(one), one.fingerprint, x509.parse_leniently(one.der))
+            take(one, gone, "not listed (purge: %s)" % purge)
+    if steps and not database.there:
+        steps.insert(0, Step("create", database.path, None, None, None, "it is not there", "create", None, None,
+                             None))
+    return steps

@@ -1,0 +1,133 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""What ca_trust_anchor and ca_trust_info tell of databases of NSS, as plain JSON values; nothing is changed."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss as nss
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss_plan as nss_plan
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_report as trust_report
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+AFTER = {"install": "trusted", "trust_again": "trusted", "distrust": "distrusted", "remove": None}
+
+
+def anchor(options, wanted, check):
+    """ca_trust_anchor's result with ``store: nss``; raises stores.StoreError or one of nss.FAILURES."""
+    nss.require(options["root"])
+    outcome = nss.converge(options["nss_databases"], wanted, options["purge"], check)
+    return {"changed": False, "unsent": outcome.plan.unsent} if outcome.plan.unsent else report(outcome)
+
+
+def report(outcome):
+    """An nss.Outcome as ca_trust_anchor's result."""
+    plan = outcome.plan
+    listed = {want.fingerprint for want in plan.wanted}
+    purged = {step.fingerprint: trust_plan.Wanted("absent", step.name, step.fingerprint, step.certificate)
+              for step in plan.steps if step.fingerprint and step.fingerprint not in listed}
+    anchors = [_anchor(outcome, want) for want in plan.wanted + list(purged.values())]
+    return {
+        "changed": bool(plan.steps),
+        "store": "nss",
+        "bundle": None,
+        "extracted": False,
+        "databases": [{"path": database.path, "owner": database.owner, "exists": database.there}
+                      for database in outcome.after],
+        "anchors": anchors,
+        "plan": [trust_report.shown(step) for step in plan.steps],
+        "diff": diff(plan),
+        "warnings": outcome.warnings + ["%s: %s" % (one["subject"] or one["fingerprint_sha256"], warning)
+                                        for one in anchors for warning in one["warnings"]],
+    }
+
+
+def _anchor(outcome, want):
+    steps = [step for step in outcome.plan.steps if step.fingerprint == want.fingerprint]
+    holding = [database.path for database in outcome.after for one in database.held
+               if one.fingerprint == want.fingerprint
+               and (nss_plan.is_distrusted(one) if want.state == "distrusted" else nss_plan.is_trusted(one))]
+    facts = _facts(want.certificate, want.fingerprint)
+    facts.update(
+        name=want.name,
+        state=want.state,
+        path=([step.path for step in steps] + holding + [None])[0],
+        action=", ".join(sorted({trust_report.DONE[step.action] for step in steps})) or "none",
+        found_in=holding,
+        notes=[],
+        warnings=_warnings(outcome, want),
+    )
+    return facts
+
+
+def _warnings(outcome, want):
+    """What was asked for and does not have the effect that one would expect."""
+    if want.state != "distrusted" or want.certificate is None:
+        return []
+    found = []
+    for database in outcome.after:
+        below = [certificate for certificate in (x509.parse_leniently(one.der) for one in database.held
+                                                 if nss_plan.is_trusted(one))
+                 if certificate and x509.may_have_issued(want.certificate, certificate)]
+        found += ["%s stays trusted in %s and vouches for itself: distrust it, too, or take it away" % (
+            x509.label(certificate), database.path) for certificate in below]
+    return found
+
+
+def _facts(certificate, fingerprint):
+    facts = dict.fromkeys(("subject", "issuer", "serial", "not_before", "not_after"))
+    facts.update(x509.describe(certificate) if certificate else {"fingerprint_sha256": fingerprint})
+    return facts
+
+
+def diff(plan):
+    """Before and after of what the plan changes, a line for each certificate and database."""
+    before, after = [], []
+    for step in plan.steps:
+        if step.action == "create":
+            after.append("database: %s" % step.path)
+            continue
+        facts = _facts(step.certificate, step.fingerprint)
+        for lines, word in ((before, step.former), (after, AFTER[step.action])):
+            if word:
+                lines.append("%s in %s: %s, SHA-256 %s, expires %s" % (
+                    word, step.path, facts["subject"] or "(unknown subject)", step.fingerprint,
+                    facts["not_after"] or "(unknown)"))
+    return {"before_header": "trust anchors (nss)", "after_header": "trust anchors (nss)",
+            "before": "".join(line + "\n" for line in before), "after": "".join(line + "\n" for line in after)}
+
+
+def info(options):
+    """ca_trust_info's result with ``store: nss``; raises stores.StoreError or one of nss.FAILURES."""
+    nss.require(options["root"])
+    places, warnings = nss.find(options["nss_databases"])
+    databases = nss.observe(places)
+    held = [(database, one) for database in databases for one in database.held]
+    local = [_held(database, one) for database, one in held if nss_plan.is_anchor(one)]
+    distrusted = [_held(database, one) for database, one in held if nss_plan.is_distrusted(one)]
+    return {
+        "store": "nss",
+        "bundle": None,
+        "databases": [{"path": database.path, "owner": database.owner, "exists": database.there}
+                      for database in databases],
+        "anchors": local,
+        "distribution": [],
+        "distrusted": distrusted,
+        "counts": {"local": len(local), "managed": sum(one["managed"] for one in local), "distribution": 0,
+                   "distrusted": len(distrusted)},
+        "bundles": [],
+        "interrupted": False,
+        "in_sync": True,
+        "deviations": [],
+        "warnings": warnings,
+    }
+
+
+def _held(database, held):
+    name = nss_plan.name_of(held)
+    facts = _facts(x509.parse_leniently(held.der), held.fingerprint)
+    facts.update(path=database.path, name=name, managed=name is not None,
+                 trusted=bool(set("CP") & set(held.trust.split(",")[0])))
+    return facts

@@ -1,0 +1,256 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""The TLS clients of a host: which of them are installed, and which of them accept a server, in their own words.
+
+A client is a row of CLIENTS. Commands are called once for each server; programs of our own, in the languages that need
+long to start, once for all of them (_client_programs). Each uses the trust that it has on this host by itself, and
+verifies the server's name.
+"""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import collections
+import os
+import re
+import shutil
+import sys
+from concurrent import futures
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _client_programs as programs
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _java_store as java_store
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+
+SIDE_BY_SIDE = 4
+START_SECONDS = 30  # a client may take so long to start, besides the time of its connections
+SHOWN = 300  # characters of a client's own words
+REQUEST = "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n"
+# Red Hat's NSS packages put the client where nobody finds it by chance.
+NSS_FOLDERS = ("/usr/lib64/nss/unsupported-tools", "/usr/lib/nss/unsupported-tools")
+
+Client = collections.namedtuple("Client", [
+    "name",         # what options and results call it
+    "command",      # name of the program; None: this Python
+    "version",      # arguments that have it print its version
+    "call",         # function(path, endpoint, terms) -> (command line, standard input), for one server; or None
+    "program",      # function(path, terms) -> command line of a program for all servers; or None
+    "words",        # what of its output says why it refuses: regular expressions, the best first
+    "certificate",  # whether it can be given a client certificate
+])
+
+Terms = collections.namedtuple("Terms", [
+    "seconds",   # for a connection
+    "trust",     # PEM file with the anchors, or None for the client's own trust
+    "program",   # openssl.OpenSSL, or None where there is none
+    "scratch",   # folder of our own, where clients may leave what they need
+])
+
+Installed = collections.namedtuple("Installed", ["client", "path", "version"])
+
+Answer = collections.namedtuple("Answer", [
+    "accepted",  # bool; None where it could not be tried
+    "said",      # its own words, or why it could not be tried; "" where it accepts and says nothing
+])
+
+
+def _address(endpoint):
+    return endpoint.address or endpoint.host
+
+
+def _openssl(path, endpoint, terms):
+    verify = "-verify_hostname" if endpoint.server_name else "-verify_ip"
+    command = [path, "s_client", "-connect", connection.place(_address(endpoint), endpoint.port),
+               "-verify_return_error", verify, endpoint.asked]
+    if endpoint.server_name:
+        command += ["-servername", endpoint.server_name]
+    else:
+        command += ["-noservername"] * (terms.program.release >= (1, 1, 1))  # which is the default before
+    if terms.trust:
+        command += ["-CAfile", terms.trust, "-no-CApath"] + ["-no-CAstore"] * (terms.program.release >= (3, 0, 0))
+    if not endpoint.certificate:
+        return command, ""
+    # With TLS 1.3, the server refuses a client's certificate after the handshake: so its answer is waited for.
+    return command + ["-cert", endpoint.certificate[0], "-key", endpoint.certificate[1], "-ign_eof"], REQUEST % (
+        endpoint.asked)
+
+
+def _curl(path, endpoint, terms):
+    asked, there = (connection.place(name, endpoint.port) for name in (endpoint.asked, _address(endpoint)))
+    command = [path, "--silent", "--show-error", "--output", os.devnull, "--noproxy", "*",
+               "--connect-timeout", "%g" % terms.seconds, "--max-time", "%g" % terms.seconds,
+               "--connect-to", "%s:%s" % (asked, there)]
+    command += ["--cacert", terms.trust] if terms.trust else []
+    if endpoint.certificate:
+        command += ["--cert", endpoint.certificate[0], "--key", endpoint.certificate[1]]
+    return command + ["https://%s/" % asked], ""
+
+
+def _gnutls(path, endpoint, terms):
+    command = [path, "--port", str(endpoint.port), "--verify-hostname", endpoint.asked]
+    command += ["--sni-hostname", endpoint.server_name] if endpoint.server_name else ["--disable-sni"]
+    command += ["--x509cafile", terms.trust] if terms.trust else []
+    if endpoint.certificate:
+        command += ["--x509certfile", endpoint.certificate[0], "--x509keyfile", endpoint.certificate[1]]
+    return command + [_address(endpoint)], ""
+
+
+def _nss(path, endpoint, terms):
+    """NSS itself knows no system store: p11-kit's module brings it, as it does for the browsers of EL."""
+    command = [path, "-h", _address(endpoint), "-p", str(endpoint.port), "-Q"]
+    command += ["-a", endpoint.server_name] if endpoint.server_name else []
+    if terms.trust:
+        return command + ["-d", _nss_database(terms)], ""
+    return command + ["-D", "-R", stores.p11_kit_modules("/")[0]], ""
+
+
+def _python(path, terms):
+    return [path, "-c", programs.PYTHON]
+
+
+def _node(path, terms):
+    """It has anchors of its own, unless it is told to use the system's."""
+    code, output, _errors = openssl.run([path, "--help"])
+    system = [option for option in ("--use-system-ca", "--use-openssl-ca") if option.encode("ascii") in output]
+    return [path] + ([] if terms.trust or code != 0 else system[:1]) + ["-e", programs.NODE, "--"]
+
+
+def _java(path, terms):
+    source = os.path.join(terms.scratch, "TlsClient.java")
+    with open(source, "w") as stream:
+        stream.write(programs.JAVA)
+    return [path, "-Xshare:auto", "-XX:TieredStopAtLevel=1", source]
+
+
+CLIENTS = collections.OrderedDict((client.name, client) for client in [
+    Client("openssl", "openssl", ["version"], _openssl, None,
+           [r"^verify error:num=\d+:(.*)", r"^Verification error: (.*)", r":error:[0-9A-F]+:[^:]*:[^:]*:([^:]+)"],
+           True),
+    Client("curl", "curl", ["--version"], _curl, None, [r"^(curl: .*)"], True),
+    Client("python", None, ["--version"], None, _python, [], True),
+    Client("gnutls", "gnutls-cli", ["--version"], _gnutls, None,
+           [r"^- Status: (.*)", r"^\*\*\* (.*)", r"(Could not connect.*)"], True),
+    Client("nss", "tstclnt", None, _nss, None, [r"^tstclnt: (.*)"], False),
+    Client("java", "java", ["-version"], None, _java, [], False),
+    Client("node", "node", ["--version"], None, _node, [], True),
+])
+
+
+def find(names, trust=None):
+    """The clients of these names that can be used here ({name: Installed}), in the order of CLIENTS."""
+    found = collections.OrderedDict()
+    for name in (name for name in CLIENTS if name in names):
+        client = CLIENTS[name]
+        path = sys.executable if client.command is None else which(client.command)
+        # NSS needs something that brings it its anchors.
+        if path and (name != "nss" or (which("certutil") if trust else stores.p11_kit_modules("/"))):
+            found[name] = Installed(client, path, _version(client, path))
+    return found
+
+
+def which(command):
+    """The path of a program, or None."""
+    return shutil.which(command, path=os.pathsep.join((os.environ.get("PATH", ""), openssl.SYSTEM_PATH) + NSS_FOLDERS))
+
+
+def _version(client, path):
+    """The first line that it prints of itself, or None."""
+    if client.version is None:
+        return None
+    _code, output, errors = openssl.run([path] + client.version, seconds=START_SECONDS)
+    return plain((output or errors).decode("utf-8", "replace").strip().partition("\n")[0]) or None
+
+
+def ask(installed, endpoints, terms):
+    """{name of the client: [Answer for each endpoint]}. installed: as of ``find``. endpoints: list of Endpoint."""
+    jobs = []
+    for name, one in installed.items():
+        batches = [[number] for number in range(len(endpoints))]
+        if one.client.program:  # those with the same client certificate together
+            by_certificate = collections.OrderedDict()
+            for number, endpoint in enumerate(endpoints):
+                by_certificate.setdefault(endpoint.certificate, []).append(number)
+            batches = list(by_certificate.values())
+        jobs.extend((name, one, numbers) for numbers in batches)
+
+    def work(job):
+        _name, one, numbers = job
+        chosen = [endpoints[number] for number in numbers]
+        if chosen[0].certificate and not one.client.certificate:
+            return [Answer(None, "not tried: it can't be given a client certificate here")] * len(chosen)
+        if one.client.name == "nss" and not chosen[0].server_name and chosen[0].asked != _address(chosen[0]):
+            return [Answer(None, "not tried: it verifies no IP address but the one that it connects to")]
+        if one.client.program:
+            return _in_one_program(one, chosen, terms)
+        return [_alone(one, chosen[0], terms)]
+
+    if terms.trust and "nss" in installed:
+        _make_nss_database(terms)
+    answers = {name: [None] * len(endpoints) for name in installed}
+    with futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        for (name, _one, numbers), found in zip(jobs, pool.map(work, jobs)):
+            for number, answer in zip(numbers, found):
+                answers[name][number] = answer
+    return answers
+
+
+def _alone(one, endpoint, terms):
+    """A command called for one server."""
+    command, stdin = one.client.call(one.path, endpoint, terms)
+    seconds = terms.seconds + 2
+    code, output, errors = openssl.run(command, stdin.encode("ascii"), seconds=seconds)
+    if code == 0:
+        return Answer(True, "")
+    printed = (errors + output).decode("utf-8", "replace")
+    if code is None:
+        return Answer(False, "it did not come to an end within %s" % connection.spoken(seconds))
+    return Answer(False, words(printed, one.client.words) or "it ended with exit code %d" % code)
+
+
+def words(printed, patterns):
+    """What of a client's output says why, by the first pattern that fits; else its last line."""
+    for pattern in patterns:
+        match = re.search(pattern, printed, re.MULTILINE)
+        if match:
+            return plain(match.group(match.lastindex or 0))
+    lines = [line for line in printed.splitlines() if line.strip()]
+    return plain(lines[-1]) if lines else ""
+
+
+def _in_one_program(one, endpoints, terms):
+    """A program of ours, called for all servers at once."""
+    if one.client.name == "java" and not java_store.runs_source(one.path):
+        return [Answer(*java_store.ask(one.path, endpoint, terms)) for endpoint in endpoints]
+    certificate = endpoints[0].certificate or ("", "")
+    command = one.client.program(one.path, terms) + ["%g" % terms.seconds, terms.trust or "", certificate[0],
+                                                     certificate[1]]
+    for endpoint in endpoints:
+        command += [_address(endpoint), str(endpoint.port), endpoint.asked]
+    code, output, errors = openssl.run(command, seconds=START_SECONDS + 2 * terms.seconds * len(endpoints))
+    found = [Answer(line.startswith("OK"), plain(line[3:]))
+             for line in output.decode("utf-8", "replace").splitlines() if line[:3] in ("OK ", "NO ")]
+    why = "it did not come to an end in time" if code is None else (
+        words(errors.decode("utf-8", "replace"), [r"^.*[Ee]rror.*"]) or "it ended with exit code %d" % code)
+    return found + [Answer(False, why)] * (len(endpoints) - len(found))
+
+
+def _nss_database(terms):
+    return "sql:" + os.path.join(terms.scratch, "nssdb")
+
+
+def _make_nss_database(terms):
+    """A database with the anchors that were given, since NSS reads no PEM file."""
+    certutil, database = which("certutil"), _nss_database(terms)
+    os.mkdir(database[len("sql:"):], 0o700)
+    openssl.run([certutil, "-N", "-d", database, "--empty-password"])
+    for number, (_block, anchor) in enumerate(pem.certificate_blocks(pem.read_file(terms.trust))):
+        openssl.run([certutil, "-A", "-d", database, "-n", str(number), "-t", "C,,"], anchor)
+
+
+def plain(text):
+    """A program's words, harmless to a terminal, in one line."""
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    return line[:SHOWN] + ("..." if len(line) > SHOWN else "")

@@ -1,0 +1,115 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Firefox follows the system's trust store."""
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+module: firefox_trust
+short_description: Have Firefox follow the trust store of the host
+version_added: 0.1.0
+author: fleetpki.host_trust contributors (@fleetpki)
+description:
+  - Writes Firefox's enterprise policy C(SecurityDevices) with p11-kit's trust module. With it, Firefox trusts what the
+    host's own store trusts, in every profile, and refuses again what is taken away from it.
+  - So nothing is to be done for each CA and user. The policy C(Certificates) would import CAs into the profiles, and
+    never take them away again.
+  - All other policies in the file are kept.
+options:
+  state:
+    description:
+      - V(present) has Firefox follow the host's trust store.
+      - V(absent) takes that back, and tells profiles to forget it. Where the policy is not there, nothing is done.
+    type: str
+    choices: [present, absent]
+    default: present
+  path:
+    description:
+      - The file of policies. The default is the one that Firefox reads on every Linux distribution.
+      - Where it is not there, Firefox may read one in its own folder C(distribution); a warning names that, because it
+        is not read any more when this one is there.
+    type: path
+    default: /etc/firefox/policies/policies.json
+notes:
+  - Firefox reads it when it is started. It takes Firefox 114 or later.
+  - Firefox in a sandbox (Snap, Flatpak) does not see the host's p11-kit.
+  - On EL, Firefox follows the host's trust store without it.
+  - On hosts nothing but Python 3.6 or later and the distribution's p11-kit is needed.
+seealso:
+  - module: fleetpki.host_trust.ca_trust_anchor
+attributes:
+  check_mode:
+    support: full
+    description: Says exactly what the run will do, and touches nothing.
+  diff_mode:
+    support: full
+    description: The file before and after.
+  idempotent:
+    support: full
+    description: A second run changes nothing.
+  platform:
+    support: full
+    platforms: posix
+    description: Linux.
+"""
+
+EXAMPLES = r"""
+- name: Firefox trusts what the host trusts
+  fleetpki.host_trust.firefox_trust:
+  become: true
+
+- name: And not any more
+  fleetpki.host_trust.firefox_trust:
+    state: absent
+  become: true
+"""
+
+RETURN = r"""
+path:
+  description: The file of policies.
+  type: str
+  returned: success
+  sample: /etc/firefox/policies/policies.json
+library:
+  description: The trust module of p11-kit that was found. Null with O(state=absent).
+  type: str
+  returned: success
+  sample: /usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-trust.so
+missing_packages:
+  description: The packages to install where p11-kit's trust module is missing.
+  type: list
+  elements: str
+  returned: when it is missing
+  sample: [p11-kit-modules]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _firefox as firefox
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+
+
+def main():
+    module = AnsibleModule({
+        "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+        "path": {"type": "path", "default": "/etc/firefox/policies/policies.json"},
+    }, supports_check_mode=True)
+    path = module.params["path"]
+    try:
+        outcome = firefox.converge(path, module.params["state"], module.check_mode)
+    except stores.StoreError as error:
+        module.fail_json(msg=str(error), **error.facts)
+    except firefox.FAILURES as error:
+        module.fail_json(msg=str(error))
+    for warning in outcome.warnings:
+        module.warn(warning)
+    diff = {"before_header": path, "after_header": path, "before": outcome.before, "after": outcome.after}
+    module.exit_json(changed=outcome.changed, path=path, library=outcome.module, diff=diff)
+
+
+if __name__ == "__main__":
+    main()

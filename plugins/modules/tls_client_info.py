@@ -1,0 +1,265 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which of a host's TLS clients accept a server."""
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+module: tls_client_info
+short_description: Ask every TLS client of a host whether it accepts a server
+version_added: 0.1.0
+author:
+  - fleetpki.host_trust contributors (@fleetpki)
+description:
+  - Has the TLS clients that are installed on a host connect to HTTPS servers, each with the trust that it has there by
+    itself, and tells which of them accept the server and what the others say against it, in their own words.
+  - OpenSSL, GnuTLS, NSS, Java, Node.js and Python do not agree on where anchors lie, nor on what a valid chain is. That
+    one of them accepts a server says little of the others.
+  - All of them verify the server's name. The servers must speak HTTP.
+  - Without O(endpoints) and O(host) it only tells which clients there are.
+  - It never changes anything.
+options:
+  endpoints:
+    description:
+      - The servers. An empty list is an error, so that a search that found nothing does not pass.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description:
+          - What messages call it. The default is O(endpoints[].server_name) with the port.
+        type: str
+      host:
+        description:
+          - The host name or IP address to connect to.
+        type: str
+        required: true
+      port:
+        description:
+          - The TCP port.
+        type: int
+        default: 443
+      server_name:
+        description:
+          - The host name that the server is asked for (SNI), and that its certificate must be for.
+            The default is O(endpoints[].host). For an IP address no SNI is sent.
+        type: str
+      address:
+        description:
+          - Where to connect instead of what O(endpoints[].host) resolves to.
+        type: str
+      client_certificate:
+        description:
+          - A PEM file on the host with a client certificate, for mutual TLS.
+          - V(nss) and V(java) can't be given one here, and are left out then.
+        type: path
+      client_key:
+        description:
+          - A PEM file on the host with its private key, not encrypted.
+            The default is O(endpoints[].client_certificate).
+        type: path
+  host:
+    description:
+      - The same as O(endpoints[].host), for a single server.
+    type: str
+  port:
+    description:
+      - The same as O(endpoints[].port), for O(host).
+    type: int
+    default: 443
+  clients:
+    description:
+      - The clients that are asked, where they are installed. The default is all of them.
+      - V(openssl) is C(openssl s_client), V(gnutls) is C(gnutls-cli).
+      - V(python) is the Python that the module runs with.
+      - V(nss) is C(tstclnt) with the anchors of p11-kit, as the browsers of EL and Fedora use them.
+      - V(java) connects with the Java that C(java) is. Where that is older than 11 or has no compiler, it runs no
+        program from its source. So the server's chain is looked up in Java's store then, and nothing is said of names.
+      - V(node) is told to use the system's anchors, which it does not do by itself.
+    type: list
+    elements: str
+    choices: [openssl, curl, python, gnutls, nss, java, node]
+  require:
+    description:
+      - The clients that must accept every server. It fails with a sentence for each that does not.
+      - V(installed) is every client of O(clients) that is installed. A client that is named must be there.
+    type: list
+    elements: str
+    choices: [installed, openssl, curl, python, gnutls, nss, java, node]
+    default: []
+  trust:
+    description:
+      - A PEM file on the host with the anchors that count instead of each client's own.
+    type: path
+  timeout:
+    description:
+      - Seconds that a connection may take.
+    type: float
+    default: 10
+notes:
+  - Clients see the environment of the task, such as E(SSL_CERT_FILE), E(CURL_CA_BUNDLE) and E(NODE_EXTRA_CA_CERTS).
+    A proxy is not used.
+seealso:
+  - module: fleetpki.host_trust.tls_endpoint_info
+    description: A close look at a server, with advice on what is wrong with it.
+  - ref: ansible_collections.fleetpki.host_trust.tls_smoke_test_role
+    description: Has hosts ask each other, each with the certificate that it has been given.
+attributes:
+  check_mode:
+    support: full
+    description: It does the same as outside of check mode, for it never changes anything.
+  diff_mode:
+    support: N/A
+    description: It never changes anything.
+  idempotent:
+    support: full
+    description: It never changes anything.
+  platform:
+    support: full
+    platforms: posix
+    description: Linux.
+"""
+
+EXAMPLES = r"""
+- name: Everything on this host that speaks TLS accepts the company's server
+  fleetpki.host_trust.tls_client_info:
+    host: intranet.example.com
+    require:
+      - installed
+
+- name: Java and curl accept the new server before DNS points to it
+  fleetpki.host_trust.tls_client_info:
+    endpoints:
+      - host: shop.example.com
+        address: 192.0.2.17
+    require:
+      - java
+      - curl
+"""
+
+RETURN = r"""
+met:
+  description: Whether every required client accepts every server.
+  returned: always
+  type: bool
+  sample: false
+msg:
+  description: A line for each required client that refuses a server or is not there.
+  returned: always
+  type: str
+  sample: "shop.example.com:443: curl refuses it: curl: (60) SSL certificate problem: certificate has expired"
+clients:
+  description: The clients that are installed, by name.
+  returned: always
+  type: dict
+  contains:
+    path:
+      description: The program.
+      returned: always
+      type: str
+      sample: /usr/bin/curl
+    version:
+      description: What it says of itself; V(null) where it can't be asked.
+      returned: always
+      type: str
+      sample: curl 7.76.1 (x86_64-redhat-linux-gnu) libcurl/7.76.1 OpenSSL/3.5.1
+  sample: {"curl": {"path": "/usr/bin/curl", "version": "curl 7.76.1"}}
+missing:
+  description: Clients that O(require) names and that are not there.
+  returned: always
+  type: list
+  elements: str
+  sample: [java]
+python:
+  description: The path of the Python that the module runs with.
+  returned: always
+  type: str
+  sample: /usr/bin/python3
+results:
+  description: What was said of each server, in the order of O(endpoints).
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: What messages call it.
+      returned: always
+      type: str
+      sample: shop.example.com:443
+    host:
+      description: The host.
+      returned: always
+      type: str
+      sample: shop.example.com
+    port:
+      description: The port.
+      returned: always
+      type: int
+      sample: 443
+    server_name:
+      description: The name or IP address that the certificate must be for.
+      returned: always
+      type: str
+      sample: shop.example.com
+    accepted:
+      description: Whether no client refuses it, required or not.
+      returned: always
+      type: bool
+      sample: false
+    clients:
+      description:
+        - Each installed client by name, with RV(ignore:accepted), which is V(null) where it could not be tried, and
+          RV(ignore:said), its own words.
+      returned: always
+      type: dict
+      sample: {"curl": {"accepted": false, "said": "curl: (60) SSL certificate problem: certificate has expired"}}
+    unmet:
+      description: A sentence for each required client that refuses it.
+      returned: always
+      type: list
+      elements: str
+      sample: ["curl refuses it: curl: (60) SSL certificate problem: unable to get local issuer certificate"]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _client_verdicts, _tls_clients
+
+ENDPOINT = {
+    "name": {"type": "str"},
+    "host": {"type": "str", "required": True},
+    "port": {"type": "int", "default": 443},
+    "server_name": {"type": "str"},
+    "address": {"type": "str"},
+    "client_certificate": {"type": "path"},
+    "client_key": {"type": "path", "no_log": False},  # where it lies is no secret
+}
+ARGUMENTS = {
+    "endpoints": {"type": "list", "elements": "dict", "options": ENDPOINT},
+    "host": {"type": "str"},
+    "port": {"type": "int", "default": 443},
+    "clients": {"type": "list", "elements": "str", "choices": list(_tls_clients.CLIENTS)},
+    "require": {"type": "list", "elements": "str", "default": [],
+                "choices": [_client_verdicts.INSTALLED] + list(_tls_clients.CLIENTS)},
+    "trust": {"type": "path"},
+    "timeout": {"type": "float", "default": 10},
+}
+
+
+def main():
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True, mutually_exclusive=[("endpoints", "host")])
+    try:
+        outcome = _client_verdicts.look(module.params, module.tmpdir)
+    except _client_verdicts.Unable as error:
+        module.fail_json(msg=str(error))
+    if not outcome["met"]:
+        module.fail_json(changed=False, **outcome)
+    module.exit_json(changed=False, **outcome)
+
+
+if __name__ == "__main__":
+    main()

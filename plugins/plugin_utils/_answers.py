@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: may change without notice.
+"""Who accepts whom: the answers of several hosts' TLS clients put together. Pure functions.
+
+Answers are {who asks: results of tls_client_info}.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+Answers = dict[str, list[dict[str, t.Any]]]
+
+
+def matrix(answers: Answers) -> list[str]:
+    """The lines of a table: a row for each that asks, a column for each that is asked."""
+    names = sorted({result["name"] for results in answers.values() for result in results})
+    rows = [["", *names]]
+    for asker, results in answers.items():
+        cells = {result["name"]: _cell(result) for result in results}
+        rows.append([asker, *(cells.get(name, "-") for name in names)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _cell(result: dict[str, t.Any]) -> str:
+    accepted = [client["accepted"] for client in result["clients"].values()]
+    if result["accepted"]:
+        return "%d accept" % accepted.count(True)
+    refusing = ", ".join(name for name, client in result["clients"].items() if client["accepted"] is False)
+    return "REFUSED (%s)" % ("all" if accepted.count(False) == len(accepted) else refusing)
+
+
+def refusals(answers: Answers) -> dict[str, list[str]]:
+    """{who is asked: sentences of the required clients that refuse it}; nothing of those that all accept."""
+    found: dict[str, list[str]] = {}
+    for asker, results in answers.items():
+        for result in results:
+            for sentence in result["unmet"]:
+                found.setdefault(result["name"], []).append("%s: %s" % (asker, sentence))
+    return found

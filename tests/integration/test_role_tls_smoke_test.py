@@ -1,0 +1,173 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role tls_smoke_test where molecule/handshake does not go: rings, one host alone, bad keys, mutual TLS, a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pki
+import plays
+import podman
+import pytest
+import yaml
+
+ROOT = pki.root("Corp Root CA")
+RUNNING = "ps axww -o args | grep -c '[s]tart.--certificate'"
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    """Four hosts that trust a root, each with a key and a certificate for its name."""
+    with podman.fleet({"web1": "el8", "web2": "el9", "web3": "el10", "web4": "debian13"}) as hosts:
+        plays.run(hosts.inventory, [plays.anchors(ROOT)])
+        for name, host in hosts.items():
+            pair = pki.server(name, ROOT, purposes=["server", "client"])
+            host.write(f"/root/{name}.crt", pair.pem.encode())
+            host.write(f"/root/{name}.key", pair.key_pem().encode(), 0o600)
+            host.write(f"/root/{name}.pem", (pair.pem + pair.key_pem()).encode(), 0o600)
+            host.write("/root/root.crt", ROOT.pem.encode())
+        yield hosts
+
+
+def smoke(fleet, *args, hosts="all", **variables):
+    """A play with the role."""
+    given = {
+        "tls_smoke_test_certificate": "/root/{{ inventory_hostname }}.crt",
+        "tls_smoke_test_privatekey": "/root/{{ inventory_hostname }}.key",
+        "tls_smoke_test_controller": False, **variables}
+    task = {"ansible.builtin.include_role": {"name": "fleetpki.host_trust.tls_smoke_test"}, "vars": given}
+    tell = {"ansible.builtin.debug": {"msg": "{{ tls_smoke_test_answers }}"}}
+    result = plays.run(fleet.inventory, [task, tell], *args, hosts=hosts)
+    for name in hosts.split(":") if hosts != "all" else fleet:
+        assert fleet[name].run("sh", "-c", RUNNING, check=False).stdout == "0\n", name
+    return result
+
+
+def asked(play):
+    """{who asks: sorted list of those that are asked}"""
+    answers = next(iter(play.results.values()))[-1]["msg"]
+    return {asker: sorted(result["name"] for result in results) for asker, results in answers.items()}
+
+
+def failure(play, name):
+    return [result["msg"] for result in play.of(name) if result.get("failed") and not result.get("failed_when_result")]
+
+
+def test_all_to_all_and_a_ring(fleet):
+    """The work of a large fleet grows with the number of hosts, not with its square."""
+    assert asked(smoke(fleet)) == {name: sorted({*fleet} - {name}) for name in fleet}
+    play = smoke(fleet, tls_smoke_test_all_to_all=3, tls_smoke_test_neighbours=2)
+    assert {asker: len(names) for asker, names in asked(play).items()} == dict.fromkeys(fleet, 2)
+    found = asked(play)
+    assert sorted(name for names in found.values() for name in names) == sorted([*fleet] * 2)
+    assert all(asker not in names for asker, names in found.items())
+    assert all(not failure(play, name) for name in fleet) and not any(
+        result["changed"] for results in play.results.values() for result in results)
+
+
+def test_a_host_alone_asks_itself(fleet):
+    assert asked(smoke(fleet, hosts="web2")) == {"web2": ["web2"]}
+
+
+def test_a_server_that_does_not_start_is_said_and_the_others_go_on(fleet):
+    play = smoke(fleet, hosts="web1:web2:web3", tls_smoke_test_privatekey=(
+        "/root/{{ 'nosuch' if inventory_hostname == 'web1' else inventory_hostname }}.key"))
+    said, = failure(play, "web1")
+    assert "its server does not start: the private key /root/nosuch.key can't be read: No such file or dir" in said
+    assert not failure(play, "web2") and not failure(play, "web3")
+    assert asked(play) == {"web1": ["web2", "web3"], "web2": ["web3"], "web3": ["web2"]}
+
+
+def test_a_wrong_name_is_refused_in_each_clients_words(fleet):
+    play = smoke(fleet, hosts="web1:web2", tls_smoke_test_name="web1",
+                 tls_smoke_test_address="{{ inventory_hostname }}")
+    assert not failure(play, "web1")
+    said, = failure(play, "web2")
+    assert said.startswith("The certificate of web1 does not do:\nweb1: openssl refuses it: ")
+    assert "web1: curl refuses it: curl: (60) SSL: no alternative certificate subject name" in said
+
+
+def test_required_clients(fleet):
+    play = smoke(fleet, hosts="web1:web2", tls_smoke_test_clients=["curl"], tls_smoke_test_require=["java"])
+    for name in ("web1", "web2"):
+        assert failure(play, name)[0] == "the client java is required and not installed on this host"
+
+
+def test_mutual_tls(fleet):
+    own = "/root/{{ inventory_hostname }}.pem"
+    play = smoke(fleet, hosts="web1:web4", tls_smoke_test_client_ca="/root/root.crt",
+                 tls_smoke_test_client_certificate=own)
+    assert not failure(play, "web1") and not failure(play, "web4")
+    without = smoke(fleet, hosts="web1:web4", tls_smoke_test_client_ca="/root/root.crt")
+    assert "curl refuses it" in failure(without, "web1")[0]
+
+
+def test_encrypted_keys_tell_no_secret(fleet):
+    pair = pki.server("web2", ROOT)
+    fleet["web2"].write("/root/secret.crt", pair.pem.encode())
+    fleet["web2"].write("/root/secret.key", pair.key_pem("correct horse battery").encode(), 0o600)
+    paths = {"tls_smoke_test_certificate": "/root/secret.crt", "tls_smoke_test_privatekey": "/root/secret.key"}
+    good = smoke(fleet, "-vvv", hosts="web2", tls_smoke_test_privatekey_passphrase="correct horse battery", **paths)
+    assert not failure(good, "web2") and asked(good) == {"web2": ["web2"]}
+    wrong = smoke(fleet, "-vvv", hosts="web2", tls_smoke_test_privatekey_passphrase="battery staple", **paths)
+    assert "an encrypted key needs its passphrase" in failure(wrong, "web2")[0]
+    # The play itself shows what was written into it; the output of the tasks does not.
+    assert all("horse" not in str(result) and "staple" not in str(result)
+               for play in (good, wrong) for result in play.of("web2"))
+
+
+def test_the_controller_is_told_which_trust_it_judges_by(fleet, tmp_path):
+    (tmp_path / "root.crt").write_text(ROOT.pem)
+    connection = {"tls_smoke_test_controller": True, "tls_smoke_test_clients": ["curl"], "tls_smoke_test_address": (
+        fleet["web1"].run("hostname", "-i").stdout.split()[0])}
+    good = smoke(fleet, hosts="web1", tls_smoke_test_controller_trust=str(tmp_path / "root.crt"), **connection)
+    assert not failure(good, "web1")
+    assert asked(good) == {"web1": ["web1"], "the controller": ["web1"]}
+    refused = smoke(fleet, hosts="web1", **connection)
+    said, = failure(refused, "web1")
+    assert "the controller: curl refuses it: curl: (60)" in said
+    assert said.endswith("The controller judges by its own trust store: see tls_smoke_test_controller_trust, or "
+                         "tls_smoke_test_controller to leave it out.")
+
+
+def test_a_play_that_is_killed_leaves_nothing_for_long(fleet, tmp_path):
+    """ansible-playbook is killed while the clients ask; the servers end by themselves."""
+    book = [{"hosts": "web2:web3", "gather_facts": False, "tasks": [{
+        "ansible.builtin.include_role": {"name": "fleetpki.host_trust.tls_smoke_test"}, "vars": {
+            "tls_smoke_test_certificate": "/root/{{ inventory_hostname }}.crt", "tls_smoke_test_seconds": 6,
+            "tls_smoke_test_privatekey": "/root/{{ inventory_hostname }}.key", "tls_smoke_test_controller": False,
+            # Nobody answers there, so it takes long.
+            "tls_smoke_test_address": "192.0.2.1", "tls_smoke_test_timeout": 60}}]}]
+    path = tmp_path / "play.yml"
+    path.write_text(yaml.safe_dump(book))
+    process = subprocess.Popen([sys.executable, "-m", "ansible", "playbook", "-i", str(fleet.inventory), str(path)],
+                               env=plays.ansible_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        wait_for(lambda: count(fleet, "web2") == count(fleet, "web3") == 1)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    wait_for(lambda: count(fleet, "web2") == count(fleet, "web3") == 0)
+
+
+def count(fleet, name):
+    return int(fleet[name].run("sh", "-c", RUNNING, check=False).stdout)
+
+
+def wait_for(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_check_mode_starts_nothing(fleet):
+    task = {"ansible.builtin.include_role": {"name": "fleetpki.host_trust.tls_smoke_test"}}
+    play = plays.run(fleet.inventory, [task], "--check", hosts="web1:web2")
+    assert play.code == 0 and all(not result.get("failed") for name in ("web1", "web2") for result in play.of(name))

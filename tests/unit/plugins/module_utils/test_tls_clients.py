@@ -1,0 +1,236 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""TLS clients: their command lines, what they say, and Python's and OpenSSL's own against servers of this process."""
+import os
+import stat
+import sys
+import time
+
+import pki
+import pytest
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _client_verdicts as verdicts
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as endpoints
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _java_store as java_store
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _tls_clients as clients
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
+import tls_servers as servers
+
+ROOT = pki.root("Corp Root CA")
+ISSUING = pki.root("Corp Issuing CA 1", issuer=ROOT)
+WEB = pki.server("web1.example.com", ISSUING, ips=["127.0.0.1"])
+CLIENT = pki.issue("client", ROOT, purposes=["client"])
+GIVEN = {"endpoints": None, "host": None, "port": 443, "clients": ["openssl", "python"], "require": [], "trust": None,
+         "timeout": 2.0}
+OLD = openssl.OpenSSL("/usr/bin/openssl", "OpenSSL 1.1.0", (1, 1, 0), "/etc/ssl")
+NEW = openssl.OpenSSL("/usr/bin/openssl", "OpenSSL 3.5.1", (3, 5, 1), "/etc/ssl")
+
+
+@pytest.fixture
+def trust(tmp_path):
+    (tmp_path / "root.pem").write_text(ROOT.pem)
+    return str(tmp_path / "root.pem")
+
+
+def endpoint(**item):
+    return endpoints.read(0, dict({"host": "web1.example.com"}, **item), None)
+
+
+def terms(trust=None, program=NEW, scratch="/tmp"):
+    return clients.Terms(5.0, trust, program, scratch)
+
+
+def command(client, one, **options):
+    return clients.CLIENTS[client].call("/usr/bin/" + client, one, terms(**options))[0]
+
+
+# --- command lines ---
+
+def test_names_are_verified_by_every_command():
+    one = endpoint(address="192.0.2.7", port=8443)
+    assert command("openssl", one)[2:] == ["-connect", "192.0.2.7:8443", "-verify_return_error", "-verify_hostname",
+                                           "web1.example.com", "-servername", "web1.example.com"]
+    assert command("curl", one)[-3:] == ["--connect-to", "web1.example.com:8443:192.0.2.7:8443",
+                                         "https://web1.example.com:8443/"]
+    assert command("gnutls", one)[1:] == ["--port", "8443", "--verify-hostname", "web1.example.com", "--sni-hostname",
+                                          "web1.example.com", "192.0.2.7"]
+    assert command("nss", one, trust="/ca.pem")[1:] == ["-h", "192.0.2.7", "-p", "8443", "-Q", "-a", "web1.example.com",
+                                                        "-d", "sql:/tmp/nssdb"]
+
+
+def test_ip_addresses_have_no_sni():
+    one = endpoint(host="2001:db8::7")
+    assert command("openssl", one)[2:] == ["-connect", "[2001:db8::7]:443", "-verify_return_error", "-verify_ip",
+                                           "2001:db8::7", "-noservername"]
+    assert "-noservername" not in command("openssl", one, program=OLD)
+    assert command("curl", one)[-3:] == ["--connect-to", "[2001:db8::7]:443:[2001:db8::7]:443",
+                                         "https://[2001:db8::7]:443/"]
+    assert "--disable-sni" in command("gnutls", one) and "-a" not in command("nss", one, trust="/ca.pem")
+
+
+def test_anchors_that_are_given_count_alone():
+    one = endpoint()
+    assert command("openssl", one, trust="/ca.pem")[-4:] == ["-CAfile", "/ca.pem", "-no-CApath", "-no-CAstore"]
+    assert command("openssl", one, trust="/ca.pem", program=OLD)[-3:] == ["-CAfile", "/ca.pem", "-no-CApath"]
+    assert "--cacert" in command("curl", one, trust="/ca.pem") and "--cacert" not in command("curl", one)
+    assert "--x509cafile" in command("gnutls", one, trust="/ca.pem")
+
+
+# --- what they say ---
+
+@pytest.mark.parametrize("client, printed, said", [
+    ("openssl", "depth=0 CN = a\nverify error:num=20:unable to get local issuer certificate\nx:error:1:y\n",
+     "unable to get local issuer certificate"),
+    ("openssl", "40E7CD:error:8000006F:system library:BIO_connect:Connection refused:../crypto/bio.c:117:calling\n"
+                "connect:errno=111\n", "Connection refused"),
+    ("openssl", "140:error:14094410:SSL routines:ssl3_read_bytes:sslv3 alert handshake failure:../ssl/rec.c:1:SSL\n",
+     "sslv3 alert handshake failure"),
+    ("curl", "curl: (60) SSL certificate problem: certificate has expired\nMore details here: https://…\n",
+     "curl: (60) SSL certificate problem: certificate has expired"),
+    ("gnutls", "Connecting to '127.0.0.1:9'...Could not connect to 127.0.0.1:9: Connection refused\n",
+     "Could not connect to 127.0.0.1:9: Connection refused"),
+    ("gnutls", "*** PKI verification of server certificate failed...\n- Status: The certificate is NOT trusted. \n",
+     "The certificate is NOT trusted."),
+    ("gnutls", "*** Fatal error: The TLS connection was non-properly terminated.\n",
+     "Fatal error: The TLS connection was non-properly terminated."),
+    ("nss", "tstclnt: authentication of server cert failed: SEC_ERROR_UNKNOWN_ISSUER: x\n",
+     "authentication of server cert failed: SEC_ERROR_UNKNOWN_ISSUER: x"),
+    ("curl", "something else\nand more\n\n", "and more"),
+    ("curl", "", ""),
+])
+def test_words(client, printed, said):
+    assert clients.words(printed, clients.CLIENTS[client].words) == said
+
+
+def test_words_are_harmless_and_short():
+    said = clients.plain("a\x1b[31mb\r\n\tc\u202e\0d " + 500 * "x")
+    assert said.startswith("a [31mb c d xxx") and len(said) == clients.SHOWN + 3 and said.endswith("...")
+
+
+# --- the programs of this machine ---
+
+def look(trust=None, *items, **options):
+    return verdicts.look(dict(GIVEN, trust=trust, endpoints=list(items), **options))
+
+
+def at(server, **item):
+    return dict({"host": "127.0.0.1", "port": server.port, "server_name": "web1.example.com"}, **item)
+
+
+def https(*pairs, **options):
+    return servers.Server(servers.tls(servers.context(*pairs, **options), servers.http()))
+
+
+def test_accepted_and_refused_in_one_go(trust):
+    with https(WEB, ISSUING) as good, https(WEB) as bad:
+        outcome = look(trust, at(good), at(bad), at(good, server_name="a.example.com"),
+                       at(good, server_name="127.0.0.1"), require=["installed"])
+    found = [{name: one["accepted"] for name, one in result["clients"].items()} for result in outcome["results"]]
+    assert found == [dict.fromkeys(("openssl", "python"), accepted) for accepted in (True, False, False, True)]
+    assert [result["accepted"] for result in outcome["results"]] == [True, False, False, True]
+    assert not outcome["met"] and outcome["python"] == sys.executable
+    lines = outcome["msg"].splitlines()
+    assert len(lines) == 4 and lines[0] == "web1.example.com:%d: openssl refuses it: unable to get local issuer " \
+                                           "certificate" % bad.port
+    assert "a.example.com" in lines[3]
+
+
+def test_one_that_is_refused_is_no_failure_unless_required(trust):
+    with https(WEB) as bad:
+        outcome = look(trust, at(bad, name="the new one"), require=["openssl"])
+        informs = look(trust, at(bad))
+    assert outcome["msg"] == "the new one: openssl refuses it: unable to get local issuer certificate"
+    assert informs["met"] and informs["msg"] == "1 server asked by 2 clients"
+    assert informs["results"][0]["unmet"] == [] and not informs["results"][0]["accepted"]
+
+
+def test_client_certificates(trust, tmp_path):
+    (tmp_path / "client.pem").write_text(CLIENT.pem + CLIENT.key_pem())
+    settings = servers.context(WEB, ISSUING, client_ca=ROOT)
+    with servers.Server(servers.tls(settings, servers.http(times=1))) as server:
+        outcome = look(trust, at(server, client_certificate=str(tmp_path / "client.pem")), at(server))
+    shown, bare = outcome["results"]
+    assert shown["accepted"], shown
+    assert bare["clients"]["python"]["accepted"] is False
+
+
+@pytest.mark.parametrize("talk", [servers.say(b"HTTP/1.1 400 No\r\n\r\n"), servers.say(b"", 30), servers.reset])
+def test_bad_servers_are_refused_in_bounded_time(trust, talk):
+    begin = time.time()
+    with servers.Server(talk) as server:
+        result, = look(trust, at(server), timeout=0.5)["results"]
+    assert [one["accepted"] for one in result["clients"].values()] == [False, False]
+    assert all(one["said"] for one in result["clients"].values()) and time.time() - begin < 15
+
+
+def test_a_program_that_dies_answers_no(trust, tmp_path, monkeypatch):
+    """A client that prints one line and no more: what it has not said is no acceptance."""
+    program = tmp_path / "node"
+    program.write_text("#!/bin/sh\n[ \"$1\" = --help ] && exit\n"
+                       "echo OK TLSv1.3; echo 'Error: out of memory' >&2; exit 7\n")
+    program.chmod(stat.S_IRWXU)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    outcome = look(trust, {"host": "192.0.2.1"}, {"host": "192.0.2.2"}, clients=["node"])
+    assert [result["clients"]["node"] for result in outcome["results"]] == [
+        {"accepted": True, "said": "TLSv1.3"}, {"accepted": False, "said": "Error: out of memory"}]
+
+
+def test_without_endpoints_it_tells_the_clients():
+    outcome = verdicts.look(dict(GIVEN))
+    assert outcome["clients"]["python"]["path"] == sys.executable and outcome["results"] == [] and outcome["met"]
+    assert outcome["clients"]["openssl"]["version"].startswith("OpenSSL ")
+
+
+def test_a_client_that_is_required_and_not_there(monkeypatch):
+    monkeypatch.setattr(clients, "which", lambda command: None)
+    outcome = verdicts.look(dict(GIVEN, require=["curl", "installed"], clients=["curl", "python"]))
+    assert outcome["msg"] == "the client curl is required and not installed on this host"
+    assert outcome["missing"] == ["curl"] and not outcome["met"]
+
+
+@pytest.mark.parametrize("given, sentence", [
+    ({"endpoints": []}, "'endpoints' is empty: there is no server to ask"),
+    ({"host": "a", "timeout": -1.0}, "timeout: -1 is not between 0 and 600 seconds"),
+    ({"host": "a b"}, "endpoints[0] (a b): 'a b' is no host name"),
+    ({"host": "-x;$(id)"}, "is no host name"),
+    ({"host": "a", "trust": "/nosuch"}, "the trust in /nosuch can't be used: there is no such file"),
+])
+def test_refused_options(given, sentence):
+    with pytest.raises(verdicts.Unable) as error:
+        verdicts.look(dict(GIVEN, **given))
+    assert sentence in str(error.value)
+
+
+# --- Java without source programs ---
+
+@pytest.mark.parametrize("version, modules, runs", [
+    ('openjdk version "17.0.19" 2026-04-21', "jdk.compiler@17.0.19", True),
+    ('openjdk version "17.0.19" 2026-04-21', "java.base@17.0.19", False),
+    ('openjdk version "1.8.0_462"', "jdk.compiler@8", False),
+    ('java version "9.0.4"', "jdk.compiler@9", False),
+    ("nonsense", "jdk.compiler@17", False),
+])
+def test_which_java_runs_source(tmp_path, version, modules, runs):
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\ncase $1 in -version) echo '%s' >&2;; *) echo %s;; esac\n" % (version, modules))
+    java.chmod(stat.S_IRWXU)
+    assert java_store.runs_source(str(java)) is runs
+
+
+def test_chains_by_javas_store():
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+    anchors = [x509.parse(ROOT.der)]
+    accepted, said = java_store.judge([WEB.der, ISSUING.der], anchors)
+    assert accepted and said.startswith("its store holds CN=Corp Root CA (only its store was looked at")
+    assert java_store.judge([WEB.der, ISSUING.der, ROOT.der], anchors)[0] is True
+    for sent in ([WEB.der], [pki.server(issuer=pki.root("Corp Root CA")).der], [], [b"garbage"]):
+        assert java_store.judge(sent, anchors)[0] is False
+
+
+def test_a_java_without_keytool(tmp_path):
+    (tmp_path / "bin").mkdir()
+    one = endpoint()
+    accepted, said = java_store.ask(str(tmp_path / "bin" / "java"), one, terms())
+    assert accepted is None and said == "not tried: there is no %s/bin/keytool to list Java's store with" % tmp_path

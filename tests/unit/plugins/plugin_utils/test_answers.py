@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who accepts whom, put together from the answers of several hosts."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.fleetpki.host_trust.plugins.filter import tls_matrix, tls_refusals
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _answers as answers
+
+
+def result(name, required=("curl",), **accepted):
+    """A result of tls_client_info: accepted is {client: True, False or None}."""
+    return {
+        "name": name, "accepted": False not in accepted.values(),
+        "clients": {client: {"accepted": one, "said": "no" * (one is False)} for client, one in accepted.items()},
+        "unmet": [f"{client} refuses it: no" for client in required if accepted.get(client) is False],
+    }
+
+
+FLEET = {
+    "web1": [result("web2", curl=False, java=False), result("web3", curl=True, java=None)],
+    "web2": [result("web1", curl=True, java=False)],
+    "web10": [],
+}
+
+
+def test_matrix():
+    assert answers.matrix(FLEET) == [
+        "       web1            web2           web3",
+        "web1   -               REFUSED (all)  1 accept",
+        "web2   REFUSED (java)  -              -",
+        "web10  -               -              -",
+    ]
+
+
+def test_nobody_has_asked():
+    assert answers.matrix({}) == [""] and answers.refusals({}) == {}
+
+
+def test_refusals_are_those_of_required_clients():
+    assert answers.refusals(FLEET) == {"web2": ["web1: curl refuses it: no"]}
+    both = {"a": [result("c", curl=False)], "b": [result("c", curl=False)]}
+    assert answers.refusals(both) == {"c": ["a: curl refuses it: no", "b: curl refuses it: no"]}
+
+
+def test_the_filters():
+    filters = {**tls_matrix.FilterModule().filters(), **tls_refusals.FilterModule().filters()}
+    assert filters["tls_matrix"](FLEET) == answers.matrix(FLEET)
+    assert filters["tls_refusals"](FLEET) == answers.refusals(FLEET)
+    for name, function in filters.items():
+        for nonsense in (3, [1], {"a": [{}]}, {"a": 1}):
+            with pytest.raises(AnsibleFilterError, match=f"{name} wants results of tls_client_info"):
+                function(nonsense)
