@@ -26,7 +26,8 @@ quickstart: $(collection)  ## the whole story on this machine: no root, no conta
 	@.build/venv-quickstart/bin/ansible-playbook fleetpki.host_trust.quickstart
 
 test: venv  ## lint, units, sanity, integration and molecule, with a count at the end
-	@tools/run-parts lint units sanity integration molecule
+	-@tools/system-packages $(containers) $(judges)
+	@tools/run-parts --prepare hosts lint units sanity integration molecule
 
 lint: lint-yaml lint-ansible lint-python lint-spelling lint-licences lint-changelog lint-docs  ## all linters
 

@@ -25,8 +25,10 @@ try:
 except ModuleNotFoundError as error:
     print(f"the Python package {error.name} is not installed: run this with the tests' Python", file=sys.stderr)
     sys.exit(2)
+import podman as hosts
+import storage
 from images import BUILD, PREFIX, Platform
-from podman import HostError, NotInstalled, podman
+from podman import HostError, NotInstalled
 
 # A release moves to the archive some years after its last update.
 MIRRORS = ("http://deb.debian.org/debian", "http://archive.debian.org/debian")
@@ -124,6 +126,11 @@ def _apt_proxy() -> dict[str, str]:
     return {"http_proxy": proxy} if proxy.startswith("http") else {}
 
 
+def podman(*args: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
+    """podman with this machine's own store: images stay, where hosts may lie in memory."""
+    return hosts.podman(*args, check=check, environ={**storage.without(os.environ), **hosts.machine()})
+
+
 def _output(*command: str) -> str:
     if not shutil.which(command[0]):
         return ""
@@ -140,11 +147,12 @@ def _present() -> set[str]:
 
 
 def _prune(platform: Platform, present: set[str]) -> None:
-    """Remove what earlier recipes have left. An image that a container runs from stays, as podman refuses."""
+    """Remove what earlier recipes have left. An image that a container runs from stays."""
+    used = set(hosts.podman("ps", "--all", "--format={{.Image}}").stdout.decode().split())
     for current in (platform.image, platform.base):
         repository = current.rpartition(":")[0] + ":"
         for old in present:
-            if repository.startswith(PREFIX) and old.startswith(repository) and old != current:
+            if repository.startswith(PREFIX) and old.startswith(repository) and old not in used | {current}:
                 podman("rmi", old, check=False)
 
 
@@ -172,6 +180,8 @@ def main() -> int:
     except HostError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, NotInstalled) else 1
+    if arguments.print_env:
+        print("\n".join(f"{name}={value}" for name, value in hosts.environment().items()))
     for name in names:
         if arguments.print_env:
             print(f"HOST_TRUST_IMAGE_{name.upper()}={table[name].image}")

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import images
+import storage
 
 LABEL = "fleetpki.host_trust.test-host"
 # Sleeps for ever, and as a host's first process takes in the orphans, which a bare `sleep` would leave as zombies.
@@ -33,6 +34,8 @@ SLEEP = ("sh", "-c", "sleep infinity & wait")
 
 
 # Its own host key; the public key that comes over standard input lets root in, and a user without any rights.
+# sshd goes into the background before it listens, and writes its process id when it does: until then, connections are
+# refused.
 SSHD = """set -e; umask 077
 echo 'user:x:1000:1000::/home/user:/bin/sh' >> /etc/passwd
 echo 'user:x:1000:' >> /etc/group
@@ -40,7 +43,8 @@ echo 'user:*:20000::::::' >> /etc/shadow
 mkdir -p /run/sshd /root/.ssh /root/.ansible/tmp /home/user/.ssh
 tee /home/user/.ssh/authorized_keys > /root/.ssh/authorized_keys
 chown -R 1000:1000 /home/user
-ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_test; exec /usr/sbin/sshd -h /etc/ssh/ssh_host_test"""
+ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_test; /usr/sbin/sshd -h /etc/ssh/ssh_host_test
+for try in $(seq 500); do [ -s /run/sshd.pid ] && exit 0; sleep 0.02; done; echo 'sshd does not listen' >&2; exit 1"""
 
 
 class HostError(Exception):
@@ -52,21 +56,24 @@ class NotInstalled(HostError):
 
 
 def environment() -> dict[str, str]:
-    """What a process that calls podman, Ansible included, needs in its environment.
+    """What a process that calls podman, Ansible included, needs in its environment to see the test hosts.
+
+    A user who has set CONTAINERS_CONF knows better.
+    """
+    own = machine()
+    return {**own, **storage.environment()} if own else {}
+
+
+def machine() -> dict[str, str]:
+    """What podman needs in its environment on this machine.
 
     podman's own limits are above the hard limits of many CI machines, and crun refuses some of their cgroup
-    layouts. So the tests bring a containers.conf of their own, and leave the machine's alone; a user who has
-    set CONTAINERS_CONF knows better.
+    layouts. So the tests bring a containers.conf of their own, and leave the machine's alone.
     """
     conf = images.BUILD / "containers.conf"
     if os.environ.get("CONTAINERS_CONF", str(conf)) != str(conf):
         return {}
-    text = _containers_conf()
-    if not conf.exists() or conf.read_text(encoding="utf-8") != text:
-        conf.parent.mkdir(parents=True, exist_ok=True)
-        new = conf.with_suffix(f".{os.urandom(4).hex()}")
-        new.write_text(text, encoding="utf-8")
-        new.replace(conf)
+    storage.keep(conf, _containers_conf())
     return {"CONTAINERS_CONF": str(conf)}
 
 
@@ -79,11 +86,14 @@ def _containers_conf() -> str:
     limits = ", ".join((limit("nofile", resource.RLIMIT_NOFILE, 1024), limit("nproc", resource.RLIMIT_NPROC, 4096)))
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
     runtime = '[engine]\nruntime = "runc"\n' if shutil.which("runc", path=path) else ""
-    return f"[containers]\ndefault_ulimits = [{limits}]\n{runtime}"
+    # In a store that is still empty, podman would guess.
+    network = '[network]\nnetwork_backend = "netavark"\n' if storage.environment() else ""
+    return f"[containers]\ndefault_ulimits = [{limits}]\n{runtime}{network}"
 
 
-def podman(*args: str, stdin: bytes | None = None, check: bool = True) -> subprocess.CompletedProcess[bytes]:
-    """Run podman; a failure is a HostError that says what podman said."""
+def podman(*args: str, stdin: bytes | None = None, check: bool = True,
+           environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Run podman, by default where the hosts are; a failure is a HostError that says what podman said."""
     try:
         done = subprocess.run(
             ["podman", *args],
@@ -91,7 +101,7 @@ def podman(*args: str, stdin: bytes | None = None, check: bool = True) -> subpro
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             check=False,
-            env={**os.environ, **environment()},
+            env={**os.environ, **environment()} if environ is None else environ,
         )
     except FileNotFoundError:
         raise NotInstalled("podman is not installed (package: podman)") from None
