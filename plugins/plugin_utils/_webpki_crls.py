@@ -66,14 +66,33 @@ def of_path(path: list[Certificate], lists: list[List], now: float) -> c.Iterato
                                                  f"{given}")
             continue
         objections = [list(unusable(each, one, issuer, now)) for each in own]
-        usable = [each for each, objection in zip(own, objections, strict=True) if not objection]
-        if not usable:
+        if all(objections):
             yield from (found for objection in objections for found in objection)
-        for each in usable or own:
-            entry = each.object.get_revoked_certificate_by_serial_number(one.serial)
+        # What is revoked stays so, whatever else is wrong with the list: it is old, or has the latest changes only.
+        for each in own:
+            entry = _entry(each, one) if is_signed(each, issuer) else None
             if entry is not None:
                 yield from _revoked(entry, who)
                 break
+
+
+def _entry(one: List, certificate: Certificate) -> t.Any:
+    """A list's entry of a certificate, or None; one that takes back an earlier one is no revocation."""
+    if certificate.serial < 0:
+        return None  # none can be listed, and _webpki_rules minds it
+    entry = one.object.get_revoked_certificate_by_serial_number(certificate.serial)
+    if entry is None or any(isinstance(extension.value, x509.CRLReason)
+                            and extension.value.reason is x509.ReasonFlags.remove_from_crl
+                            for extension in entry.extensions):
+        return None
+    return entry
+
+
+def is_signed(one: List, issuer: Certificate) -> bool:
+    try:
+        return one.object.is_signature_valid(issuer.object.public_key())
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
 
 
 def _revoked(entry: t.Any, who: str) -> c.Iterator[Finding]:
@@ -102,11 +121,7 @@ def unusable(one: List, certificate: Certificate, issuer: Certificate, now: floa
     if usage and not usage.crl_sign:
         yield finding("rfc5280-crl-sign", f"{one.label} counts for nothing: the keyUsage of {issuer.label} lacks "
                                           "cRLSign")
-    try:
-        signed = one.object.is_signature_valid(issuer.object.public_key())
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        signed = False
-    if not signed:
+    if not is_signed(one, issuer):
         yield finding("rfc5280-crl-signature", f"{one.label} was not signed with the key of the CA of that name in "
                                                "this chain")
 
@@ -156,7 +171,7 @@ def _scope(one: List, certificate: Certificate) -> c.Iterator[Finding]:
                                            "complete one")
     elif point.only_contains_user_certs and is_ca or point.only_contains_ca_certs and not is_ca:
         yield finding("rfc5280-crl-scope", f"{one.label} is only about {'CAs' if not is_ca else 'others than CAs'}")
-    elif point.full_name and not _named_in(certificate, point.full_name):
+    elif point.relative_name or point.full_name and not _named_in(certificate, point.full_name):
         yield finding("rfc5280-crl-scope", f"{one.label} is of a distribution point that the certificate does not name")
 
 

@@ -103,7 +103,7 @@ LEAF_CASES = [
     ("rfc5280-names", lambda: leaf(dns=[NAME, "a_b.example.com"]), "has a DNS name that is no host name: 'a_b.exam"),
     ("rfc5280-names", lambda: leaf(dns=[NAME, "w*.example.com"]), "'w*.example.com'"),
     ("rfc5280-names", lambda: leaf(dns=[NAME, ".example.com"]), "'.example.com'"),
-    ("cabf-ca-as-leaf", lambda: leaf(ca=True, key_usage=["digital_signature", "key_cert_sign"]), "is a CA, and a ser"),
+    ("cabf-ca-as-leaf", lambda: leaf(ca=True, key_usage=["digital_signature", "key_cert_sign"]), "is a CA, and a"),
     ("cabf-ca-as-leaf", lambda: leaf(key_usage=["digital_signature", "key_cert_sign"]), "may sign certificates"),
     ("cabf-key-size", lambda: leaf(key_type="rsa1024"), "has an RSA key of 1024 bits"),
     ("cabf-key-size", lambda: leaf(key=rsa.generate_private_key(65537, 2052)), "2052 bits, which 8 does not divide"),
