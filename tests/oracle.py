@@ -16,6 +16,7 @@ import collections
 import collections.abc as c
 import concurrent.futures
 import datetime
+import importlib
 import json
 import lzma
 import os
@@ -31,7 +32,7 @@ from cryptography import x509 as pyca_x509
 from cryptography.x509 import verification
 
 if __name__ == "__main__":
-    import conftest  # noqa: F401  (makes this checkout importable as the collection)
+    importlib.import_module("conftest")  # makes this checkout importable as the collection
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl

@@ -50,13 +50,15 @@ def _malformed(permitted: list[t.Any], excluded: list[t.Any], who: str) -> c.Ite
     if not permitted and not excluded:
         yield finding("cabf-name-constraints", f"{who} has name constraints with nothing in them")
     for one in permitted + excluded:
-        bad = (isinstance(one, x509.DNSName) and one.value and not (
-                   leaf_names.HOST_NAME.match(one.value) and "*" not in one.value)
-               or isinstance(one, x509.RFC822Name) and (
-                   one.value.count("@") > 1 or not one.value.rpartition("@")[2].isascii()))
-        if bad:
+        if _is_malformed(one):
             yield finding("rfc5280-constraint-form", f"{who} has a malformed name constraint: "
                                                      f"{plain.printable(one.value)!r}")
+
+
+def _is_malformed(one: t.Any) -> bool:
+    if isinstance(one, x509.DNSName):
+        return bool(one.value) and ("*" in one.value or not leaf_names.HOST_NAME.match(one.value))
+    return isinstance(one, x509.RFC822Name) and one.value.count("@") > 1
 
 
 def subjects(one: Certificate) -> list[t.Any]:
