@@ -127,6 +127,7 @@ options:
         RV(results[].verdicts.strict.findings) give.
       - A private CA can be right for years without what newer rules ask for, such as V(rfc5280-ski).
         What every client refuses can't be waived, such as a wrong signature.
+        U(https://github.com/fleetpki/host_trust/blob/main/docs/verification-rules.md) lists all rules.
     type: list
     elements: str
     default: []

@@ -146,8 +146,8 @@ def key(one: Certificate, place: Place, purpose: str) -> Findings:
             yield finding("cabf-key-size", f"{place.who}has an RSA key of {public.key_size} bits; {MIN_RSA_BITS} are "
                                            "the least")
         elif public.key_size % 8:
-            yield finding("cabf-key-size", f"{place.who}has an RSA key of {public.key_size} bits, which 8 does not "
-                                           "divide")
+            yield finding("cabf-rsa-modulus", f"{place.who}has an RSA key of {public.key_size} bits, which 8 does not "
+                                              "divide")
     elif isinstance(public, ec.EllipticCurvePublicKey):
         if not isinstance(public.curve, CURVES):
             yield finding("cabf-key-type", f"{place.who}has an EC key on {public.curve.name}; P-256, P-384 and P-521 "

@@ -9,10 +9,12 @@ from __future__ import annotations
 import difflib
 import typing as t
 
-# Who refuses what breaks a rule. Users are told, so that they know what a waiver costs them.
+# Who refuses what breaks a rule, as their sources and documentation say. Users are told, so that they know what a
+# waiver costs them.
 ALL = "every current TLS client"
 MOST = "Chrome, Firefox, Go and rustls"
 BROWSERS = "Chrome, Safari and Firefox"
+PYCA = "pyca/cryptography"
 STRICT = "Python 3.13 and all others that verify with X509_V_FLAG_X509_STRICT"
 PEDANTS = "clients that hold private CAs to the rules for public ones"
 BOUNDED = "clients that bound their work, as all do"
@@ -51,41 +53,44 @@ _TABLE = [
     Rule("rfc5280-name-constraints", "RFC 5280 section 4.2.1.10", ALL),
     Rule("rfc5280-too-long", "RFC 5280 section 6.1", BOUNDED),
     Rule("too-complex", "RFC 5280 section 8", BOUNDED),
-    Rule("pyca-verifier", "RFC 5280 section 6.1", "the verifier of pyca/cryptography"),
+    Rule("pyca-verifier", "RFC 5280 section 6.1", PYCA),
     # How a certificate is written.
     Rule("rfc5280-malformed", "RFC 5280 section 4.2", ALL),
     Rule("rfc5280-critical-extension", "RFC 5280 section 4.2", ALL),
     Rule("rfc5280-algorithms-differ", "RFC 5280 section 4.1.1.2", ALL),
-    Rule("rfc5280-version", "RFC 5280 section 4.1.2.1, CA/Browser Forum section 7.1.1", MOST),
-    Rule("rfc5280-serial", "RFC 5280 section 4.1.2.2", STRICT),
+    Rule("rfc5280-version", "RFC 5280 section 4.1.2.1, CA/Browser Forum section 7.1.1", "rustls and pyca/cryptography"),
+    Rule("rfc5280-serial", "RFC 5280 section 4.1.2.2", "Go if it is negative, and pyca/cryptography"),
     Rule("rfc5280-issuer-name", "RFC 5280 section 4.1.2.4", STRICT),
     Rule("rfc5280-ca-subject", "RFC 5280 section 4.1.2.6", STRICT),
-    Rule("rfc5280-criticality", "RFC 5280 sections 4.2.1 and 4.2.2", STRICT),
+    Rule("rfc5280-criticality", "RFC 5280 sections 4.2.1 and 4.2.2",
+         "pyca/cryptography, and Python 3.13 if it is the identifier of a key"),
     Rule("rfc5280-basic-constraints-critical", "RFC 5280 section 4.2.1.9", STRICT),
     Rule("rfc5280-ca-key-usage", "RFC 5280 section 4.2.1.3", STRICT),
     Rule("rfc5280-ski", "RFC 5280 section 4.2.1.2", STRICT),
     Rule("rfc5280-aki", "RFC 5280 section 4.2.1.1", STRICT),
     Rule("rfc5280-aki-mismatch", "RFC 5280 section 4.2.1.1", "OpenSSL"),
-    Rule("rfc5280-constraint-form", "RFC 5280 section 4.2.1.10", "pyca/cryptography"),
-    Rule("rfc5280-leaf-name-constraints", "RFC 5280 section 4.2.1.10", MOST),
-    Rule("rfc5280-policies", "RFC 5280 section 4.2.1.11", "clients without policy processing, as this one"),
+    Rule("rfc5280-constraint-form", "RFC 5280 section 4.2.1.10", PYCA),
+    Rule("rfc5280-leaf-name-constraints", "RFC 5280 section 4.2.1.10", PYCA),
+    Rule("rfc5280-policies", "RFC 5280 section 4.2.1.11", "this path validation, which processes no policies"),
     # What it is for, and for whom.
     Rule("rfc9525-names", "RFC 9525 section 6", ALL),
-    Rule("rfc5280-names", "RFC 5280 section 4.2.1.6", MOST),
+    Rule("rfc5280-names", "RFC 5280 section 4.2.1.6", PYCA),
     Rule("rfc9525-san", "RFC 9525 section 2, CA/Browser Forum section 7.1.2.7.12", MOST),
-    Rule("rfc5280-san-critical", "RFC 5280 section 4.2.1.6, CA/Browser Forum section 7.1.2.7.12", STRICT),
+    Rule("rfc5280-san-critical", "RFC 5280 section 4.2.1.6, CA/Browser Forum section 7.1.2.7.12",
+         "pyca/cryptography, and Python 3.13 if the subject is empty"),
     Rule("rfc5280-eku", "RFC 5280 section 4.2.1.12", ALL),
     Rule("rfc5280-key-usage", "RFC 5280 section 4.2.1.3", "OpenSSL and browsers"),
     # What the CA/Browser Forum's Baseline Requirements add for servers.
     Rule("cabf-key-type", "CA/Browser Forum section 6.1.1.3", BROWSERS),
     Rule("cabf-key-size", "CA/Browser Forum section 6.1.5", BROWSERS),
+    Rule("cabf-rsa-modulus", "CA/Browser Forum section 6.1.5", PEDANTS),
     Rule("cabf-signature", "CA/Browser Forum section 7.1.3.2", MOST),
     Rule("cabf-ca-as-leaf", "CA/Browser Forum sections 7.1.2.7.8 and 7.1.2.7.11", "rustls and Firefox"),
     Rule("cabf-eku", "CA/Browser Forum sections 7.1.2.1.2 and 7.1.2.7.10", PEDANTS),
     Rule("cabf-root-aki", "CA/Browser Forum section 7.1.2.1.3", PEDANTS),
     Rule("cabf-common-name", "CA/Browser Forum section 7.1.4.3", PEDANTS),
-    Rule("cabf-wildcard", "CA/Browser Forum section 3.2.2.6", BROWSERS),
-    Rule("cabf-name-constraints", "CA/Browser Forum section 7.1.2.5.2", STRICT),
+    Rule("cabf-wildcard", "CA/Browser Forum section 3.2.2.6", "Chrome, and Firefox below one label"),
+    Rule("cabf-name-constraints", "CA/Browser Forum section 7.1.2.5.2", PYCA),
     # Revocation lists, where they were given.
     Rule("rfc5280-revoked", "RFC 5280 section 6.3", REVOCATION),
     Rule("rfc5280-crl-missing", "RFC 5280 section 6.3.3", "OpenSSL with -crl_check_all"),
@@ -93,7 +98,7 @@ _TABLE = [
     Rule("rfc5280-crl-signature", "RFC 5280 section 6.3.3", REVOCATION),
     Rule("rfc5280-crl-sign", "RFC 5280 section 6.3.3", REVOCATION),
     Rule("rfc5280-crl-extension", "RFC 5280 section 5.2", REVOCATION),
-    Rule("rfc5280-crl-scope", "RFC 5280 section 5.2.5", "clients without indirect and delta lists, as this one"),
+    Rule("rfc5280-crl-scope", "RFC 5280 section 5.2.5", "this path validation, which knows only complete lists"),
     Rule("rfc5280-crl-malformed", "RFC 5280 section 5.1", REVOCATION),
 ]
 RULES = {rule.name: rule for rule in _TABLE}

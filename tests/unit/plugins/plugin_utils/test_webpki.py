@@ -7,6 +7,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import time
+from pathlib import Path
 
 import pki
 import pytest
@@ -106,7 +107,7 @@ LEAF_CASES = [
     ("cabf-ca-as-leaf", lambda: leaf(ca=True, key_usage=["digital_signature", "key_cert_sign"]), "is a CA, and a"),
     ("cabf-ca-as-leaf", lambda: leaf(key_usage=["digital_signature", "key_cert_sign"]), "may sign certificates"),
     ("cabf-key-size", lambda: leaf(key_type="rsa1024"), "has an RSA key of 1024 bits"),
-    ("cabf-key-size", lambda: leaf(key=rsa.generate_private_key(65537, 2052)), "2052 bits, which 8 does not divide"),
+    ("cabf-rsa-modulus", lambda: leaf(key=rsa.generate_private_key(65537, 2052)), "2052 bits, which 8 does not divide"),
     ("cabf-key-type", lambda: leaf(key=ec.generate_private_key(ec.SECP256K1())), "has an EC key on secp256k1"),
     ("cabf-key-type", lambda: leaf(key=dsa.generate_private_key(2048)), "has a key of type DSA"),
     ("cabf-key-type", lambda: leaf(key_type="ed25519"), "has a key of type Ed25519"),
@@ -238,6 +239,13 @@ def test_name_constraints_that_are_kept():
     mail = pki.issue("anna", constrained([x509.RFC822Name("a*@example.com")]), purposes=["email"],
                      more=[(x509.SubjectAlternativeName([x509.RFC822Name("anna@example.com")]), False)])
     assert broken(judge(mail, mail.issuer, purpose="email", names=[])) == ["rfc5280-name-constraints"]
+
+
+def test_the_documentation_lists_every_rule():
+    page = Path(__file__).resolve().parents[4] / "docs" / "verification-rules.md"
+    rows = [f"| `{rule.name}` | {rule.section} | {rule.refused_by} | {'yes' if rule.waivable else 'no'} |"
+            for rule in table.RULES.values()]
+    assert [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| `")] == rows
 
 
 def test_waived():
