@@ -26,6 +26,7 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki_table 
 MIN_CRYPTOGRAPHY = 49  # 42 to 48 need seconds for some pathological chains
 MAX_SENT = 500         # intermediates; more are a finding at once
 MAX_PATHS = 20         # complete paths that are held against the rules
+MAX_OF_A_RULE = 5      # findings of one rule that are told
 
 
 class Question(t.NamedTuple):
@@ -129,13 +130,26 @@ def _of_path(path: list[Certificate], question: Question, given: list[crls.List]
         found += leaf_names.of_leaf(path[0], question.hostnames, question.ips, question.purpose)
     found += constraints.of_path(path)
     found += crls.of_path(path, given, question.now)
-    found = list(dict.fromkeys(found))
+    found = _few(list(dict.fromkeys(found)))
     waived = [one for one in found if one.rule in question.waive]
     counting = [one for one in found if one.rule not in question.waive]
     if not counting and not waived and "pyca-verifier" not in question.waive:
         objection = pyca.objection(path, _first_name(question), question.now)
         counting += [finding("pyca-verifier", objection)] if objection else []
     return Verdict(not counting, counting, waived, [one.label for one in path])
+
+
+def _few(found: list[Finding]) -> list[Finding]:
+    """At most MAX_OF_A_RULE of each rule: a certificate can have a thousand names that are wrong."""
+    kept: dict[str, list[Finding]] = {}
+    for one in found:
+        kept.setdefault(one.rule, []).append(one)
+    few: list[Finding] = []
+    for same in kept.values():
+        few += same[:MAX_OF_A_RULE]
+        if same[MAX_OF_A_RULE:]:
+            few[-1] = few[-1]._replace(sentence=f"{few[-1].sentence}; and {len(same) - MAX_OF_A_RULE} more such")
+    return few
 
 
 def _first_name(question: Question) -> str | None:

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki as webpki
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki_certificates as certificates
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki_names as leaf_names
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki_paths as paths
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki_rules as rules
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki_table as table
 
@@ -185,6 +186,24 @@ def test_serial_numbers_count_below_the_anchor():
     assert [one.rule for one in rules.form(odd, anchor)] == ["rfc5280-version"]
 
 
+def test_two_algorithms_in_an_anchor():
+    """Below it the signature would not verify; an anchor's own is not looked at."""
+    sha256, sha384 = bytes.fromhex("2a8648ce3d040302"), bytes.fromhex("2a8648ce3d040303")
+    inner, found, outer = ROOT.der.rpartition(sha256)
+    odd = certificates.read(inner + sha384 + outer)
+    assert found and [one.rule for one in rules.form(odd, rules.Place(False, True, ""))] == [
+        "rfc5280-algorithms-differ"]
+
+
+def test_a_loop_is_walked_once():
+    one, other = pki.root("One"), pki.root("Other")
+    crossed = [pki.root("One", key=one.key, issuer=other), pki.root("Other", key=other.key, issuer=one),
+               pki.root("One", key=one.key, issuer=other), pki.root("Other", key=other.key, issuer=one)]
+    search = paths.Search([certificates.read(pair.der) for pair in crossed], [], time.time())
+    assert list(search.paths(certificates.read(pki.server(issuer=one).der))) == []
+    assert paths.MAX_STEPS - search.steps == 1 + 2 + 4  # the leaf, either One, either Other above it
+
+
 def test_path_length_and_depth():
     top = pki.root("Top", issuer=ROOT, path_length=0)
     low = pki.root("Low", issuer=top)
@@ -332,6 +351,12 @@ def test_pathological_chains_end_soon():
         assert rule in broken(judge(*chain)), rule
         assert time.perf_counter() - start < 1
     assert judge(pki.server(issuer=roots[0]), *cross, anchors=[roots[19]]).accepted
+
+
+def test_a_thousand_findings_are_few_sentences():
+    wrong = [f"{number}_.example.com" for number in range(300)]
+    found = judge(*leaf(dns=[NAME, *wrong])).findings
+    assert len(found) == webpki.MAX_OF_A_RULE and found[-1].sentence.endswith("'4_.example.com'; and 295 more such")
 
 
 def test_a_controller_with_an_old_cryptography(monkeypatch):
