@@ -80,8 +80,8 @@ def subjects(one: Certificate) -> list[Name]:
 
 
 def _judged(name: Name, permitted: list[t.Any], excluded: list[t.Any], below: str, who: str) -> c.Iterator[Finding]:
-    of_kind = [one for one in permitted if type(one) is name.kind]
-    out = [one for one in excluded if type(one) is name.kind]
+    of_kind = [one for one in permitted if isinstance(one, name.kind)]
+    out = [one for one in excluded if isinstance(one, name.kind)]
     matches = MATCHES.get(name.kind.__name__)
     if matches is None:
         if of_kind or out:
