@@ -61,22 +61,28 @@ def _is_malformed(one: t.Any) -> bool:
     return isinstance(one, x509.RFC822Name) and one.value.count("@") > 1
 
 
-def subjects(one: Certificate) -> list[t.Any]:
+class Name(t.NamedTuple):
+    """A name of a certificate: the class of ``cryptography`` and what is in it."""
+
+    kind: type
+    value: t.Any
+
+
+def subjects(one: Certificate) -> list[Name]:
     """All names that constraints bind: the subject and the alternative names, mail addresses in the subject too."""
-    found: list[t.Any] = list(one.get(x509.SubjectAlternativeName) or ())
+    found = [Name(type(name), name.value) for name in one.get(x509.SubjectAlternativeName) or ()]
     if list(one.object.subject):
-        found.append(x509.DirectoryName(one.object.subject))
-    if not any(isinstance(name, x509.RFC822Name) for name in found):
-        for attribute in one.object.subject.get_attributes_for_oid(x509.NameOID.EMAIL_ADDRESS):
-            if str(attribute.value).isascii():
-                found.append(x509.RFC822Name(str(attribute.value)))
+        found.append(Name(x509.DirectoryName, one.object.subject))
+    if not any(name.kind is x509.RFC822Name for name in found):
+        found += [Name(x509.RFC822Name, str(attribute.value))
+                  for attribute in one.object.subject.get_attributes_for_oid(x509.NameOID.EMAIL_ADDRESS)]
     return found
 
 
-def _judged(name: t.Any, permitted: list[t.Any], excluded: list[t.Any], below: str, who: str) -> c.Iterator[Finding]:
-    of_kind = [one for one in permitted if type(one) is type(name)]
-    out = [one for one in excluded if type(one) is type(name)]
-    matches = MATCHES.get(type(name).__name__)
+def _judged(name: Name, permitted: list[t.Any], excluded: list[t.Any], below: str, who: str) -> c.Iterator[Finding]:
+    of_kind = [one for one in permitted if isinstance(one, name.kind)]
+    out = [one for one in excluded if isinstance(one, name.kind)]
+    matches = MATCHES.get(name.kind.__name__)
     if matches is None:
         if of_kind or out:
             yield finding("rfc5280-name-constraints", f"{below}has a name of a kind that {who} constrains and that is "
@@ -89,8 +95,8 @@ def _judged(name: t.Any, permitted: list[t.Any], excluded: list[t.Any], below: s
                                                   "issue for (name constraints)")
 
 
-def _shown(name: t.Any) -> str:
-    if isinstance(name, x509.DirectoryName):
+def _shown(name: Name) -> str:
+    if name.kind is x509.DirectoryName:
         return plain.printable(name.value.rfc4514_string())
     return plain.printable(str(name.value))
 

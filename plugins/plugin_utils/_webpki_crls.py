@@ -46,7 +46,7 @@ def read(data: bytes) -> List:
     try:
         found = x509.load_der_x509_crl(data)
         issuer = found.issuer.public_bytes()
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, x509.InvalidVersion) as error:
         raise ValueError(f"it can't be read as a revocation list: {plain.printable(str(error))}")
     try:
         return List(found, issuer, {one.oid.dotted_string: one for one in found.extensions}, None)
@@ -83,9 +83,17 @@ def _entry(one: List, certificate: Certificate) -> t.Any:
     entry = one.object.get_revoked_certificate_by_serial_number(certificate.serial)
     if entry is None or any(isinstance(extension.value, x509.CRLReason)
                             and extension.value.reason is x509.ReasonFlags.remove_from_crl
-                            for extension in entry.extensions):
+                            for extension in _of_entry(entry)):
         return None
     return entry
+
+
+def _of_entry(entry: t.Any) -> list[t.Any]:
+    """The extensions of an entry, none where they can't be read: it is listed all the same."""
+    try:
+        return list(entry.extensions)
+    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return []
 
 
 def is_signed(one: List, issuer: Certificate) -> bool:
@@ -97,7 +105,7 @@ def is_signed(one: List, issuer: Certificate) -> bool:
 
 def _revoked(entry: t.Any, who: str) -> c.Iterator[Finding]:
     why, unknown = "", []
-    for extension in entry.extensions:
+    for extension in _of_entry(entry):
         if isinstance(extension.value, x509.CRLReason):
             why = f" ({extension.value.reason.value})"
         elif extension.critical:

@@ -100,6 +100,24 @@ def test_one_execution_and_one_more_to_verify(hosts):
         assert "web1" not in last["msg"]
 
 
+def test_what_of_a_verification_the_role_passes_on(el9):
+    """A root without keyUsage: refused by the default, let through by name, and by the host's OpenSSL alone."""
+    old = pki.root("Old Root CA", key_usage=False)
+    web = pki.server("web1.example.com", old)
+    el9["el9"].write("/root/web1.crt", web.pem.encode())
+    said = {}
+    for name, more in {"strict": {}, "waived": {"ca_trust_verify_waive": ["rfc5280-ca-key-usage"]},
+                       "host": {"ca_trust_verify_profile": "host"},
+                       "revoked": {"ca_trust_verify_profile": "host",
+                                   "ca_trust_verify_crls": [{"content": pki.crl(old, web)}]}}.items():
+        given = role(old, ca_trust_verify_certificates=[CERTIFICATE], **more)
+        play = plays.run(el9.inventory, [], roles=[given], ignore_errors=False)
+        said[name] = play.code == 0 or play.of("el9")[-1]["msg"]
+    assert said["waived"] is said["host"] is True, said
+    assert said["strict"].endswith("CN=Old Root CA has no keyUsage (rfc5280-ca-key-usage, RFC 5280 section 4.2.1.3)")
+    assert said["revoked"] == "/root/web1.crt (CN=web1.example.com): is revoked"
+
+
 def test_check_mode_on_hosts_that_trust_nothing_yet(hosts):
     """What would change is said; certificates that would be trusted only then are not complained of."""
     given = role(ROOT, ISSUING, ca_trust_verify_certificates=[CERTIFICATE])

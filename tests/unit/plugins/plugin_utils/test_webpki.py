@@ -267,6 +267,15 @@ def test_the_documentation_lists_every_rule():
     assert [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| `")] == rows
 
 
+def test_mail_addresses_in_the_subject_are_bound():
+    def of(address):
+        ca = constrained([x509.RFC822Name("example.com"), x509.DNSName("example.com")])
+        fields = [("CN", NAME), ("emailAddress", address)]
+        return broken(judge(pki.issue(fields, ca, dns=[NAME], purposes=["server"]), ca))
+    assert of("anna@example.com") == []
+    assert of("anna@example.org") == of("Anna <anna@example.com>") == ["rfc5280-name-constraints"]
+
+
 def test_waived():
     chain = below(issuing(key_usage=False))
     verdict = judge(*chain, waive=["rfc5280-ca-key-usage"])
@@ -321,6 +330,9 @@ def test_what_is_no_certificate_or_list():
     question = webpki.Question([NAME], [], "server", time.time())
     verdict = webpki.judge(WEB.der, [ISSUING.der], [ROOT.der], question, [b"\x30\x00"])
     assert "rfc5280-crl-malformed" in broken(verdict)
+    listed = x509.load_pem_x509_crl(pki.crl(ROOT).encode()).public_bytes(Encoding.DER)
+    odd = listed.replace(b"\2\1\1", b"\2\1\7", 1)  # its version
+    assert "rfc5280-crl-malformed" in broken(webpki.judge(WEB.der, [ISSUING.der], [ROOT.der], question, [odd]))
 
 
 def _mesh(size):
