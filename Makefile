@@ -71,6 +71,9 @@ bench: hosts  ## speed, side by side
 	python tests/benchmarks/trust.py
 	python tests/benchmarks/certificates.py
 
+oracle: venv $(collection)  ## cert_verify's engines against public cases: make oracle LIMBO=FILE PKITS=FILE
+	python tests/oracle.py $(LIMBO) $(PKITS)
+
 hosts: venv $(collection)  ## the images of the test hosts
 	@tools/system-packages $(containers) $(judges)
 	python tests/hosts/build.py
@@ -86,4 +89,4 @@ $(collection):
 	@ln -sfn ../../../.. $@
 
 .PHONY: help quickstart test lint lint-yaml lint-ansible lint-python lint-spelling lint-licences lint-changelog \
-	lint-docs units sanity integration molecule bench hosts venv clean
+	lint-docs units sanity integration molecule bench oracle hosts venv clean

@@ -57,12 +57,14 @@ class Pair:
 
 
 def issue(subject, issuer=None, ca=False, key=None, key_type="ec", days=(-1, 365), path_length=None, dns=(), ips=(),
-          purposes=(), key_usage=True, basic_constraints=True, digest=None, identifiers=True, serial=None, now=None):
+          purposes=(), key_usage=True, basic_constraints=True, digest=None, identifiers=True, serial=None, now=None,
+          more=()):
     """Makes a key and a certificate, self-signed without an ``issuer`` (a Pair).
 
     subject: a common name, or a list of (short attribute name, value).
     days: first and last moment of validity, in days from ``now``.
     key_usage: True for what is usual, False for none, or a list out of KEY_USAGES.
+    more: extensions as (value, whether critical).
     """
     now = now or datetime.datetime.utcnow().replace(microsecond=0)
     key = key or new_key(key_type)
@@ -88,6 +90,8 @@ def issue(subject, issuer=None, ca=False, key=None, key_type="ec", days=(-1, 365
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     if purposes:
         builder = builder.add_extension(x509.ExtendedKeyUsage([PURPOSES[p] for p in purposes]), critical=False)
+    for value, critical in more:
+        builder = builder.add_extension(value, critical=critical)
     algorithm = None if isinstance(signer, ed25519.Ed25519PrivateKey) else (digest or hashes.SHA256())
     return Pair(key, builder.sign(signer, algorithm, default_backend()), issuer)
 
@@ -102,3 +106,20 @@ def server(name="web1.example.com", issuer=None, **options):
     options.setdefault("dns", [name])
     options.setdefault("purposes", ["server"])
     return issue(name, issuer, **options)
+
+
+def crl(issuer, *revoked, **options):
+    """A revocation list by ``issuer`` (a Pair), with the certificates of the Pairs ``revoked``, as PEM (str).
+
+    days: its begin and its end, in days from now. more: extensions as (value, whether critical).
+    """
+    now, days = datetime.datetime.utcnow().replace(microsecond=0), options.get("days", (-1, 30))
+    builder = (x509.CertificateRevocationListBuilder().issuer_name(issuer.certificate.subject)
+               .last_update(now + days[0] * DAY).next_update(now + days[1] * DAY))
+    for value, critical in options.get("more", ()):
+        builder = builder.add_extension(value, critical=critical)
+    for pair in revoked:
+        entry = x509.RevokedCertificateBuilder().serial_number(pair.certificate.serial_number)
+        builder = builder.add_revoked_certificate(entry.revocation_date(now - DAY).build(default_backend()))
+    made = builder.sign(issuer.key, hashes.SHA256(), default_backend())
+    return made.public_bytes(serialization.Encoding.PEM).decode()

@@ -51,5 +51,6 @@ def furnish_home():
 copy_checkout()
 furnish_home()
 command = ["ansible-test", "sanity", "--local", "--requirements", "--python", PYTHON, "--color", "no", *sys.argv[1:]]
-environment = {**os.environ, "HOME": str(HOME)}
+path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+environment = {**os.environ, "HOME": str(HOME), "PATH": path}
 sys.exit(subprocess.run(command, cwd=COLLECTION, env=environment, check=False).returncode)

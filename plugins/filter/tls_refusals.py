@@ -13,6 +13,7 @@ author: fleetpki.host_trust contributors (@fleetpki)
 description:
   - Gathers the refusals in the results that M(fleetpki.host_trust.tls_client_info) has given on several hosts, by the
     server that is refused.
+  - Where a host refuses all that it asks and others accept, it is itself what fails, and not those that it has asked.
 options:
   _input:
     description: The results by the name of the host that has asked.

@@ -67,6 +67,18 @@ def issuers(certificate, pool, now):
     return sorted(fitting, key=lambda candidate: not candidate.not_before <= now <= candidate.not_after)
 
 
+def above(certificates, pool):
+    """The certificates of the pool that these or one another may have been issued by, or that they are themselves."""
+    found, left = collections.OrderedDict(), list(certificates)
+    while left:
+        one = left.pop()
+        for other in namesakes(one, pool) + [same for same in pool.get(canonical(one.subject_der), []) if same == one]:
+            if other.fingerprint not in found:
+                found[other.fingerprint] = other
+                left.append(other)
+    return list(found.values())
+
+
 def is_root(certificate):
     """Whether it names itself as its issuer, by name and key."""
     return (canonical(certificate.subject_der) == canonical(certificate.issuer_der)

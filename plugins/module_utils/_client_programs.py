@@ -12,11 +12,16 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 PYTHON = r"""
-import socket, ssl, sys
+import signal, socket, ssl, sys
 
+def end(*_):
+    raise OSError("timed out")  # of a socket, each single step has its time: a server that trickles would have for ever
+
+signal.signal(signal.SIGALRM, end)
 seconds, trust, certificate, key = sys.argv[1:5]
 for number in range(5, len(sys.argv), 3):
     address, port, name = sys.argv[number:number + 3]
+    signal.setitimer(signal.ITIMER_REAL, float(seconds))
     try:
         context = ssl.create_default_context(cafile=trust or None)
         if certificate:
@@ -28,20 +33,29 @@ for number in range(5, len(sys.argv), 3):
                 print("OK" if answered else "NO the server closes the connection", tls.version())
     except (OSError, ValueError) as error:
         print("NO", " ".join(str(error).split()))
+    signal.setitimer(signal.ITIMER_REAL, 0)
     sys.stdout.flush()
 """
 
 NODE = r"""
 const fs = require("fs"), net = require("net"), tls = require("tls");
 const [seconds, trust, certificate, key, ...servers] = process.argv.slice(1);
-const settings = {};
+const settings = {rejectUnauthorized: true};  // whatever NODE_TLS_REJECT_UNAUTHORIZED says
 if (trust) settings.ca = fs.readFileSync(trust);
 if (certificate) { settings.cert = fs.readFileSync(certificate); settings.key = fs.readFileSync(key); }
 function next() {
   if (!servers.length) return;
   const [host, port, name] = servers.splice(0, 3);
   let version = "", done = false;
-  const say = (...words) => { if (!done) { done = true; console.log(...words); socket.destroy(); next(); } };
+  const end = setTimeout(() => say("NO", "timed out"), seconds * 1000);
+  const say = (...words) => {
+    if (done) return;
+    done = true;
+    clearTimeout(end);
+    console.log(...words);
+    socket.destroy();
+    next();
+  };
   const options = {host, port: Number(port), ...settings};
   if (net.isIP(name)) options.checkServerIdentity = (_, cert) => tls.checkServerIdentity(name, cert);
   else options.servername = name;
@@ -49,7 +63,6 @@ function next() {
     version = socket.getProtocol();
     socket.write(`GET / HTTP/1.1\r\nHost: ${name}\r\nConnection: close\r\n\r\n`);
   });
-  socket.setTimeout(seconds * 1000, () => say("NO", "timed out"));
   socket.on("data", () => say("OK", version));
   socket.on("error", (error) => say("NO", `${error.code || ""} ${error.message}`.replace(/\s+/g, " ").trim()));
   socket.on("close", () => say("NO", "the server closes the connection"));
@@ -63,6 +76,8 @@ import java.net.*;
 import java.nio.file.*;
 import java.security.*;
 import java.security.cert.*;
+import java.util.Timer;
+import java.util.TimerTask;
 import javax.net.ssl.*;
 
 public class TlsClient {
@@ -85,7 +100,15 @@ public class TlsClient {
         for (int number = 4; number < arguments.length; number += 3) {
             String address = arguments[number], name = arguments[number + 2];
             int port = Integer.parseInt(arguments[number + 1]);
+            Timer watch = new Timer(true);
+            long begin = System.nanoTime();
             try (Socket plain = new Socket()) {
+                // The time of a read is that of each single one: a server that trickles would have for ever.
+                watch.schedule(new TimerTask() {
+                    public void run() {
+                        try { plain.close(); } catch (IOException closed) { }
+                    }
+                }, milliseconds);
                 plain.connect(new InetSocketAddress(address, port), milliseconds);
                 plain.setSoTimeout(milliseconds);
                 SSLSocket tls = (SSLSocket) context.getSocketFactory().createSocket(plain, name, port, true);
@@ -101,7 +124,10 @@ public class TlsClient {
             } catch (Exception error) {
                 Throwable cause = error;
                 while (cause.getCause() != null) cause = cause.getCause();
-                System.out.println("NO " + cause.toString().replaceAll("\\s+", " "));
+                boolean late = System.nanoTime() - begin >= milliseconds * 1000000L;
+                System.out.println("NO " + (late ? "timed out" : cause.toString().replaceAll("\\s+", " ")));
+            } finally {
+                watch.cancel();
             }
         }
     }

@@ -34,7 +34,6 @@ def look(given, tmpdir=None):
         names = [name for name in names if name != "openssl"]
     installed = tls_clients.find(names, given["trust"])
     required = [name for name in given["require"] if name != INSTALLED]
-    required += [name for name in installed if INSTALLED in given["require"] and name not in required]
     labels, endpoints = _endpoints(given, program)
     scratch = tempfile.mkdtemp(dir=tmpdir)
     try:
@@ -42,11 +41,13 @@ def look(given, tmpdir=None):
         answers = tls_clients.ask(installed, endpoints, terms) if endpoints else {}
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    results = [_result(label, endpoint, {name: answers[name][number] for name in answers}, required)
+    results = [_result(label, endpoint, {name: answers[name][number] for name in answers}, given["require"])
                for number, (label, endpoint) in enumerate(zip(labels, endpoints))]
-    missing = ["the client %s is required and not installed on this host" % name
-               for name in required if name not in installed]
-    unmet = missing + ["%s: %s" % (result["name"], sentence) for result in results for sentence in result["unmet"]]
+    unmet = ["the client %s is required and not installed on this host" % name
+             for name in required if name not in installed]
+    if INSTALLED in given["require"] and endpoints and not installed:
+        unmet.append("none of the clients is installed on this host that were to be asked: %s" % ", ".join(names))
+    unmet += ["%s: %s" % (result["name"], sentence) for result in results for sentence in result["unmet"]]
     return {
         "met": not unmet,
         "msg": "\n".join(unmet) or "%d server%s asked by %d client%s" % (
@@ -66,7 +67,10 @@ def _check(given):
         raise Unable("timeout: %g is not between 0 and 600 seconds" % given["timeout"])
     if given["trust"]:
         try:
-            pem.read_certificates(pem.read_file(given["trust"]))
+            data = pem.read_file(given["trust"])
+            pem.read_certificates(data)
+            if not pem.fingerprints(data):
+                raise pem.CertificateFileError("not all clients read this form: convert it to PEM")
         except pem.CertificateFileError as error:
             raise Unable("the trust in %s can't be used: %s" % (given["trust"], pem.advised(str(error))))
 
@@ -87,13 +91,15 @@ def _endpoints(given, program):
             for item, endpoint in zip(listed, endpoints)], endpoints
 
 
-def _result(label, endpoint, answers, required):
-    """What the clients say of one server (dict)."""
-    refused = ["%s refuses it: %s" % (name, answer.said) for name, answer in answers.items()
-               if answer.accepted is False and name in required]
+def _result(label, endpoint, answers, require):
+    """What the clients say of one server (dict). Who could not be tried has not accepted it, where it is named."""
+    unmet = ["%s refuses it: %s" % (name, answer.said) if answer.accepted is False else
+             "%s was %s" % (name, answer.said) for name, answer in answers.items()
+             if answer.accepted is False and (name in require or INSTALLED in require)
+             or answer.accepted is None and name in require]
     return {
         "name": label, "host": endpoint.host, "port": endpoint.port, "server_name": endpoint.asked,
-        "accepted": all(answer.accepted is not False for answer in answers.values()),
+        "accepted": {True} <= {answer.accepted for answer in answers.values()} <= {True, None},
         "clients": {name: {"accepted": answer.accepted, "said": answer.said} for name, answer in answers.items()},
-        "unmet": refused,
+        "unmet": unmet,
     }

@@ -78,7 +78,8 @@ def plain_host(text):
             raise ValueError("%r is no IP address" % text)
         return written
     name = names.a_label(text)
-    if not HOST.match(name):
+    # What ends in a number, some clients take for an IP address (RFC 3696 section 2): 127.1 is 127.0.0.1 to them.
+    if not HOST.match(name) or name.rpartition(".")[2].isdigit():
         raise ValueError("%r is no host name" % text)
     return name
 

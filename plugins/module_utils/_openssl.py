@@ -119,7 +119,12 @@ def trust_files(trust):
     return found
 
 
-def verify_command(openssl, trust, purpose, certificate, chain=None):
+def crl_options(lists):
+    """Options that have the whole chain looked up in the revocation lists of the PEM file ``lists``, deltas too."""
+    return ["-CRLfile", lists, "-crl_check", "-crl_check_all", "-extended_crl", "-use_deltas"]
+
+
+def verify_command(openssl, trust, purpose, certificate, chain=None, options=()):
     """The command line that judges the PEM file ``certificate``, with the untrusted PEM file ``chain``.
 
     -CAfile alone would have it look into its default directory and store too (openssl-verification-options(1)). And
@@ -129,7 +134,7 @@ def verify_command(openssl, trust, purpose, certificate, chain=None):
     if trust.given:
         command += ["-CAfile", trust.file, "-no-CApath"] if trust.file else ["-CApath", trust.directory, "-no-CAfile"]
         command += ["-no-CAstore"] if openssl.release >= (3, 0, 0) else []
-    return command + (["-untrusted", chain] if chain else []) + [certificate]
+    return command + list(options) + (["-untrusted", chain] if chain else []) + [certificate]
 
 
 def parse_verdict(command, return_code, output):
@@ -139,9 +144,12 @@ def parse_verdict(command, return_code, output):
     return Verdict(return_code == 0 and not errors, errors, links, command, return_code, output)
 
 
-def verify(openssl, trust, purpose, directory, certificate, chain=None):
-    """Has openssl judge a certificate; the files are names in ``directory``, so that its words stay readable."""
-    command = verify_command(openssl, trust, purpose, certificate, chain)
+def verify(openssl, trust, purpose, directory, certificate, chain=None, options=()):
+    """Has openssl judge a certificate; the files are names in ``directory``, so that its words stay readable.
+
+    options: more of openssl-verification-options(1), such as ``crl_options``.
+    """
+    command = verify_command(openssl, trust, purpose, certificate, chain, options)
     return_code, output, errors = run(command, directory=directory)
     return parse_verdict(command, return_code, (output + errors).decode("utf-8", "replace"))
 

@@ -24,8 +24,13 @@ Store = collections.namedtuple("Store", [
 # X509_V_ERR_* of OpenSSL 1.1.1 to 3.5 whose sentence needs no more than the certificate at that depth. Numbers that
 # changed their meaning between the two (24, 76 to 79) are told by their text.
 PLAIN = {
+    3: "may be revoked or not: no revocation list of its issuer was given",
     4: "has a signature that can't be decrypted",
+    5: "has an issuer whose revocation list has a signature that can't be decrypted",
     6: "has an issuer whose public key can't be read",
+    8: "has an issuer whose revocation list was not signed with that issuer's key",
+    11: "has an issuer whose revocation list is not yet valid",
+    12: "has an issuer whose revocation list has expired: have the CA make a new one",
     13: "has a malformed date",
     14: "has a malformed date",
     22: "has a chain that is too long",
@@ -35,7 +40,10 @@ PLAIN = {
     28: "is not to be trusted for this purpose, say the store's trust settings",
     32: "issued a certificate, and its key usage lacks keyCertSign",
     34: "has a critical extension that OpenSSL does not know",
+    35: "was issued by a CA whose key usage lacks cRLSign, so that its revocation list counts for nothing",
+    36: "has an issuer whose revocation list has a critical extension that OpenSSL does not know",
     41: "has an invalid or inconsistent extension",
+    44: "is not what the revocation lists of its issuer are about",
     47: "has a name that a CA above it is not permitted to issue for (name constraints)",
     48: "has a name that is excluded by a CA above it (name constraints)",
     66: "has a key that is too small for this host's OpenSSL",

@@ -24,11 +24,17 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _java_s
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _talk as talk
 
 SIDE_BY_SIDE = 4
-START_SECONDS = 30  # a client may take so long to start, besides the time of its connections
-SHOWN = 300  # characters of a client's own words
-REQUEST = "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n"
+IN_ONE_PROGRAM = 32  # servers that a program of ours is called for at once
+START_SECONDS = 30   # a client may take so long to start, besides the time of its connections
+SHOWN = 300          # characters of a client's own words
+# HTTP/1.0, for its connections end with the answer, and with them the clients.
+REQUEST = "GET / HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n"
+ANSWER = re.compile(br"^HTTP/1\.[01] [0-9]{3}", re.MULTILINE)
+ANSWER_ALONE, AMONG_OTHER_THINGS = "answer alone", "among other things"  # what a client's stdout has
+NOTHING = "nothing"  # an empty folder
 # Red Hat's NSS packages put the client where nobody finds it by chance.
 NSS_FOLDERS = ("/usr/lib64/nss/unsupported-tools", "/usr/lib/nss/unsupported-tools")
 
@@ -36,7 +42,8 @@ Client = collections.namedtuple("Client", [
     "name",         # what options and results call it
     "command",      # name of the program; None: this Python
     "version",      # arguments that have it print its version
-    "call",         # function(path, endpoint, terms) -> (command line, standard input), for one server; or None
+    "call",         # function(path, endpoint, terms) -> command line, for one server; or None
+    "talks",        # if that is told the request and prints the answer: ANSWER_ALONE, or AMONG_OTHER_THINGS; else None
     "program",      # function(path, terms) -> command line of a program for all servers; or None
     "words",        # what of its output says why it refuses: regular expressions, the best first
     "certificate",  # whether it can be given a client certificate
@@ -63,7 +70,7 @@ def _address(endpoint):
 
 def _openssl(path, endpoint, terms):
     verify = "-verify_hostname" if endpoint.server_name else "-verify_ip"
-    command = [path, "s_client", "-connect", connection.place(_address(endpoint), endpoint.port),
+    command = [path, "s_client", "-connect", connection.place(_address(endpoint), endpoint.port), "-quiet",
                "-verify_return_error", verify, endpoint.asked]
     if endpoint.server_name:
         command += ["-servername", endpoint.server_name]
@@ -71,22 +78,22 @@ def _openssl(path, endpoint, terms):
         command += ["-noservername"] * (terms.program.release >= (1, 1, 1))  # which is the default before
     if terms.trust:
         command += ["-CAfile", terms.trust, "-no-CApath"] + ["-no-CAstore"] * (terms.program.release >= (3, 0, 0))
-    if not endpoint.certificate:
-        return command, ""
-    # With TLS 1.3, the server refuses a client's certificate after the handshake: so its answer is waited for.
-    return command + ["-cert", endpoint.certificate[0], "-key", endpoint.certificate[1], "-ign_eof"], REQUEST % (
-        endpoint.asked)
+    if endpoint.certificate:
+        command += ["-cert", endpoint.certificate[0], "-key", endpoint.certificate[1]]
+    return command
 
 
 def _curl(path, endpoint, terms):
     asked, there = (connection.place(name, endpoint.port) for name in (endpoint.asked, _address(endpoint)))
     command = [path, "--silent", "--show-error", "--output", os.devnull, "--noproxy", "*",
+               "--no-insecure",  # whatever ~/.curlrc says
                "--connect-timeout", "%g" % terms.seconds, "--max-time", "%g" % terms.seconds,
                "--connect-to", "%s:%s" % (asked, there)]
-    command += ["--cacert", terms.trust] if terms.trust else []
+    command += ["--cacert", terms.trust, "--capath", os.path.join(terms.scratch, NOTHING)] if terms.trust else []
     if endpoint.certificate:
-        command += ["--cert", endpoint.certificate[0], "--key", endpoint.certificate[1]]
-    return command + ["https://%s/" % asked], ""
+        # Behind a colon, curl expects a passphrase.
+        command += ["--cert", re.sub(r"([\\:])", r"\\\1", endpoint.certificate[0]), "--key", endpoint.certificate[1]]
+    return command + ["https://%s/" % asked]
 
 
 def _gnutls(path, endpoint, terms):
@@ -95,20 +102,20 @@ def _gnutls(path, endpoint, terms):
     command += ["--x509cafile", terms.trust] if terms.trust else []
     if endpoint.certificate:
         command += ["--x509certfile", endpoint.certificate[0], "--x509keyfile", endpoint.certificate[1]]
-    return command + [_address(endpoint)], ""
+    return command + [_address(endpoint)]
 
 
 def _nss(path, endpoint, terms):
     """NSS itself knows no system store: p11-kit's module brings it, as it does for the browsers of EL."""
-    command = [path, "-h", _address(endpoint), "-p", str(endpoint.port), "-Q"]
+    command = [path, "-h", _address(endpoint), "-p", str(endpoint.port)]
     command += ["-a", endpoint.server_name] if endpoint.server_name else []
     if terms.trust:
-        return command + ["-d", _nss_database(terms)], ""
-    return command + ["-D", "-R", stores.p11_kit_modules("/")[0]], ""
+        return command + ["-d", _nss_database(terms)]
+    return command + ["-D", "-R", stores.p11_kit_modules("/")[0]]
 
 
 def _python(path, terms):
-    return [path, "-c", programs.PYTHON]
+    return [path, "-I", "-c", programs.PYTHON]
 
 
 def _node(path, terms):
@@ -126,16 +133,16 @@ def _java(path, terms):
 
 
 CLIENTS = collections.OrderedDict((client.name, client) for client in [
-    Client("openssl", "openssl", ["version"], _openssl, None,
+    Client("openssl", "openssl", ["version"], _openssl, ANSWER_ALONE, None,
            [r"^verify error:num=\d+:(.*)", r"^Verification error: (.*)", r":error:[0-9A-F]+:[^:]*:[^:]*:([^:]+)"],
            True),
-    Client("curl", "curl", ["--version"], _curl, None, [r"^(curl: .*)"], True),
-    Client("python", None, ["--version"], None, _python, [], True),
-    Client("gnutls", "gnutls-cli", ["--version"], _gnutls, None,
-           [r"^- Status: (.*)", r"^\*\*\* (.*)", r"(Could not connect.*)"], True),
-    Client("nss", "tstclnt", None, _nss, None, [r"^tstclnt: (.*)"], False),
-    Client("java", "java", ["-version"], None, _java, [], False),
-    Client("node", "node", ["--version"], None, _node, [], True),
+    Client("curl", "curl", ["--version"], _curl, None, None, [r"^(curl: .*)"], True),
+    Client("python", None, ["--version"], None, None, _python, [], True),
+    Client("gnutls", "gnutls-cli", ["--version"], _gnutls, AMONG_OTHER_THINGS, None,
+           [r"^- Status: (The certificate is NOT.*)", r"^\*\*\* (.*)", r"(Could not connect.*)"], True),
+    Client("nss", "tstclnt", None, _nss, ANSWER_ALONE, None, [r"^tstclnt: (.*)"], False),
+    Client("java", "java", ["-version"], None, None, _java, [], False),
+    Client("node", "node", ["--version"], None, None, _node, [], True),
 ])
 
 
@@ -161,53 +168,73 @@ def _version(client, path):
     if client.version is None:
         return None
     _code, output, errors = openssl.run([path] + client.version, seconds=START_SECONDS)
-    return plain((output or errors).decode("utf-8", "replace").strip().partition("\n")[0]) or None
+    # Java repeats the options that its environment has, and secrets may be among them.
+    lines = [line for line in (output or errors).decode("utf-8", "replace").splitlines()
+             if line.strip() and not line.startswith("Picked up ")]
+    return plain(lines[0]) if lines else None
 
 
 def ask(installed, endpoints, terms):
     """{name of the client: [Answer for each endpoint]}. installed: as of ``find``. endpoints: list of Endpoint."""
-    jobs = []
-    for name, one in installed.items():
-        batches = [[number] for number in range(len(endpoints))]
-        if one.client.program:  # those with the same client certificate together
-            by_certificate = collections.OrderedDict()
-            for number, endpoint in enumerate(endpoints):
-                by_certificate.setdefault(endpoint.certificate, []).append(number)
-            batches = list(by_certificate.values())
-        jobs.extend((name, one, numbers) for numbers in batches)
-
-    def work(job):
-        _name, one, numbers = job
-        chosen = [endpoints[number] for number in numbers]
-        if chosen[0].certificate and not one.client.certificate:
-            return [Answer(None, "not tried: it can't be given a client certificate here")] * len(chosen)
-        if one.client.name == "nss" and not chosen[0].server_name and chosen[0].asked != _address(chosen[0]):
-            return [Answer(None, "not tried: it verifies no IP address but the one that it connects to")]
-        if one.client.program:
-            return _in_one_program(one, chosen, terms)
-        return [_alone(one, chosen[0], terms)]
-
+    os.mkdir(os.path.join(terms.scratch, NOTHING))
     if terms.trust and "nss" in installed:
         _make_nss_database(terms)
+    jobs = [(name, numbers) for name, one in installed.items() for numbers in _batches(one.client, endpoints)]
     answers = {name: [None] * len(endpoints) for name in installed}
     with futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        for (name, _one, numbers), found in zip(jobs, pool.map(work, jobs)):
+        done = pool.map(lambda job: _ask(installed[job[0]], [endpoints[number] for number in job[1]], terms), jobs)
+        for (name, numbers), found in zip(jobs, done):
             for number, answer in zip(numbers, found):
                 answers[name][number] = answer
     return answers
 
 
-def _alone(one, endpoint, terms):
-    """A command called for one server."""
-    command, stdin = one.client.call(one.path, endpoint, terms)
-    seconds = terms.seconds + 2
-    code, output, errors = openssl.run(command, stdin.encode("ascii"), seconds=seconds)
-    if code == 0:
+def _batches(client, endpoints):
+    """Numbers of the endpoints that a client is called for at once (list of list)."""
+    if not client.program:
+        return [[number] for number in range(len(endpoints))]
+    by_certificate = collections.OrderedDict()
+    for number, endpoint in enumerate(endpoints):
+        by_certificate.setdefault(endpoint.certificate, []).append(number)
+    return [numbers[begin:begin + IN_ONE_PROGRAM] for numbers in by_certificate.values()
+            for begin in range(0, len(numbers), IN_ONE_PROGRAM)]
+
+
+def _ask(one, endpoints, terms):
+    """The Answer of one client for each of these endpoints."""
+    if endpoints[0].certificate and not one.client.certificate:
+        return [Answer(None, "not tried: it can't be given a client certificate here")] * len(endpoints)
+    if one.client.program:
+        return _in_one_program(one, endpoints, terms)
+    endpoint, = endpoints
+    if one.client.name == "nss" and not endpoint.server_name and endpoint.asked != _address(endpoint):
+        return [Answer(None, "not tried: it verifies no IP address but the one that it connects to")]
+    command = one.client.call(one.path, endpoint, terms)
+    if one.client.talks:
+        return [_told(one.client, command, endpoint, terms)]
+    code, output, errors = openssl.run(command, seconds=terms.seconds + 2)
+    return [Answer(True, "") if code == 0 else _refusal(one.client, code, errors + output, terms)]
+
+
+def _told(client, command, endpoint, terms):
+    """A command that is told a request. That the server answers is the proof: with TLS 1.3 it refuses a client after
+    the handshake."""
+    alone = client.talks == ANSWER_ALONE
+    code, output, errors = talk.run(command, (REQUEST % endpoint.asked).encode("ascii"), terms.seconds + 2,
+                                    ANSWER if alone else None)
+    # Among other things, what looks like the answer may stand in the server's certificate.
+    if ANSWER.search(output) and (alone or code == 0):
         return Answer(True, "")
-    printed = (errors + output).decode("utf-8", "replace")
+    if code == 0:
+        return Answer(False, "the server closes the connection without an answer")
+    return _refusal(client, code, errors + output, terms)
+
+
+def _refusal(client, code, printed, terms):
     if code is None:
-        return Answer(False, "it did not come to an end within %s" % connection.spoken(seconds))
-    return Answer(False, words(printed, one.client.words) or "it ended with exit code %d" % code)
+        return Answer(False, "it did not come to an end within %s" % connection.spoken(terms.seconds + 2))
+    said = words(printed.decode("utf-8", "replace"), client.words)
+    return Answer(False, said or "it ended with exit code %d" % code)
 
 
 def words(printed, patterns):
@@ -216,7 +243,7 @@ def words(printed, patterns):
         match = re.search(pattern, printed, re.MULTILINE)
         if match:
             return plain(match.group(match.lastindex or 0))
-    lines = [line for line in printed.splitlines() if line.strip()]
+    lines = [line for line in printed.splitlines() if line.strip(" -")]
     return plain(lines[-1]) if lines else ""
 
 
@@ -229,7 +256,7 @@ def _in_one_program(one, endpoints, terms):
                                                      certificate[1]]
     for endpoint in endpoints:
         command += [_address(endpoint), str(endpoint.port), endpoint.asked]
-    code, output, errors = openssl.run(command, seconds=START_SECONDS + 2 * terms.seconds * len(endpoints))
+    code, output, errors = openssl.run(command, seconds=START_SECONDS + (terms.seconds + 1) * len(endpoints))
     found = [Answer(line.startswith("OK"), plain(line[3:]))
              for line in output.decode("utf-8", "replace").splitlines() if line[:3] in ("OK ", "NO ")]
     why = "it did not come to an end in time" if code is None else (
@@ -246,6 +273,7 @@ def _make_nss_database(terms):
     certutil, database = which("certutil"), _nss_database(terms)
     os.mkdir(database[len("sql:"):], 0o700)
     openssl.run([certutil, "-N", "-d", database, "--empty-password"])
+    # What it does not take, NSS does not trust: the server is refused then, as it is by those that take less.
     for number, (_block, anchor) in enumerate(pem.certificate_blocks(pem.read_file(terms.trust))):
         openssl.run([certutil, "-A", "-d", database, "-n", str(number), "-t", "C,,"], anchor)
 

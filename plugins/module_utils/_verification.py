@@ -9,6 +9,7 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import base64
 import collections
 import os
 import re
@@ -17,6 +18,7 @@ import tempfile
 import time
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _crl_files as crl_files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
@@ -46,35 +48,41 @@ class Unable(Exception):
         self.facts = facts
 
 
-def verify(certificates, trust=None, purpose="server", min_remaining="0", tmpdir=None, now=None, trust_name=None):
+def verify(certificates, trust=None, purpose="server", min_remaining="0", tmpdir=None, now=None, trust_name=None,
+           crls=(), collect=False):
     """Judges certificates; returns the module's result: verified, msg, results, trust.
 
     certificates: list of dict with the module's suboptions; what is None there is taken from the defaults beside it.
     trust: path of a PEM file or a hashed directory, None for what this host's OpenSSL uses.
     trust_name: what sentences call it, if not by its path.
     now: epoch seconds, for what is computed here; OpenSSL looks at the clock itself.
+    crls: list of dict with ``path`` or ``content``; with any, the whole chain is looked up in them.
+    collect: whether results have ``material`` too, what the controller needs to judge them itself, and the whole crls.
     Raises Unable where the host or the arguments leave nothing to judge.
     """
     if not certificates:
         raise Unable("'certificates' is empty: there is nothing to verify")
     items = [_item(number, given, purpose, min_remaining) for number, given in enumerate(certificates)]
+    lists = _lists(crls)
+    items = [dict(item, crls=lists, collect=collect) for item in items]
     program, store = host(trust, trust_name)
     results = judge(items, program, store, tmpdir, int(time.time()) if now is None else now)
     failed = [result for result in results if not result["verified"]]
-    return {
+    outcome = {
         "verified": not failed,
         "msg": "\n".join("%s: %s" % (result["name"], "; ".join(result["reasons"])) for result in failed)
                or _success(results, store),
         "results": results,
         "trust": {"file": store.trust.file, "directory": store.trust.directory, "anchors": len(store.anchors)},
     }
+    return dict(outcome, crls=_sendable(lists)) if collect else outcome
 
 
 def judge(items, program, store, tmpdir, now):
     """The results of certificates (list of dict), as the module returns them.
 
     items: list of dict with the suboptions, ``purpose``, ``min_remaining`` and ``name`` (what sentences call it) among
-    them; with ``server`` it is what a server sent, and sentences say so.
+    them; with ``server`` it is what a server sent, and sentences say so. ``crls`` is a list of DER.
     """
     directory = tempfile.mkdtemp(dir=tmpdir)
     try:
@@ -94,6 +102,24 @@ def _item(number, given, purpose, min_remaining):
     except ValueError as error:
         raise Unable("%s: min_remaining: %s" % (item["name"], error))
     return item
+
+
+def _lists(crls):
+    """The revocation lists (list of DER) of elements of the option; raises Unable."""
+    found = []
+    for number, given in enumerate(crls):
+        name = given.get("name") or given.get("path") or "crls[%d]" % number
+        try:
+            data = _bytes(given["path"]) if given.get("path") else _encoded(given["content"])
+            found += crl_files.read(data)
+        except pem.CertificateFileError as error:
+            raise Unable("the revocation list %s can't be used: %s" % (name, error))
+    return list(collections.OrderedDict.fromkeys(found))
+
+
+def _sendable(listed):
+    """DER as text, for the module's answer."""
+    return [base64.b64encode(data).decode("ascii") for data in listed]
 
 
 def host(trust, name=None):
@@ -130,11 +156,18 @@ def _result(item, program, store, directory, now):
         material = _read(item)
         result.update(_facts(item, material.leaf, now))
         result.update(_judgement(item, material, program, store, directory, now))
+        if item.get("collect") and not material.misplaced:
+            anchors = chains.above([material.leaf] + material.sent, store.pool)
+            result["material"] = {"hostnames": item.get("hostnames", []), "ips": item.get("ips", []),
+                                  "leaf": _sendable([material.leaf.der])[0],
+                                  "sent": _sendable(one.der for one in material.sent),
+                                  "anchors": _sendable(one.der for one in anchors)}
     except pem.CertificateFileError as error:
         result["reasons"] = [str(error)]
     except der.DerError as error:  # an extension that only now was looked into
         result["reasons"] = ["it or a certificate of its chain is malformed: %s" % error]
-    return dict(result, verified=not result["reasons"])
+    verdicts = {"openssl": {"accepted": not result["reasons"], "reasons": result["reasons"]}}
+    return dict(result, verified=not result["reasons"], verdicts=verdicts if result["subject"] is not None else {})
 
 
 def _facts(item, leaf, now):
@@ -215,13 +248,18 @@ def _encoded(text):
 def _ask(item, material, program, store, directory):
     """OpenSSL's verdict. It is given what was read here, as PEM, under the name that the user knows."""
     name = os.path.basename(item.get("path", ""))
-    name = name if PLAIN_NAME.match(name) and name != "untrusted.pem" else "certificate.pem"
+    name = name if PLAIN_NAME.match(name) and name not in ("untrusted.pem", "crls.pem") else "certificate.pem"
     with open(os.path.join(directory, name), "w") as stream:
         stream.write(pem.to_pem(material.leaf.der))
     with open(os.path.join(directory, "untrusted.pem"), "w") as stream:
         stream.write("".join(pem.to_pem(one.der) for one in material.sent))
+    options = []
+    if item.get("crls"):
+        with open(os.path.join(directory, "crls.pem"), "w") as stream:
+            stream.write("".join(crl_files.to_pem(data) for data in item["crls"]))
+        options = openssl.crl_options("crls.pem")
     return openssl.verify(program, store.trust, item["purpose"], directory, name,
-                          "untrusted.pem" if material.sent else None)
+                          "untrusted.pem" if material.sent else None, options)
 
 
 def _private_key(item, leaf, program):

@@ -18,6 +18,9 @@ description:
   - Judges certificates as the host's own C(openssl verify) does, against the anchors that the host trusts, and looks at
     what that command leaves out. The host names and IP addresses are in the certificate, the private key belongs to it,
     and there is time left.
+  - What one OpenSSL accepts, other clients refuse. So a second engine judges the same chain against the same anchors,
+    on the controller, by the rules of RFC 5280 and of the CA/Browser Forum that browsers, Go and rustls hold
+    certificates to. See O(profile).
   - Fails with one sentence for each certificate that does not verify, after all of them were judged.
   - It never changes anything. Certificates and keys are read on the host, and the key never leaves it.
 options:
@@ -106,6 +109,48 @@ options:
       - Weeks (C(w)), days (C(d)), hours (C(h)), minutes (C(m)) and seconds (C(s)); a plain number is seconds.
     type: str
     default: "0"
+  profile:
+    description:
+      - Which engines must accept a certificate.
+      - V(host) is the host's OpenSSL with the host's trust. The result is RV(results[].verdicts.openssl).
+      - V(strict) is that, and a path validation on the controller over what was read on the host, with the anchors of
+        the host whose names fit. The result is RV(results[].verdicts.strict). It needs C(cryptography) 49 or later in
+        the Python that runs ansible-core. Private keys are not among what is read.
+      - V(strict) knows the public suffixes that a wildcard must not stand directly below if C(publicsuffixlist) is
+        installed there, and else only those of one label.
+    type: str
+    choices: [strict, host]
+    default: strict
+  waive:
+    description:
+      - Rules of O(profile=strict) that these certificates may break, by the names that reasons and
+        RV(results[].verdicts.strict.findings) give.
+      - A private CA can be right for years without what newer rules ask for, such as V(rfc5280-ski).
+        What every client refuses can't be waived, such as a wrong signature.
+        U(https://github.com/fleetpki/host_trust/blob/main/docs/verification-rules.md) lists all rules.
+    type: list
+    elements: str
+    default: []
+  crls:
+    description:
+      - Revocation lists, as PEM or DER. With any of them, each certificate of a chain but the anchor is looked up by
+        both engines, so that the list of each issuer must be there, valid and by that issuer.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description:
+          - A file on the host. One of O(crls[].path), O(crls[].src) and O(crls[].content) must be given.
+        type: path
+      src:
+        description:
+          - A file on the controller, found as M(ansible.builtin.copy) finds its O(ansible.builtin.copy#module:src).
+        type: path
+      content:
+        description:
+          - The list as text, in PEM form.
+        type: str
   fail_on_error:
     description:
       - Whether the task fails if a certificate does not verify. The results are the same either way.
@@ -137,7 +182,7 @@ attributes:
   platform:
     support: full
     platforms: posix
-    description: Any host with OpenSSL.
+    description: Any host with OpenSSL. The second engine runs on the controller.
 """
 
 EXAMPLES = r"""
@@ -186,6 +231,21 @@ EXAMPLES = r"""
         hostnames:
           - "{{ inventory_hostname }}"
   become: true
+
+- name: With revocation lists, of a private CA that is known to be from the time before some rules
+  fleetpki.host_trust.cert_verify:
+    certificates:
+      - path: /etc/pki/tls/certs/web1.crt
+    crls:
+      - src: corp-root.crl
+      - path: /etc/pki/corp-issuing.crl
+    waive: [rfc5280-ca-key-usage, cabf-root-aki]
+
+- name: As this host's OpenSSL alone sees it
+  fleetpki.host_trust.cert_verify:
+    certificates:
+      - path: /etc/pki/tls/certs/web1.crt
+    profile: host
 """
 
 RETURN = r"""
@@ -218,7 +278,7 @@ results:
       type: str
       sample: /etc/pki/tls/certs/web1.crt
     verified:
-      description: Whether there is no reason against it.
+      description: Whether every engine of the profile accepts it, and nothing else is against it.
       returned: always
       type: bool
       sample: false
@@ -228,6 +288,64 @@ results:
       type: list
       elements: str
       sample: ["expired 3 days ago (2026-11-20T12:00:00Z)"]
+    verdicts:
+      description: What each engine says of it, by name. Empty where the file could not be read.
+      returned: always
+      type: dict
+      contains:
+        openssl:
+          description: The host's OpenSSL, and what is looked at beside it (names, key, time left).
+          returned: always
+          type: dict
+          contains:
+            accepted:
+              description: Whether it has no reason against it.
+              returned: always
+              type: bool
+              sample: true
+            reasons:
+              description: A sentence on each thing that is wrong.
+              returned: always
+              type: list
+              elements: str
+              sample: []
+        strict:
+          description: The path validation on the controller.
+          returned: with O(profile=strict)
+          type: dict
+          contains:
+            accepted:
+              description: Whether there is a path without a finding that counts.
+              returned: always
+              type: bool
+              sample: false
+            reasons:
+              description: The sentences of RV(results[].verdicts.strict.findings).
+              returned: always
+              type: list
+              elements: str
+              sample: ["CN=Corp Root CA has no keyUsage"]
+            findings:
+              description: The rules that its best chain breaks.
+              returned: always
+              type: list
+              elements: dict
+              sample:
+                - rule: rfc5280-ca-key-usage
+                  section: RFC 5280 section 4.2.1.3
+                  sentence: CN=Corp Root CA has no keyUsage
+            waived:
+              description: The same for rules of O(waive).
+              returned: always
+              type: list
+              elements: dict
+              sample: []
+            chain:
+              description: The chain that is meant, the certificate first.
+              returned: always
+              type: list
+              elements: str
+              sample: [CN=web1.example.com, CN=Corp Issuing CA 1, CN=Corp Root CA]
     warnings:
       description: Sentences on what is no failure on this host and should be known. They are shown as warnings, too.
       returned: always
@@ -396,6 +514,12 @@ ARGUMENTS = {
     "trust": {"type": "path"},
     "purpose": {"type": "str", "choices": PURPOSES, "default": "server"},
     "min_remaining": {"type": "str", "default": "0"},
+    "profile": {"type": "str", "choices": ["strict", "host"], "default": "strict"},
+    "waive": {"type": "list", "elements": "str", "default": []},
+    "crls": {
+        "type": "list", "elements": "dict", "default": [],
+        "options": {"path": {"type": "path"}, "src": {"type": "path"}, "content": {"type": "str"}},
+        "mutually_exclusive": [("path", "src", "content")], "required_one_of": [("path", "src", "content")]},
     "fail_on_error": {"type": "bool", "default": True},
 }
 
@@ -405,7 +529,8 @@ def main():
     given = module.params
     try:
         outcome = _verification.verify(
-            given["certificates"], given["trust"], given["purpose"], given["min_remaining"], module.tmpdir)
+            given["certificates"], given["trust"], given["purpose"], given["min_remaining"], module.tmpdir,
+            crls=given["crls"], collect=given["profile"] == "strict")
     except _verification.Unable as error:
         module.fail_json(msg=str(error), **error.facts)
     for result in outcome["results"]:

@@ -78,7 +78,7 @@ options:
       - V(python) is the Python that the module runs with.
       - V(nss) is C(tstclnt) with the anchors of p11-kit, as the browsers of EL and Fedora use them.
       - V(java) connects with the Java that C(java) is. Where that is older than 11 or has no compiler, it runs no
-        program from its source. So the server's chain is looked up in Java's store then, and nothing is said of names.
+        program from its source. Then OpenSSL judges instead, by the anchors of Java's store.
       - V(node) is told to use the system's anchors, which it does not do by itself.
     type: list
     elements: str
@@ -86,7 +86,9 @@ options:
   require:
     description:
       - The clients that must accept every server. It fails with a sentence for each that does not.
-      - V(installed) is every client of O(clients) that is installed. A client that is named must be there.
+      - V(installed) is every client of O(clients) that is installed, of which there must be one. Those that can't be
+        tried with what was given don't count.
+      - A client that is named must be there, be tried, and accept.
     type: list
     elements: str
     choices: [installed, openssl, curl, python, gnutls, nss, java, node]
@@ -101,8 +103,11 @@ options:
     type: float
     default: 10
 notes:
-  - Clients see the environment of the task, such as E(SSL_CERT_FILE), E(CURL_CA_BUNDLE) and E(NODE_EXTRA_CA_CERTS).
-    A proxy is not used.
+  - Clients see the environment of the task, such as E(SSL_CERT_FILE), E(CURL_CA_BUNDLE) and E(NODE_EXTRA_CA_CERTS), and
+    the settings of its user, such as C(~/.curlrc). That they verify is not up to those. A proxy is not used.
+  - Clients differ in small things. OpenSSL, NSS, Java and Node.js accept C(w*.example.com) for a name, which
+    M(fleetpki.host_trust.cert_verify) does not, and some accept a common name where there is no alternative name.
+  - Programs in Go bring their own client, and there is none to ask. They read the files that OpenSSL reads.
 seealso:
   - module: fleetpki.host_trust.tls_endpoint_info
     description: A close look at a server, with advice on what is wrong with it.
@@ -206,7 +211,7 @@ results:
       type: str
       sample: shop.example.com
     accepted:
-      description: Whether no client refuses it, required or not.
+      description: Whether a client accepts it and none refuses it, required or not.
       returned: always
       type: bool
       sample: false

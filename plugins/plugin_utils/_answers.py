@@ -34,9 +34,22 @@ def _cell(result: dict[str, t.Any]) -> str:
 
 
 def refusals(answers: Answers) -> dict[str, list[str]]:
-    """{who is asked: sentences of the required clients that refuse it}; nothing of those that all accept."""
+    """{who fails: sentences why}; nothing of those that all required clients accept.
+
+    Who is refused fails, with what the clients say. But somebody who refuses all that he asks, and all that others
+    accept, fails himself: it is his trust that is at fault, and not their certificates.
+    """
+    accepted_by: dict[str, set[str]] = {}
+    for asker, results in answers.items():
+        for result in results:
+            accepted_by.setdefault(result["name"], set()).update([asker] if not result["unmet"] else [])
     found: dict[str, list[str]] = {}
     for asker, results in answers.items():
+        if results and all(result["unmet"] and accepted_by[result["name"]] for result in results):
+            found.setdefault(asker, []).append(
+                "it refuses all that it has asked (%s), and others accept those, so its own trust is at fault: %s"
+                % (", ".join(result["name"] for result in results), "; ".join(results[0]["unmet"])))
+            continue
         for result in results:
             for sentence in result["unmet"]:
                 found.setdefault(result["name"], []).append("%s: %s" % (asker, sentence))

@@ -12,6 +12,8 @@ import pki
 import plays
 import podman
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 ROOT = pki.root([("O", "Corp"), ("CN", "Corp Root CA")], key_type="rsa")
 ISSUING = pki.issue([("O", "Corp"), ("CN", "Corp Issuing CA 1")], ROOT, ca=True, path_length=0)
@@ -163,10 +165,98 @@ def test_trust_in_a_hashed_directory(hosts):
 
 def test_warnings_are_shown(hosts):
     nameless = pki.server("old.example.com", ROOT, dns=[])
-    result, = plays.run(hosts.inventory, [cert_verify(sent(nameless), trust="/trust.pem")], hosts="el9").of("el9")
+    task = cert_verify(sent(nameless), trust="/trust.pem", profile="host")  # the other one refuses it
+    result, = plays.run(hosts.inventory, [task], hosts="el9").of("el9")
     assert result["verified"]
     assert result["warnings"] == ["certificates[0] (CN=old.example.com): has no subject alternative names: no current "
                                   "client accepts it for any name (RFC 9525)"]
+
+
+def test_both_engines_and_what_only_one_minds(hosts):
+    """The root lacks a keyUsage, which OpenSSL passes over; waived by name, nothing is left."""
+    root = pki.root("Old Root", key_usage=False)
+    for host in hosts.values():
+        host.write("/old.pem", root.pem.encode())
+    web = sent(pki.server(issuer=root), hostnames=["web1.example.com"])
+    play = plays.run(hosts.inventory, [
+        cert_verify(web, trust="/old.pem"), cert_verify(web, trust="/old.pem", profile="host"),
+        cert_verify(web, trust="/old.pem", waive=["rfc5280-ca-key-usage"]),
+        cert_verify(web, trust="/old.pem", waive=["rfc5280-signature"])])
+    for name in hosts:
+        strict, host, waived, refused = play.of(name)
+        verdicts = strict["results"][0]["verdicts"]
+        assert strict["failed"] and verdicts["openssl"]["accepted"] and not verdicts["strict"]["accepted"]
+        assert strict["msg"].endswith("CN=Old Root has no keyUsage (rfc5280-ca-key-usage, RFC 5280 section 4.2.1.3)")
+        assert "OpenSSL on this host accepts its chain; it is refused by Python 3.13" in strict["msg"]
+        assert host["verified"] and list(host["results"][0]["verdicts"]) == ["openssl"]
+        assert waived["verified"] and len(waived["results"][0]["verdicts"]["strict"]["waived"]) == 1
+        assert not any({"material", "crls"} & set(one["results"][0]) | {"crls"} & set(one) for one in play.of(name)[:3])
+        assert refused["msg"].startswith("waive: rfc5280-signature can't be waived") and "results" not in refused
+
+
+def test_revocation_lists_on_every_openssl(hosts, tmp_path):
+    """Of host and controller, good and bad ones: both engines mind the same, in sentences that say what to do."""
+    critical = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0")
+    of_root = pki.crl(ROOT)
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/root.crl").write_text(of_root)
+    for host in hosts.values():
+        host.write("/issuing.crl", x509.load_pem_x509_crl(pki.crl(ISSUING).encode()).public_bytes(Encoding.DER))
+    cases = [
+        ([{"path": "/issuing.crl"}, {"src": "root.crl"}], None, None),
+        ([{"content": pki.crl(ISSUING, WEB) + of_root}], "is revoked", "rfc5280-revoked"),
+        ([{"content": pki.crl(ISSUING, days=(-9, -3)) + of_root}],
+         "has an issuer whose revocation list has expired: have the CA make a new one", "rfc5280-crl-expired"),
+        ([{"content": pki.crl(pki.root("Other CA")) + of_root}],
+         "may be revoked or not: no revocation list of its issuer was given", "rfc5280-crl-missing"),
+        ([{"content": pki.crl(ISSUING, more=[(critical, True)]) + of_root}],
+         "has an issuer whose revocation list has a critical extension that OpenSSL does not know",
+         "rfc5280-crl-extension"),
+        ([{"path": "/issuing.crl"}],
+         "CN=Corp Issuing CA 1, sent in the chain, may be revoked or not: no revocation list of its issuer was given",
+         "rfc5280-crl-missing"),
+    ]
+    play = plays.run(hosts.inventory, [
+        cert_verify(sent(WEB, ISSUING), trust="/trust.pem", crls=crls) for crls, _said, _rule in cases],
+        folder=tmp_path)
+    for name in hosts:
+        for (_crls, said, rule), answer in zip(cases, play.of(name), strict=True):
+            result, = answer["results"]
+            assert answer["verified"] is (said is None), (name, answer["msg"])
+            assert {one["rule"] for one in result["verdicts"]["strict"]["findings"]} == ({rule} if rule else set())
+            assert said is None or said in result["verdicts"]["openssl"]["reasons"], (name, result["reasons"])
+
+
+def test_revocation_lists_that_can_t_be_read(hosts, tmp_path):
+    (tmp_path / "key.pem").write_text(WEB.key_pem())
+    cases = [({"path": "/nosuch"}, "the revocation list /nosuch can't be used: there is no such file"),
+             ({"path": "/trust.pem"}, "/trust.pem can't be used: there is no revocation list in it, but: CERTIFICATE"),
+             ({"src": "nosuch.crl"}, "crls, src nosuch.crl: there is no such file on the controller"),
+             ({"src": str(tmp_path / "key.pem")}, "there is a private key in it"),
+             ({"path": "/a", "src": "b"}, "parameters are mutually exclusive: path|src|content"),
+             ({}, "one of the following is required: path, src, content")]
+    play = plays.run(hosts.inventory, [cert_verify(FULL, crls=[one]) for one, _said in cases], hosts="el9")
+    for (_one, said), result in zip(cases, play.of("el9"), strict=True):
+        assert result["failed"] and said in result["msg"], result["msg"]
+
+
+def test_a_controller_whose_cryptography_is_too_old(hosts, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import cryptography\ncryptography.__version__ = '43.0.0'\n")
+    play = plays.run(hosts.inventory, [cert_verify(FULL, trust="/trust.pem"),
+                                       cert_verify(FULL, trust="/trust.pem", profile="host")], hosts="el9",
+                     environment={"PYTHONPATH": str(tmp_path)})
+    strict, host = play.of("el9")
+    assert strict["failed"] and host["verified"]
+    assert all(said in strict["msg"] for said in (
+        "needs cryptography 49 or later on the controller", "there it has 43.0.0", "or say 'profile: host'"))
+
+
+def test_async_is_for_one_engine(hosts):
+    play = plays.run(hosts.inventory, [{**cert_verify(FULL, trust="/trust.pem"), "async": 30, "poll": 1},
+                                       {**cert_verify(FULL, trust="/trust.pem", profile="host"), "async": 30,
+                                        "poll": 1}], hosts="el9")
+    strict, host = play.of("el9")
+    assert "take async away, or say 'profile: host'" in strict["msg"] and host["verified"]
 
 
 def test_a_host_without_openssl(el9):

@@ -156,6 +156,7 @@ def test_no_link_of_a_users_leads_root_anywhere(fleet):
         "/root/a-file": "is no folder", "~nobody-here/db": "there is no user nobody-here",
         "relative/db": "neither from / nor from ~", "~daemon2/x": "there is no user",
     }
+
     def things():
         return host.run("find", "/root/target", "/root/a-file", "/srv", "-printf", "%p %u %m %s %l\n").stdout
 

@@ -48,14 +48,14 @@ def smoke(fleet, *args, hosts="all", **variables):
     return result
 
 
-def asked(play):
-    """{who asks: sorted list of those that are asked}"""
-    answers = next(iter(play.results.values()))[-1]["msg"]
+def asked(play, host=None):
+    """{who asks: sorted list of those that are asked}, as a host (the first, if none is named) knows it."""
+    answers = play.of(host or next(iter(play.results)))[-1]["msg"]
     return {asker: sorted(result["name"] for result in results) for asker, results in answers.items()}
 
 
 def failure(play, name):
-    return [result["msg"] for result in play.of(name) if result.get("failed") and not result.get("failed_when_result")]
+    return [result["msg"] for result in play.of(name) if result.get("failed")]
 
 
 def test_all_to_all_and_a_ring(fleet):
@@ -88,8 +88,44 @@ def test_a_wrong_name_is_refused_in_each_clients_words(fleet):
                  tls_smoke_test_address="{{ inventory_hostname }}")
     assert not failure(play, "web1")
     said, = failure(play, "web2")
-    assert said.startswith("The certificate of web1 does not do:\nweb1: openssl refuses it: ")
-    assert "web1: curl refuses it: curl: (60) SSL: no alternative certificate subject name" in said
+    lines = said.splitlines()
+    assert lines[0] == "The smoke test of web1 fails:" and lines[1].startswith("web1: openssl refuses it: ")
+    assert lines[2].startswith("web1: curl refuses it: curl: (60) SSL: no alternative certificate subject name")
+
+
+def test_who_does_not_trust_the_ca_is_at_fault_and_not_the_others(fleet):
+    plays.run(fleet.inventory, [plays.anchors({"content": ROOT.pem, "state": "absent"})], hosts="web1")
+    try:
+        play = smoke(fleet, hosts="web1:web2:web3")
+    finally:
+        plays.run(fleet.inventory, [plays.anchors(ROOT)], hosts="web1")
+    said, = failure(play, "web1")
+    assert "it refuses all that it has asked (web2, web3), and others accept those, so its own trust is at" in said
+    assert not failure(play, "web2") and not failure(play, "web3")
+
+
+def test_what_nobody_has_asked_is_not_proven(fleet):
+    """The only one that would have asked can't; and a name that nobody can connect to is said where it is set."""
+    play = smoke(fleet, hosts="web1:web2", tls_smoke_test_client_certificate=(
+        "{{ '/root/nosuch.pem' if inventory_hostname == 'web1' else '' }}"))
+    assert "the client certificate /root/nosuch.pem can't be used" in failure(play, "web1")[0]
+    assert "nobody has asked it, so nothing is proven" in failure(play, "web2")[0]
+    play = smoke(fleet, hosts="web1:web2:web3", tls_smoke_test_name=(
+        "{{ 'a b' if inventory_hostname == 'web1' else inventory_hostname }}"))
+    assert "are no names that can be connected to" in failure(play, "web1")[0]
+    assert not failure(play, "web2") and not failure(play, "web3")
+
+
+def test_a_second_use_begins_anew(fleet):
+    """What the first use has found is not told by the second, in which the one host can't even begin."""
+    role = {"ansible.builtin.include_role": {"name": "fleetpki.host_trust.tls_smoke_test"}}
+    given = {"tls_smoke_test_certificate": "/root/{{ inventory_hostname }}.crt", "tls_smoke_test_controller": False,
+             "tls_smoke_test_privatekey": "/root/{{ inventory_hostname }}.key"}
+    unable = {**given, "tls_smoke_test_require": "{{ ['java'] if inventory_hostname == 'web1' else ['installed'] }}"}
+    tell = {"ansible.builtin.debug": {"msg": "{{ tls_smoke_test_answers }}"}}
+    play = plays.run(fleet.inventory, [{**role, "vars": given}, {"block": [{**role, "vars": unable}], "rescue": [
+        {"ansible.builtin.meta": "noop"}]}, tell], hosts="web1:web2:web3", ignore_errors=False)
+    assert asked(play, "web2") == {"web2": ["web3"], "web3": ["web2"]}
 
 
 def test_required_clients(fleet):
@@ -128,9 +164,14 @@ def test_the_controller_is_told_which_trust_it_judges_by(fleet, tmp_path):
     good = smoke(fleet, hosts="web1", tls_smoke_test_controller_trust=str(tmp_path / "root.crt"), **connection)
     assert not failure(good, "web1")
     assert asked(good) == {"web1": ["web1"], "the controller": ["web1"]}
+    # What the controller can't even begin must not keep the hosts' servers running.
+    missing = smoke(fleet, hosts="web1:web2", tls_smoke_test_controller_trust="/nosuch", **{
+        **connection, "tls_smoke_test_address": "{{ inventory_hostname }}"})
+    for name in ("web1", "web2"):
+        assert "the controller could not ask: the trust in /nosuch can't be used" in failure(missing, name)[0]
     refused = smoke(fleet, hosts="web1", **connection)
     said, = failure(refused, "web1")
-    assert "the controller: curl refuses it: curl: (60)" in said
+    assert "the controller: it refuses all that it has asked (web1)" in said and "curl refuses it: curl: (60)" in said
     assert said.endswith("The controller judges by its own trust store: see tls_smoke_test_controller_trust, or "
                          "tls_smoke_test_controller to leave it out.")
 

@@ -14,6 +14,7 @@ ISSUING = pki.root("Corp Issuing CA 1", issuer=ROOT, path_length=0)
 WEB = pki.server("server", ISSUING, dns=["server", "web1.example.com"], ips=["127.0.0.1"])
 EXPIRED = pki.server("server", ISSUING, days=(-9, -3))
 CLIENT = pki.issue("client", ROOT, purposes=["client"])
+STRANGE = pki.root("Another Root CA")
 EVERY = ["openssl", "curl", "python", "gnutls", "nss", "java", "node"]
 FEW = ["openssl", "curl", "python"]
 
@@ -21,6 +22,7 @@ SERVER = {
     4001: ("-cert_chain issuing.pem", WEB), 4002: ("", WEB), 4003: ("-cert_chain issuing.pem", EXPIRED),
     4004: ("-cert_chain issuing.pem -Verify 1 -verify_return_error -CAfile root.pem", WEB),
     4005: ("", pki.server("server", pki.root("Strange Root CA"))),
+    4006: ("", pki.server("server", STRANGE)),
 }
 SILENT = "import socket,time; s=socket.socket(); s.bind(('',4100)); s.listen(9); k=[]\nwhile 1: k.append(s.accept())"
 
@@ -43,7 +45,7 @@ def fleet():
             host.write("/root.pem", ROOT.pem.encode())
             host.write("/client.pem", (CLIENT.pem + CLIENT.key_pem()).encode(), 0o600)
         wait = "for i in $(seq 100); do nc() { exec 3<>/dev/tcp/127.0.0.1/$1; }; (nc 4001 && nc 4002 && nc 4003 && " \
-               "nc 4004 && nc 4005 && nc 4100) 2>/dev/null && exit 0; sleep 0.1; done; exit 1"
+               "nc 4004 && nc 4005 && nc 4006 && nc 4100) 2>/dev/null && exit 0; sleep 0.1; done; exit 1"
         server.run("bash", "-c", wait)
         yield hosts
 
@@ -122,8 +124,27 @@ def test_an_address_an_ip_and_client_certificates(fleet):
         assert accepted(ip) == {client: None if client == "nss" else True for client in accepted(ip)}, ip
         with_certificate = {client: None if client in ("nss", "java") else True for client in accepted(shown)}
         assert accepted(shown) == with_certificate, shown
-        # Who has none is turned away; those that only shake hands with TLS 1.3 do not hear of it.
-        assert accepted(bare)["curl"] is False and accepted(bare)["python"] is False, bare
+        # Who has none is turned away.
+        assert set(accepted(bare).values()) == {False}, bare
+
+
+def test_nothing_on_the_host_switches_verification_off(fleet):
+    """Settings of the account, the environment and the folder; anchors that are given count alone."""
+    stranger = {"host": "server", "port": 4006}
+    for name in ("all", "el8"):
+        fleet[name].run("sh", "-c", "echo insecure >> /root/.curlrc; echo 'raise SystemExit(\"OK\")' > /root/socket.py")
+    environment = {"NODE_TLS_REJECT_UNAUTHORIZED": "0", "PYTHONPATH": "/root", "PYTHONHTTPSVERIFY": "0"}
+    task = {**ask(stranger, 4001), "environment": environment}
+    alone = ask(stranger, 4001, trust="/root.pem")
+    play = plays.run(fleet.inventory, [task, plays.anchors(STRANGE), alone, plays.anchors(
+        {"content": STRANGE.pem, "state": "absent"})], hosts="all:el8")
+    for name in ("all", "el8"):
+        settings, _trusted, given, _gone = play.of(name)
+        clients = EVERY if name == "all" else FEW
+        assert accepted(settings["results"][0]) == dict.fromkeys(clients, False), (name, settings["results"][0])
+        assert accepted(given["results"][0]) == dict.fromkeys(clients, False), (name, given["results"][0])
+        assert accepted(given["results"][1]) == dict.fromkeys(clients, True), (name, given["results"][1])
+        fleet[name].run("sh", "-c", "sed -i '/insecure/d' /root/.curlrc; rm /root/socket.py")
 
 
 def test_an_old_java_is_judged_by_its_store(fleet):
@@ -135,14 +156,17 @@ def test_an_old_java_is_judged_by_its_store(fleet):
     host.run("sh", "-c", f"mkdir -p /opt/java8/bin && mv /usr/local/bin/java /opt/java8/bin/ && "
                          f"ln -s {home}/bin/keytool /opt/java8/bin/keytool && ln -s {home}/lib /opt/java8/lib && "
                          "ln -s /opt/java8/bin/java /usr/local/bin/java")
-    play = plays.run(fleet.inventory, [plays.anchors(ROOT), ask(4001, 4002, 4005, clients=["java"])], hosts="all")
-    _done, asked = play.of("all")
-    good, incomplete, unknown = asked["results"]
+    other = {"host": "server", "port": 4001, "server_name": "wrong.example.com"}
+    task = ask(4001, 4002, 4005, other, clients=["java"])
+    _done, asked = plays.run(fleet.inventory, [plays.anchors(ROOT), task], hosts="all").of("all")
+    good, incomplete, unknown, wrong = asked["results"]
     assert asked["clients"]["java"]["version"] == 'openjdk version "1.8.0_462"'
-    assert accepted(good) == {"java": True} and "its store holds CN=Corp Root CA" in good["clients"]["java"]["said"]
-    assert accepted(incomplete) == {"java": False} and accepted(unknown) == {"java": False}
-    said = unknown["clients"]["java"]["said"]
-    assert said.startswith("its store does not hold the issuer of CN=server (only its store was looked at")
+    assert accepted(good) == {"java": True} and accepted(wrong) == {"java": False}
+    assert accepted(incomplete) == accepted(unknown) == {"java": False}
+    assert good["clients"]["java"]["said"] == "judged by openssl with Java's anchors, for this Java runs no program " \
+                                              "from its source"
+    assert unknown["clients"]["java"]["said"].startswith("unable to get local issuer certificate (judged by openssl")
+    assert "ostname mismatch (judged by openssl" in wrong["clients"]["java"]["said"]
 
 
 @pytest.mark.parametrize("options, sentence", [

@@ -6,8 +6,8 @@
     https_server.py stop PID
 
 ``start`` returns once the server answers, and prints its port and process id as JSON; the server itself goes on in the
-background, as an unprivileged user where it was started by root, and ends by itself after a time. A passphrase of the
-key is read from standard input. Python 3.6 or later, with its standard library alone.
+background, as an unprivileged user where it was started by root, and ends by itself after a time. With ``--passphrase``
+that of the key is the first line of standard input. Python 3.6 or later, with its standard library alone.
 """
 import argparse
 import contextlib
@@ -141,7 +141,7 @@ def place(name, folder):
 
 def start(options):
     """Makes the server and leaves it running; prints where."""
-    passphrase = "" if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    passphrase = sys.stdin.buffer.readline().rstrip(b"\r\n") if options.passphrase else b""
     context = tls(place(options.certificate, "certs"), place(options.privatekey, "private"), passphrase,
                   place(options.client_ca, "certs"), options.client_required)
     try:
@@ -205,14 +205,25 @@ def is_ours(pid):
         return False
 
 
+def number(lowest, highest):
+    """A type for argparse: a number between these."""
+    def convert(text):
+        value = type(lowest)(text)
+        if not lowest <= value <= highest:
+            raise argparse.ArgumentTypeError("%s is not between %s and %s" % (text, lowest, highest))
+        return value
+    return convert
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command")
     serve = commands.add_parser("start")
     serve.add_argument("--certificate", required=True, help="PEM file: the certificate, then its chain")
     serve.add_argument("--privatekey", required=True, help="PEM file")
-    serve.add_argument("--port", type=int, default=0, help="0: any that is free")
-    serve.add_argument("--seconds", type=float, default=300, help="after so long it ends by itself")
+    serve.add_argument("--passphrase", action="store_true", help="read the key's passphrase from standard input")
+    serve.add_argument("--port", type=number(0, 65535), default=0, help="0: any that is free")
+    serve.add_argument("--seconds", type=number(0.1, 86400), default=300, help="after so long it ends by itself")
     serve.add_argument("--user", default="nobody", help="whom it runs as, where root starts it")
     serve.add_argument("--client-ca", default="", help="PEM file: ask clients for certificates that it has issued")
     serve.add_argument("--client-required", action="store_true", help="and refuse those that have none")

@@ -24,7 +24,7 @@ CLIENT = pki.issue("client", ROOT, purposes=["client"])
 
 @pytest.fixture
 def files(tmp_path):
-    for name, content in {"web.crt": WEB.pem, "web.key": WEB.key_pem(), "secret.key": WEB.key_pem("pass phrase"),
+    for name, content in {"web.crt": WEB.pem, "web.key": WEB.key_pem(), "secret.key": WEB.key_pem("p\u00e4ss phrase"),
                           "root.crt": ROOT.pem, "other.key": CLIENT.key_pem(),
                           "client.pem": CLIENT.pem + CLIENT.key_pem()}.items():
         (tmp_path / name).write_text(content)
@@ -35,11 +35,13 @@ def files(tmp_path):
 def run(*arguments, **options):
     """The program as the role runs it: from its text."""
     with open(SOURCE) as stream:
-        command = [sys.executable, "-c", stream.read()]
+        command = [sys.executable, "-I", "-c", stream.read()]
+    # Root is usually in no other group than its own: here it is.
+    groups = (lambda: os.setgroups([1, 2])) if os.geteuid() == 0 else None
     process = subprocess.Popen(command + [str(argument) for argument in arguments], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
-    out, err = process.communicate(options.get("stdin", ""), timeout=20)
-    return process.returncode, out, err
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=groups)
+    out, err = process.communicate(options.get("stdin", "").encode("utf-8"), timeout=20)
+    return process.returncode, out.decode("ascii"), err.decode("ascii")
 
 
 @contextlib.contextmanager
@@ -153,6 +155,8 @@ def test_root_gives_up_its_rights_once_the_key_is_read(files):
         assert set(status["Uid"].split()) == {str(wanted)}
         if os.geteuid() == 0:
             assert status["Groups"].split() == []
+        with open("/proc/%d/stat" % started["pid"]) as stream:  # proc(5): pid, comm, state, ppid, pgrp, session
+            assert stream.read().rpartition(") ")[2].split()[3] == str(started["pid"])
 
 
 def test_client_certificates(files):
@@ -169,7 +173,7 @@ def test_client_certificates(files):
 
 
 def test_an_encrypted_key(files):
-    with server(files, key="secret.key", stdin="pass phrase\n") as started:
+    with server(files, "--passphrase", key="secret.key", stdin="p\u00e4ss phrase\n") as started:
         with connection(started, trusting(files)) as sock:
             assert get(sock)[0] == 200
 
@@ -179,7 +183,7 @@ def test_an_encrypted_key(files):
     (["nosuch", "web.key"], "", "the certificate {}/nosuch can't be read: No such file or directory"),
     (["web.crt", "other.key"], "", "the private key {0}/other.key does not belong to the certificate {0}/web.crt"),
     (["web.crt", "secret.key"], "", "an encrypted key needs its passphrase"),
-    (["web.crt", "secret.key"], "wrong\n", "an encrypted key needs its passphrase"),
+    (["web.crt", "secret.key", "--passphrase"], "wr\u00f6ng\n", "an encrypted key needs its passphrase"),
     (["web.crt", "root.crt"], "", "they are to be PEM"),
     (["web.key", "web.key"], "", "they are to be PEM"),
     (["web.crt", "web.key", "--client-ca", "web.key"], "", "the clients' CA {}/web.key can't be loaded"),
@@ -189,6 +193,23 @@ def test_sentences(files, arguments, stdin, sentence):
     code, out, err = run("start", "--certificate", *(paths[:1] + ["--privatekey"] + paths[1:]), stdin=stdin)
     assert (code, out) == (1, "") and sentence.format(files) in err and len(err.splitlines()) == 1
     assert "Traceback" not in err and "BEGIN" not in err
+
+
+@pytest.mark.parametrize("option, value", [
+    ("--port", "70000"), ("--port", "-1"), ("--seconds", "1e12"), ("--seconds", "x")])
+def test_numbers_out_of_range(files, option, value):
+    code, out, err = run("start", "--certificate", files / "web.crt", "--privatekey", files / "web.key", option, value)
+    assert (code, out) == (2, "") and "Traceback" not in err and option in err
+
+
+def test_the_lowest_version_is_set(files):
+    """By its settings, for OpenSSL's own may keep old versions out of a handshake, too."""
+    names = {"__name__": "server"}
+    with open(SOURCE) as stream:
+        exec(stream.read(), names)
+    made = names["tls"](str(files / "web.crt"), str(files / "web.key"), b"", "", False)
+    old = ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
+    assert made.minimum_version == 0x303 if hasattr(made, "minimum_version") else made.options & old == old
 
 
 def test_a_port_that_is_taken(files):

@@ -13,6 +13,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _client
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as endpoints
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _java_store as java_store
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _talk as talk
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _tls_clients as clients
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -43,27 +44,28 @@ def terms(trust=None, program=NEW, scratch="/tmp"):
 
 
 def command(client, one, **options):
-    return clients.CLIENTS[client].call("/usr/bin/" + client, one, terms(**options))[0]
+    return clients.CLIENTS[client].call("/usr/bin/" + client, one, terms(**options))
 
 
 # --- command lines ---
 
 def test_names_are_verified_by_every_command():
     one = endpoint(address="192.0.2.7", port=8443)
-    assert command("openssl", one)[2:] == ["-connect", "192.0.2.7:8443", "-verify_return_error", "-verify_hostname",
-                                           "web1.example.com", "-servername", "web1.example.com"]
-    assert command("curl", one)[-3:] == ["--connect-to", "web1.example.com:8443:192.0.2.7:8443",
-                                         "https://web1.example.com:8443/"]
+    assert command("openssl", one)[2:] == ["-connect", "192.0.2.7:8443", "-quiet", "-verify_return_error",
+                                           "-verify_hostname", "web1.example.com", "-servername", "web1.example.com"]
+    assert command("curl", one)[1:] == [
+        "--silent", "--show-error", "--output", "/dev/null", "--noproxy", "*", "--no-insecure",
+        "--connect-timeout", "5", "--max-time", "5", "--connect-to", "web1.example.com:8443:192.0.2.7:8443", "https://web1.example.com:8443/"]
     assert command("gnutls", one)[1:] == ["--port", "8443", "--verify-hostname", "web1.example.com", "--sni-hostname",
                                           "web1.example.com", "192.0.2.7"]
-    assert command("nss", one, trust="/ca.pem")[1:] == ["-h", "192.0.2.7", "-p", "8443", "-Q", "-a", "web1.example.com",
+    assert command("nss", one, trust="/ca.pem")[1:] == ["-h", "192.0.2.7", "-p", "8443", "-a", "web1.example.com",
                                                         "-d", "sql:/tmp/nssdb"]
 
 
 def test_ip_addresses_have_no_sni():
     one = endpoint(host="2001:db8::7")
-    assert command("openssl", one)[2:] == ["-connect", "[2001:db8::7]:443", "-verify_return_error", "-verify_ip",
-                                           "2001:db8::7", "-noservername"]
+    assert command("openssl", one)[2:] == ["-connect", "[2001:db8::7]:443", "-quiet", "-verify_return_error",
+                                           "-verify_ip", "2001:db8::7", "-noservername"]
     assert "-noservername" not in command("openssl", one, program=OLD)
     assert command("curl", one)[-3:] == ["--connect-to", "[2001:db8::7]:443:[2001:db8::7]:443",
                                          "https://[2001:db8::7]:443/"]
@@ -74,7 +76,8 @@ def test_anchors_that_are_given_count_alone():
     one = endpoint()
     assert command("openssl", one, trust="/ca.pem")[-4:] == ["-CAfile", "/ca.pem", "-no-CApath", "-no-CAstore"]
     assert command("openssl", one, trust="/ca.pem", program=OLD)[-3:] == ["-CAfile", "/ca.pem", "-no-CApath"]
-    assert "--cacert" in command("curl", one, trust="/ca.pem") and "--cacert" not in command("curl", one)
+    assert command("curl", one, trust="/ca.pem")[-5:-1] == ["--cacert", "/ca.pem", "--capath", "/tmp/nothing"]
+    assert "--cacert" not in command("curl", one)
     assert "--x509cafile" in command("gnutls", one, trust="/ca.pem")
 
 
@@ -146,6 +149,11 @@ def test_one_that_is_refused_is_no_failure_unless_required(trust):
     assert informs["results"][0]["unmet"] == [] and not informs["results"][0]["accepted"]
 
 
+def test_curl_takes_what_stands_behind_a_colon_for_a_passphrase():
+    one = endpoint()._replace(certificate=("/a:b\\c.pem", "/k:y.pem", None))
+    assert command("curl", one)[-5:-1] == ["--cert", "/a\\:b\\\\c.pem", "--key", "/k:y.pem"]
+
+
 def test_client_certificates(trust, tmp_path):
     (tmp_path / "client.pem").write_text(CLIENT.pem + CLIENT.key_pem())
     settings = servers.context(WEB, ISSUING, client_ca=ROOT)
@@ -153,16 +161,50 @@ def test_client_certificates(trust, tmp_path):
         outcome = look(trust, at(server, client_certificate=str(tmp_path / "client.pem")), at(server))
     shown, bare = outcome["results"]
     assert shown["accepted"], shown
-    assert bare["clients"]["python"]["accepted"] is False
+    assert [one["accepted"] for one in bare["clients"].values()] == [False, False], bare
 
 
-@pytest.mark.parametrize("talk", [servers.say(b"HTTP/1.1 400 No\r\n\r\n"), servers.say(b"", 30), servers.reset])
+def trickle(connection):
+    """A talk that never ends, and never lets a second pass without a byte."""
+    while True:
+        connection.sendall(b"\x16")
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize("talk", [servers.say(b"HTTP/1.1 400 No\r\n\r\n"), servers.say(b"", 30), servers.reset,
+                                  trickle])
 def test_bad_servers_are_refused_in_bounded_time(trust, talk):
     begin = time.time()
     with servers.Server(talk) as server:
         result, = look(trust, at(server), timeout=0.5)["results"]
     assert [one["accepted"] for one in result["clients"].values()] == [False, False]
     assert all(one["said"] for one in result["clients"].values()) and time.time() - begin < 15
+
+
+def test_a_flood_is_not_kept(trust):
+    def flood(connection):
+        servers.head_of(connection)
+        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+        while True:
+            connection.sendall(b"x" * 65536)
+
+    with servers.Server(servers.tls(servers.context(WEB, ISSUING), flood)) as server:
+        result, = look(trust, at(server), clients=["openssl"])["results"]
+        _code, output, _errors = talk.run(["sh", "-c", "yes"], b"", 5)
+    assert result["accepted"] and talk.MAX_BYTES < len(output) <= 3 * talk.MAX_BYTES
+
+
+def test_that_nobody_is_asked_is_no_success(trust, monkeypatch):
+    """No client at all, or one that can't be tried."""
+    monkeypatch.setattr(clients, "which", lambda command: None)
+    outcome = look(trust, {"host": "192.0.2.1"}, clients=["curl", "java"], require=["installed"])
+    assert not outcome["met"] and not outcome["results"][0]["accepted"]
+    assert outcome["msg"] == "none of the clients is installed on this host that were to be asked: curl, java"
+    answers = {"java": clients.Answer(None, "not tried: it can't"), "curl": clients.Answer(True, "")}
+    told = {tuple(require): verdicts._result("web", endpoint(), answers, require) for require in (
+        ["java"], ["installed"], ["curl"])}
+    assert told["java",]["unmet"] == ["java was not tried: it can't"]
+    assert told["installed",]["unmet"] == told["curl",]["unmet"] == [] and told["curl",]["accepted"]
 
 
 def test_a_program_that_dies_answers_no(trust, tmp_path, monkeypatch):
@@ -195,6 +237,7 @@ def test_a_client_that_is_required_and_not_there(monkeypatch):
     ({"host": "a", "timeout": -1.0}, "timeout: -1 is not between 0 and 600 seconds"),
     ({"host": "a b"}, "endpoints[0] (a b): 'a b' is no host name"),
     ({"host": "-x;$(id)"}, "is no host name"),
+    ({"host": "127.1"}, "'127.1' is no host name"),
     ({"host": "a", "trust": "/nosuch"}, "the trust in /nosuch can't be used: there is no such file"),
 ])
 def test_refused_options(given, sentence):
@@ -219,18 +262,36 @@ def test_which_java_runs_source(tmp_path, version, modules, runs):
     assert java_store.runs_source(str(java)) is runs
 
 
-def test_chains_by_javas_store():
-    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
-    anchors = [x509.parse(ROOT.der)]
-    accepted, said = java_store.judge([WEB.der, ISSUING.der], anchors)
-    assert accepted and said.startswith("its store holds CN=Corp Root CA (only its store was looked at")
-    assert java_store.judge([WEB.der, ISSUING.der, ROOT.der], anchors)[0] is True
-    for sent in ([WEB.der], [pki.server(issuer=pki.root("Corp Root CA")).der], [], [b"garbage"]):
-        assert java_store.judge(sent, anchors)[0] is False
+FORGED = pki.issue("web1.example.com", pki.Pair(pki.new_key(), ROOT.certificate), dns=["web1.example.com"],
+                   purposes=["server"], identifiers=False)
+
+
+@pytest.mark.parametrize("sent, name, said", [
+    ([WEB, ISSUING], "web1.example.com", None), ([WEB, ISSUING, ROOT], "127.0.0.1", None),
+    ([WEB, ISSUING], "web2.example.com", "hostname mismatch"), ([WEB, ISSUING], "127.0.0.2", "IP address mismatch"),
+    ([WEB], "web1.example.com", "unable to get local issuer certificate"),
+    ([FORGED], "web1.example.com", "certificate signature failure"),
+    ([pki.server(issuer=ROOT, days=(-9, -3))], "web1.example.com", "certificate has expired"),
+    ([pki.server(issuer=ROOT, purposes=["client"])], "web1.example.com", "purpose"),
+    ([pki.server(issuer=pki.issue("no CA", ROOT)), pki.issue("no CA", ROOT)], "web1.example.com", ""),
+])
+def test_chains_by_javas_store(tmp_path, sent, name, said):
+    accepted, words = java_store.judge([pair.der for pair in sent], ROOT.pem.encode(), endpoint(host=name),
+                                       terms(program=openssl.find(), scratch=str(tmp_path)))
+    assert accepted is (said is None) and words.endswith(java_store.ASIDE + (")" if said is not None else ""))
+    assert (said or "").lower() in words.lower()
 
 
 def test_a_java_without_keytool(tmp_path):
     (tmp_path / "bin").mkdir()
-    one = endpoint()
-    accepted, said = java_store.ask(str(tmp_path / "bin" / "java"), one, terms())
+    accepted, said = java_store.ask(str(tmp_path / "bin" / "java"), endpoint(), terms())
     assert accepted is None and said == "not tried: there is no %s/bin/keytool to list Java's store with" % tmp_path
+    accepted, said = java_store.ask("/usr/bin/java", endpoint(), terms(program=None))
+    assert accepted is None and said.startswith("not tried: ")
+
+
+def test_secrets_in_javas_environment_are_not_its_version(tmp_path):
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\necho 'Picked up JAVA_TOOL_OPTIONS: -Dpassword=s3cret' >&2\necho 'java 17' >&2\n")
+    java.chmod(stat.S_IRWXU)
+    assert clients._version(clients.CLIENTS["java"], str(java)) == "java 17"

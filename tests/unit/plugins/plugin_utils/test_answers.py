@@ -42,8 +42,19 @@ def test_nobody_has_asked():
 
 def test_refusals_are_those_of_required_clients():
     assert answers.refusals(FLEET) == {"web2": ["web1: curl refuses it: no"]}
-    both = {"a": [result("c", curl=False)], "b": [result("c", curl=False)]}
+    both = {"a": [result("c", curl=False)], "b": [result("c", curl=False)], "c": [result("a", curl=True)]}
     assert answers.refusals(both) == {"c": ["a: curl refuses it: no", "b: curl refuses it: no"]}
+
+
+def test_who_refuses_all_that_others_accept_is_at_fault():
+    fleet = {"a": [result("b", curl=False), result("c", curl=False)],
+             "b": [result("a", curl=True), result("c", curl=True)],
+             "c": [result("a", curl=True), result("b", curl=True)]}
+    assert answers.refusals(fleet) == {"a": [
+        "it refuses all that it has asked (b, c), and others accept those, so its own trust is at fault: "
+        "curl refuses it: no"]}
+    fleet["c"][1] = result("b", curl=False)
+    assert set(answers.refusals(fleet)) == {"b", "c"}  # nobody accepts b, so that may be b's own fault
 
 
 def test_the_filters():

@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of cert_verify: the module asks the host's OpenSSL, and its answer is judged here once more."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleError, AnsibleFileNotFound
+from ansible.module_utils.common.validation import check_type_bool, check_type_list, check_type_str
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _crl_files as crl_files
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _controller_files as controller_files
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _verdicts as verdicts
+
+
+class ActionModule(ActionBase):
+    """Runs the module once, and with the profile strict judges what it has read on the host."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = True
+    _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        given = dict(self._task.args)
+        try:
+            given["crls"] = self._lists(check_type_list(given.get("crls") or []))
+            terms = self._terms(given)
+        except (AnsibleError, TypeError, ValueError) as error:
+            return {**result, "failed": True, "msg": str(error)}
+        if terms is None:
+            return {**result, **self._execute_module(
+                module_args=given, task_vars=task_vars, wrap_async=self._task.async_val)}
+        answer = self._execute_module(module_args={**given, "fail_on_error": False}, task_vars=task_vars)
+        return {**result, **(verdicts.joined(answer, terms) if "results" in answer else answer)}
+
+    def _terms(self, given: dict[str, t.Any]) -> verdicts.Terms | None:
+        """What is asked of the second engine, None where it is not; raises ValueError where it can't be."""
+        waive = [check_type_str(one) for one in check_type_list(given.get("waive") or [])]
+        if (given.get("profile") or "strict") != "strict":
+            return None  # whatever else it may be, the module says what
+        if self._task.async_val:
+            raise ValueError("the profile 'strict' works on the module's answer, which is not there yet with async: "
+                             "take async away, or say 'profile: host'")
+        return verdicts.terms(waive, check_type_bool(given.get("fail_on_error", True)))
+
+    def _lists(self, elements: list[t.Any]) -> list[t.Any]:
+        """The elements of ``crls``, those that lie on the controller as content. The module says what is wrong else."""
+        return [self._sent(element) if isinstance(element, dict) and element.get("src") and not (
+            element.get("path") or element.get("content")) else element for element in elements]
+
+    def _sent(self, element: dict[str, t.Any]) -> dict[str, t.Any]:
+        src = check_type_str(element["src"])
+        try:
+            lists = crl_files.read(controller_files.read(self._loader, self._find_needle("files", src)))
+        except AnsibleFileNotFound:
+            raise ValueError(f"crls, src {src}: there is no such file on the controller: give an absolute path, or "
+                             "path for a file that is on the host")
+        except ValueError as error:
+            raise ValueError(f"crls, src {src}: {error}")
+        return {"content": "".join(crl_files.to_pem(data) for data in lists)}
