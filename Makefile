@@ -60,8 +60,9 @@ units: venv  ## unit tests, also with the Pythons of EL 8, 9 and 10 where they a
 sanity: venv  ## ansible-test sanity
 	python tools/sanity.py
 
+# Three keep two cores busy: each waits a third of its time.
 integration: hosts  ## the modules against real hosts
-	pytest -n 2 tests/integration
+	pytest -n 3 --dist worksteal tests/integration
 
 molecule: hosts  ## the roles against fleets of containers
 	tools/molecule
