@@ -151,7 +151,7 @@ class Host:
         if self.network not in ("none", "host"):
             options += [f"--network-alias={self.name}", "--publish=127.0.0.1::22"]
         try:
-            podman("run", "--detach", f"--name={self.container}", *options, self.platform.image, *SLEEP)
+            self._run_container(options)
             if key and not self.platform.override:
                 self._exec("sh", "-c", SSHD, stdin=key.with_suffix(".pub").read_bytes())
                 self.ssh = self._reached_by_ssh(key)
@@ -161,6 +161,17 @@ class Host:
                 raise HostError(f"{self.platform.name}: no image {self.platform.image}: run {command}") from None
             raise
         return self
+
+    def _run_container(self, options: list[str]) -> None:
+        """podman chooses free ports and takes them later; another fleet that starts may have been quicker."""
+        for attempts_left in (4, 3, 2, 1, 0):
+            try:
+                podman("run", "--detach", f"--name={self.container}", *options, self.platform.image, *SLEEP)
+                return
+            except HostError as error:
+                if "address already in use" not in str(error) or not attempts_left:
+                    raise
+                self.remove()
 
     def connection(self, key: Path) -> dict[str, str]:
         """How Ansible reaches it: by SSH, as users do; a registry's image, which has no server, through podman."""
