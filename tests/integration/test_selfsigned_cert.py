@@ -70,7 +70,7 @@ def test_drift_and_renewal_with_reasons(hosts):
     host.run("mkdir", folder)
     base = {"common_name": "web1.example.com", "profile": "server", "backup": True}
     steps = [
-        ({**base, "not_after": "+20d"}, ["there is no private key yet", "there is no certificate yet"]),
+        ({**base, "not_after": "+20d12h"}, ["there is no private key yet", "there is no certificate yet"]),
         ({**base, "not_after": "+90d"}, []),
         ({**base, "not_after": "+90d", "renew_before": "30d"}, ["it expires in "]),
         ({**base, "subject_alt_name": ["DNS:web1.example.com", "DNS:www.example.com"]}, [
