@@ -24,7 +24,7 @@ class Unable(Exception):
 
 
 def look(given, tmpdir=None):
-    """The module's result: accepted, msg, clients, results, python. given: its options. Raises Unable."""
+    """The module's result: met, msg, clients, results, python. given: its options. Raises Unable."""
     _check(given)
     names = given["clients"] or list(tls_clients.CLIENTS)
     try:

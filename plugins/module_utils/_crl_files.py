@@ -6,8 +6,6 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import base64
-
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 
@@ -49,6 +47,4 @@ def _check(data):
 
 def to_pem(data):
     """DER bytes as PEM (RFC 7468), as text."""
-    body = base64.b64encode(data).decode("ascii")
-    lines = [body[start:start + 64] for start in range(0, len(body), 64)]
-    return "\n".join(["-----BEGIN X509 CRL-----"] + lines + ["-----END X509 CRL-----", ""])
+    return pem.to_pem(data, LABEL.decode("ascii"))

@@ -22,8 +22,6 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replac
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 
 DEVICE = "System trust (fleetpki.host_trust)"
-MODULES = ("/usr/lib64/pkcs11/p11-kit-trust.so", "/usr/lib/*/pkcs11/p11-kit-trust.so",
-           "/usr/lib/pkcs11/p11-kit-trust.so")
 PACKAGES = {"redhat": "p11-kit-trust", "debian": "p11-kit-modules"}
 # Firefox reads these only where /etc has none.
 OTHERS = ("/usr/lib*/firefox*/distribution/policies.json", "/opt/firefox*/distribution/policies.json")
@@ -63,7 +61,7 @@ def converge(path, state, check=False):
 
 
 def _module():
-    found = [path for pattern in MODULES for path in sorted(glob.glob(pattern))]
+    found = stores.p11_kit_modules("/")
     if not found:
         raise stores.missing_packages("Firefox needs p11-kit's trust module (p11-kit-trust.so)",
                                       [PACKAGES[stores.store_of_family("/")]])

@@ -33,22 +33,24 @@ def runs_source(path):
     return code == 0 and b"jdk.compiler" in output
 
 
-def ask(path, endpoint, terms):
-    """(accepted, said) of the server at an Endpoint; accepted is None where it can't be found out."""
-    if not terms.program:
-        return None, "not tried: this Java runs no program from its source, and there is no openssl to judge instead"
+def ask(path, endpoints, terms):
+    """(accepted, said) of the server at each Endpoint; accepted is None where it can't be found out."""
     try:
-        anchors = anchors_of(path) if not terms.trust else terms.trust
+        if not terms.program:
+            raise ValueError("this Java runs no program from its source, and there is no openssl to judge instead")
+        anchors = terms.trust or anchors_of(path)
     except ValueError as error:
-        return None, "not tried: %s" % error
+        return [(None, "not tried: %s" % error)] * len(endpoints)
+    return [judge(_chain(endpoint, terms), anchors, endpoint, terms) for endpoint in endpoints]
+
+
+def _chain(endpoint, terms):
+    """The chain that a server sends, as list of DER; empty where it could not be fetched."""
     command = [terms.program.command, "s_client", "-connect",
                connection.place(endpoint.address or endpoint.host, endpoint.port), "-showcerts"]
-    command += ["-servername", endpoint.server_name] if endpoint.server_name else []
-    _code, output, errors = talk.run(command, b"Q\n", terms.seconds + 2)
-    sent = s_client.parse(output.decode("utf-8", "replace"))["chain"]
-    if not sent:
-        return False, "the server's chain could not be fetched"
-    return judge(sent, anchors, endpoint, terms)
+    command += openssl.name_options(terms.program, endpoint.server_name)
+    _code, output, _errors = talk.run(command, b"Q\n", terms.seconds + 2)
+    return s_client.parse(output.decode("utf-8", "replace"))["chain"]
 
 
 def anchors_of(path):
@@ -65,19 +67,17 @@ def anchors_of(path):
 
 def judge(sent, anchors, endpoint, terms):
     """(accepted, said) of a chain as it was sent (list of DER). anchors: bytes of PEM, or the path of such a file."""
+    if not sent:
+        return False, "the server's chain could not be fetched"
     folder = tempfile.mkdtemp(dir=terms.scratch)
     files = {"sent.pem": "".join(pem.to_pem(one) for one in sent).encode("ascii")}
     if isinstance(anchors, bytes):
-        files["anchors.pem"] = anchors
-        anchors = os.path.join(folder, "anchors.pem")
+        files["anchors.pem"], anchors = anchors, os.path.join(folder, "anchors.pem")
     for name, content in files.items():
         with open(os.path.join(folder, name), "wb") as stream:
             stream.write(content)
-    trust = openssl.Trust(anchors, anchors, None)
-    command = openssl.verify_command(terms.program, trust, "server", "sent.pem", "sent.pem")
-    command[-1:-1] = ["-verify_hostname" if endpoint.server_name else "-verify_ip", endpoint.asked]
-    code, output, errors = openssl.run(command, directory=folder)
-    verdict = openssl.parse_verdict(command, code, (output + errors).decode("utf-8", "replace"))
+    verdict = openssl.verify(terms.program, openssl.Trust(anchors, anchors, None), "server", folder, "sent.pem",
+                             "sent.pem", openssl.asked_options(endpoint.asked, not endpoint.server_name))
     if verdict.accepted:
         return True, ASIDE
     return False, "%s (%s)" % (verdict.errors[0][2] if verdict.errors else "its chain is not accepted", ASIDE)

@@ -95,6 +95,11 @@ def is_trusted(held):
     return bool(set("CTP") & set(held.trust))
 
 
+def vouches(held):
+    """Whether it is trusted for TLS servers: as a CA, or for itself."""
+    return bool(set("CP") & set(held.trust.split(",")[0]))
+
+
 def is_anchor(held):
     """Whether it is trusted or ours. What a browser has kept of others, such as intermediates, is not."""
     ours = name_of(held) is not None and "u" not in held.trust and not is_distrusted(held)
@@ -138,7 +143,7 @@ def _steps(database, wanted, purge):
                 step("install", want, "it is not known yet", "write")
             elif one is None:
                 step("install", want, "the database does not hold it", "write", nick, trusting(want.certificate))
-            elif not set("CP") & set(one.trust.split(",")[0]):
+            elif not vouches(one):
                 action = "trust_again" if is_distrusted(one) else "install"
                 step(action, want, "it is distrusted there" if is_distrusted(one) else "it is there and not trusted",
                      "write", nick, trusting(want.certificate, one.trust))

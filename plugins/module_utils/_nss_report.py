@@ -49,7 +49,7 @@ def _anchor(outcome, want):
     holding = [database.path for database in outcome.after for one in database.held
                if one.fingerprint == want.fingerprint
                and (nss_plan.is_distrusted(one) if want.state == "distrusted" else nss_plan.is_trusted(one))]
-    facts = _facts(want.certificate, want.fingerprint)
+    facts = trust_report.facts(want.certificate, want.fingerprint)
     facts.update(
         name=want.name,
         state=want.state,
@@ -76,12 +76,6 @@ def _warnings(outcome, want):
     return found
 
 
-def _facts(certificate, fingerprint):
-    facts = dict.fromkeys(("subject", "issuer", "serial", "not_before", "not_after"))
-    facts.update(x509.describe(certificate) if certificate else {"fingerprint_sha256": fingerprint})
-    return facts
-
-
 def diff(plan):
     """Before and after of what the plan changes, a line for each certificate and database."""
     before, after = [], []
@@ -89,12 +83,9 @@ def diff(plan):
         if step.action == "create":
             after.append("database: %s" % step.path)
             continue
-        facts = _facts(step.certificate, step.fingerprint)
         for lines, word in ((before, step.former), (after, AFTER[step.action])):
             if word:
-                lines.append("%s in %s: %s, SHA-256 %s, expires %s" % (
-                    word, step.path, facts["subject"] or "(unknown subject)", step.fingerprint,
-                    facts["not_after"] or "(unknown)"))
+                lines.append("%s in %s: %s" % (word, step.path, trust_report.line(step)))
     return {"before_header": "trust anchors (nss)", "after_header": "trust anchors (nss)",
             "before": "".join(line + "\n" for line in before), "after": "".join(line + "\n" for line in after)}
 
@@ -127,7 +118,6 @@ def info(options):
 
 def _held(database, held):
     name = nss_plan.name_of(held)
-    facts = _facts(x509.parse_leniently(held.der), held.fingerprint)
-    facts.update(path=database.path, name=name, managed=name is not None,
-                 trusted=bool(set("CP") & set(held.trust.split(",")[0])))
+    facts = trust_report.facts(x509.parse_leniently(held.der), held.fingerprint)
+    facts.update(path=database.path, name=name, managed=name is not None, trusted=nss_plan.vouches(held))
     return facts

@@ -124,16 +124,36 @@ def crl_options(lists):
     return ["-CRLfile", lists, "-crl_check", "-crl_check_all", "-extended_crl", "-use_deltas"]
 
 
+def trust_options(openssl, trust):
+    """Options that have anchors come from a Trust alone; none for the default.
+
+    -CAfile alone would have it look into its default directory and store too (openssl-verification-options(1)).
+    """
+    if not trust.given:
+        return []
+    options = ["-CAfile", trust.file, "-no-CApath"] if trust.file else ["-CApath", trust.directory, "-no-CAfile"]
+    return options + ["-no-CAstore"] * (openssl.release >= (3, 0, 0))
+
+
+def name_options(openssl, server_name):
+    """Options of s_client that ask for a host name (SNI), or for none where there is no name."""
+    if server_name:
+        return ["-servername", server_name]
+    return ["-noservername"] * (openssl.release >= (1, 1, 1))  # which is the default before
+
+
+def asked_options(name, is_address):
+    """Options that have a certificate be for this host name or IP address."""
+    return ["-verify_ip" if is_address else "-verify_hostname", name]
+
+
 def verify_command(openssl, trust, purpose, certificate, chain=None, options=()):
     """The command line that judges the PEM file ``certificate``, with the untrusted PEM file ``chain``.
 
-    -CAfile alone would have it look into its default directory and store too (openssl-verification-options(1)). And
-    never -partial_chain: what is asked is what this host's OpenSSL does by default.
+    Never -partial_chain: what is asked is what this host's OpenSSL does by default.
     """
     command = [openssl.command, "verify", "-show_chain", "-purpose", PURPOSES[purpose]]
-    if trust.given:
-        command += ["-CAfile", trust.file, "-no-CApath"] if trust.file else ["-CApath", trust.directory, "-no-CAfile"]
-        command += ["-no-CAstore"] if openssl.release >= (3, 0, 0) else []
+    command += trust_options(openssl, trust)
     return command + list(options) + (["-untrusted", chain] if chain else []) + [certificate]
 
 

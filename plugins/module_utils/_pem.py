@@ -211,8 +211,8 @@ def _of_pkcs7(data, parts):
                     yield data[start:stop]
 
 
-def to_pem(data):
-    """DER bytes as a PEM certificate with lines of 64 characters (RFC 7468), as text."""
+def to_pem(data, label="CERTIFICATE"):
+    """DER bytes as a PEM block with lines of 64 characters (RFC 7468), as text."""
     body = base64.b64encode(data).decode("ascii")
     lines = [body[start:start + 64] for start in range(0, len(body), 64)]
-    return "\n".join(["-----BEGIN CERTIFICATE-----"] + lines + ["-----END CERTIFICATE-----", ""])
+    return "\n".join(["-----BEGIN %s-----" % label] + lines + ["-----END %s-----" % label, ""])

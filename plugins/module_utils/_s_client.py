@@ -48,7 +48,7 @@ CURVES = {"prime256v1": "P-256", "secp256r1": "P-256", "secp384r1": "P-384", "se
 def command(program, protocol, server_name, alpn, lowered, cipher=None):
     """The command line; the socket is called ``server`` in its directory. cipher: the one to be chosen again."""
     made = [program.command, "s_client", "-unix", "server", "-showcerts", "-status", OPTIONS[protocol]]
-    made += ["-servername", server_name] if server_name else ["-noservername"] * (program.release >= (1, 1, 1))
+    made += openssl.name_options(program, server_name)
     made += ["-alpn", ",".join(alpn)] if alpn else []
     if cipher and protocol != "TLSv1.3":
         made += ["-cipher", cipher + ":@SECLEVEL=0" * lowered]

@@ -192,8 +192,8 @@ def _names_in_p11_kit(root, names):
 
 def p11_kit_modules(root):
     """Paths of p11-kit's trust module, which serves the system's store to whoever speaks PKCS #11."""
-    return [path for pattern in ("/usr/lib64/pkcs11", "/usr/lib/pkcs11", "/usr/lib/*/pkcs11")
-            for path in glob.glob(root.rstrip("/") + pattern + "/p11-kit-trust.so")]
+    return [path for pattern in ("/usr/lib64/pkcs11", "/usr/lib/*/pkcs11", "/usr/lib/pkcs11")
+            for path in sorted(glob.glob(root.rstrip("/") + pattern + "/p11-kit-trust.so"))]
 
 
 def _os_release(root):

@@ -69,15 +69,10 @@ def _address(endpoint):
 
 
 def _openssl(path, endpoint, terms):
-    verify = "-verify_hostname" if endpoint.server_name else "-verify_ip"
     command = [path, "s_client", "-connect", connection.place(_address(endpoint), endpoint.port), "-quiet",
-               "-verify_return_error", verify, endpoint.asked]
-    if endpoint.server_name:
-        command += ["-servername", endpoint.server_name]
-    else:
-        command += ["-noservername"] * (terms.program.release >= (1, 1, 1))  # which is the default before
-    if terms.trust:
-        command += ["-CAfile", terms.trust, "-no-CApath"] + ["-no-CAstore"] * (terms.program.release >= (3, 0, 0))
+               "-verify_return_error"] + openssl.asked_options(endpoint.asked, not endpoint.server_name)
+    command += openssl.name_options(terms.program, endpoint.server_name)
+    command += openssl.trust_options(terms.program, openssl.Trust(terms.trust, terms.trust, None))
     if endpoint.certificate:
         command += ["-cert", endpoint.certificate[0], "-key", endpoint.certificate[1]]
     return command
@@ -250,7 +245,7 @@ def words(printed, patterns):
 def _in_one_program(one, endpoints, terms):
     """A program of ours, called for all servers at once."""
     if one.client.name == "java" and not java_store.runs_source(one.path):
-        return [Answer(*java_store.ask(one.path, endpoint, terms)) for endpoint in endpoints]
+        return [Answer(*answer) for answer in java_store.ask(one.path, endpoints, terms)]
     certificate = endpoints[0].certificate or ("", "")
     command = one.client.program(one.path, terms) + ["%g" % terms.seconds, terms.trust or "", certificate[0],
                                                      certificate[1]]

@@ -48,6 +48,20 @@ def shown(step):
             "subject": x509.label(step.certificate) if step.certificate else None}
 
 
+def facts(certificate, fingerprint):
+    """What is told of a certificate that may be known by its fingerprint alone."""
+    known = dict.fromkeys(("subject", "issuer", "serial", "not_before", "not_after"))
+    known.update(x509.describe(certificate) if certificate else {"fingerprint_sha256": fingerprint})
+    return known
+
+
+def line(step):
+    """What the diff says of the certificate of a step."""
+    known = facts(step.certificate, step.fingerprint)
+    return "%s, SHA-256 %s, expires %s" % (known["subject"] or "(unknown subject)", step.fingerprint,
+                                           known["not_after"] or "(unknown)")
+
+
 def _anchor(store, plan, after, want, check, orphans):
     steps = [step for step in plan.steps if step.fingerprint == want.fingerprint]
     if want.state == "absent":
@@ -56,9 +70,8 @@ def _anchor(store, plan, after, want, check, orphans):
         planned = [step.path for step in steps if check and step.action in ("install", "distrust")]
         holding = after.distrusted if want.state == "distrusted" else after.anchors
         paths = planned or [held.path for held in holding if held.fingerprint == want.fingerprint]
-    facts = dict.fromkeys(("subject", "issuer", "serial", "not_before", "not_after"))
-    facts.update(x509.describe(want.certificate) if want.certificate else {"fingerprint_sha256": want.fingerprint})
-    facts.update(
+    found = facts(want.certificate, want.fingerprint)
+    found.update(
         name=want.name,
         state=want.state,
         path=paths[0] if paths else None,
@@ -68,7 +81,7 @@ def _anchor(store, plan, after, want, check, orphans):
         notes=_notes(store, after, want),
         warnings=_warnings(store, after, want, orphans),
     )
-    return facts
+    return found
 
 
 def _notes(store, after, want):
@@ -135,11 +148,8 @@ def diff(store, plan):
         if step.action == "recover":
             before.append("half-done change of an interrupted run")
             continue
-        facts = x509.describe(step.certificate) if step.certificate else {}
         for lines, word in zip((before, after), EFFECTS[step.action]):
             if word:
-                lines.append("%s: %s, SHA-256 %s, expires %s" % (
-                    word, facts.get("subject") or "(unknown subject)", step.fingerprint,
-                    facts.get("not_after", "(unknown)")))
+                lines.append("%s: %s" % (word, line(step)))
     return {"before_header": "trust anchors (%s)" % store.name, "after_header": "trust anchors (%s)" % store.name,
             "before": "".join(line + "\n" for line in before), "after": "".join(line + "\n" for line in after)}

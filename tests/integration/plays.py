@@ -59,7 +59,10 @@ def run(inventory: Path | str, tasks: list[dict], *args: str, hosts: str = "all"
 
 def playbook(inventory: Path | str, name: str, *args: str, environment: dict[str, str] | None = None,
              variables: dict[str, t.Any] | None = None) -> PlayResult:
-    """Runs a playbook of one play: a path, or one of a collection's by its full name; ``variables`` as with -e."""
+    """Runs a playbook: a path, or one of a collection's by its full name; ``variables`` as with -e.
+
+    The results of several plays follow each other.
+    """
     done = subprocess.run(
         ["ansible-playbook", "-i", str(inventory), name, *args, *(["-e", json.dumps(variables)] if variables else [])],
         capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
@@ -71,7 +74,7 @@ def playbook(inventory: Path | str, name: str, *args: str, environment: dict[str
     except (AttributeError, ValueError):
         raise AssertionError(f"ansible-playbook ended with {done.returncode}:\n{done.stdout}\n{done.stderr}") from None
     results: dict[str, list[dict]] = {}
-    for task in report["plays"][0]["tasks"]:
+    for task in (task for play in report["plays"] for task in play["tasks"]):
         for host, result in task["hosts"].items():
             # A connection that broke says nothing about what is tested: it must not pass for a result.
             assert not result.get("unreachable"), f"{host} was not reached: {result}\n{done.stderr}"

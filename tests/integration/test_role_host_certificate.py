@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -66,18 +65,11 @@ def run(fleet, book, *args, **variables):
     if isinstance(book, list):
         scratch.write_text(yaml.safe_dump(book))
         book = str(scratch)
-    environment = {**plays.ansible_environment(), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-                   "ANSIBLE_BECOME_ALLOW_SAME_USER": "true"}
-    done = subprocess.run(
-        ["ansible-playbook", "-i", str(fleet.inventory), book, *args, "-e", json.dumps(variables)],
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=environment)
-    report, _end = json.JSONDecoder().raw_decode(done.stdout, re.search(r"^\{$", done.stdout, re.MULTILINE).start())
-    results = {}
-    for task in (task for play in report["plays"] for task in play["tasks"]):
-        for host, result in task["hosts"].items():
-            results.setdefault(host, []).append(
-                {**result, "task": task["task"]["name"].rpartition(" : ")[2]})
-    return plays.PlayResult(results, done.stdout + done.stderr, done.returncode)
+    done = plays.playbook(fleet.inventory, book, *args, variables=variables,
+                          environment={"ANSIBLE_BECOME_ALLOW_SAME_USER": "true"})
+    results = {host: [{**one, "task": one["task"].rpartition(" : ")[2]} for one in found]
+               for host, found in done.results.items()}
+    return done._replace(results=results)
 
 
 def play(*roles, hosts="all", **more):

@@ -51,7 +51,7 @@ def test_somebody_elses_is_as_good():
     (b'{"policies": {"SecurityDevices": {"Add": []}}}', "SecurityDevices is not"),
     (b'{"policies": {"SecurityDevices": {"Delete": {}}}}', "SecurityDevices is not")])
 def test_a_file_that_is_no_policies_is_refused_by_name(tmp_path, monkeypatch, content, said):
-    monkeypatch.setattr(firefox, "MODULES", (str(tmp_path),))
+    monkeypatch.setattr(firefox.stores, "p11_kit_modules", lambda root: [str(tmp_path)])
     path = tmp_path / "policies.json"
     path.write_bytes(content)
     for state in ("present", "absent"):
@@ -62,7 +62,7 @@ def test_a_file_that_is_no_policies_is_refused_by_name(tmp_path, monkeypatch, co
 
 def test_the_file(tmp_path, monkeypatch):
     """Made with its folder, changed, the same again; in check mode foreseen."""
-    monkeypatch.setattr(firefox, "MODULES", (str(tmp_path),))
+    monkeypatch.setattr(firefox.stores, "p11_kit_modules", lambda root: [str(tmp_path)])
     path = tmp_path / "firefox" / "policies" / "policies.json"
     assert not firefox.converge(str(path), "absent").changed and not path.exists()
     foreseen = firefox.converge(str(path), "present", check=True)

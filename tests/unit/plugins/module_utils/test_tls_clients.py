@@ -284,9 +284,9 @@ def test_chains_by_javas_store(tmp_path, sent, name, said):
 
 def test_a_java_without_keytool(tmp_path):
     (tmp_path / "bin").mkdir()
-    accepted, said = java_store.ask(str(tmp_path / "bin" / "java"), endpoint(), terms())
+    (accepted, said), = java_store.ask(str(tmp_path / "bin" / "java"), [endpoint()], terms())
     assert accepted is None and said == "not tried: there is no %s/bin/keytool to list Java's store with" % tmp_path
-    accepted, said = java_store.ask("/usr/bin/java", endpoint(), terms(program=None))
+    (accepted, said), = java_store.ask("/usr/bin/java", [endpoint()], terms(program=None))
     assert accepted is None and said.startswith("not tried: ")
 
 
