@@ -34,6 +34,7 @@ Store = collections.namedtuple("Store", [
     "distribution",  # where the distribution's own certificates are
     "bundles",       # extracted PEM bundles: (purpose that a certificate needs to be in it, path)
     "hashed",        # folder of hashed links (openssl-rehash(1)), and the file that OpenSSL reads where that is there
+    "keystore",      # Java's, as Keystore, where the system has one that only its own hook changes; or None
     "others",        # extracted bundle of what fits no purpose, or None
     "extract",       # command that makes the extracted store
     "again",         # the same from scratch, for another attempt
@@ -42,6 +43,14 @@ Store = collections.namedtuple("Store", [
     "extracted",     # what the preview's folder stands for
     "tools",         # {command: package that brings it}
     "staging",       # (folder whose files are changed, folder beside it to stage them in)
+])
+
+Keystore = collections.namedtuple("Keystore", [
+    "path",      # of the extracted keystore
+    "prefix",    # of the aliases of what the hook has put there; others are the administrator's
+    "hook",      # command that reads "-PATH" for each certificate that is to go, of which only the file's name counts
+    "settings",  # (file, text in it that switches the hook off)
+    "needs",     # command without which the hook does nothing
 ])
 
 STORES = collections.OrderedDict((store.name, store) for store in [
@@ -63,6 +72,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
                  ("code_signing", "/etc/pki/ca-trust/extracted/pem/objsign-ca-bundle.pem")),
         # From EL 10 on: before, OpenSSL reads the bundle.
         hashed=("/etc/pki/tls/certs", "/etc/pki/tls/cert.pem"),
+        keystore=None,  # p11-kit makes it from the same sources as the bundles
         others="/etc/pki/ca-trust/extracted/openssl/ca-bundle.trust.crt",
         extract=("update-ca-trust", "extract"),
         again=("update-ca-trust", "extract"),
@@ -84,6 +94,9 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         distribution=("/usr/share/ca-certificates",),
         bundles=((ANY_PURPOSE, "/etc/ssl/certs/ca-certificates.crt"),),
         hashed=("/etc/ssl/certs", None),
+        # update-ca-certificates tells ca-certificates-java of local certificates that came, but not of those that went.
+        keystore=Keystore("/etc/ssl/certs/java/cacerts", "debian:", "/etc/ca-certificates/update.d/jks-keystore",
+                          ("/etc/default/cacerts", "cacerts_updates=no"), "java"),
         others=None,
         extract=("update-ca-certificates",),
         # It makes the links of new files only: those that an attempt before has missed want this.
@@ -106,6 +119,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         distribution=(),
         bundles=(),
         hashed=None,
+        keystore=None,
         others=None,
         extract=None,
         again=None,
@@ -161,10 +175,27 @@ def choose(name, bundle_path, root):
         distribution=tuple(inside(path) for path in store.distribution),
         bundles=tuple((purpose, inside(path)) for purpose, path in store.bundles),
         hashed=hashed,
+        keystore=_keystore(store, root),
         others=inside(store.others),
         extracted=inside(store.extracted),
         staging=tuple((inside(folder), inside(stage)) for folder, stage in store.staging),
     )
+
+
+def _keystore(store, root):
+    """Java's keystore with its path inside ``root``; None where nothing on this host would keep it up to date."""
+    if not store.keystore:
+        return None
+    keystore = store.keystore._replace(path=files.resolve(root, store.keystore.path))
+    try:
+        with open(files.resolve(root, keystore.settings[0]), "rb") as stream:
+            lines = stream.read().decode("utf-8", "replace").splitlines()
+            switched_off = any(line.strip().startswith(keystore.settings[1]) for line in lines)
+    except EnvironmentError:
+        switched_off = False
+    works = (os.path.isfile(keystore.path) and os.access(files.resolve(root, keystore.hook), os.X_OK)
+             and find_command(keystore.needs, root) and os.path.isdir(os.path.join(root, "proc/self")))
+    return keystore if works and not switched_off else None
 
 
 def _distrusted(store, root):

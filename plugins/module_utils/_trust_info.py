@@ -61,8 +61,9 @@ def _deviations(store, observed, names):
     else:
         every = set(observed.distribution) | {held.fingerprint for held in observed.anchors}
         should, unknown = {path: every for _purpose, path in store.bundles}, None
-    if store.hashed and not unknown:
-        should[store.hashed] = should[store.bundles[0][1]]
+    for path in [] if unknown else [store.hashed, store.keystore and store.keystore.path]:
+        if path:
+            should[path] = should[store.bundles[0][1]]
     found = []
     for path in sorted(should):
         fingerprints, changed = observed.extracted[path]

@@ -256,6 +256,8 @@ def expected_bundles(store, observed, certificate):
              and (number == 0 or observed.extracted[path][1] is not None)]  # later releases drop all but the first
     if store.hashed and found[:1] == [store.bundles[0][1]]:
         found.append(store.hashed)
+    if store.keystore:
+        found.append(store.keystore.path)
     return found or [path for path in [store.others] if path and observed.extracted[path][1] is not None]
 
 
@@ -266,6 +268,8 @@ def deviations(store, observed, wanted, purge="none"):
     """
     reasons = []
     trusted = [path for _purpose, path in store.bundles] + ([store.hashed] if store.hashed else [])
+    if store.keystore:
+        trusted.append(store.keystore.path)
     local = {held.fingerprint for held in observed.anchors}
     for want in wanted:
         found = [path for path in trusted if want.fingerprint in observed.extracted[path][0]]

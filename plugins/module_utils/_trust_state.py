@@ -14,6 +14,7 @@ import stat
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journal as journals
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keystore as keystores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
@@ -36,7 +37,7 @@ State = collections.namedtuple("State", [
     "anchors",       # list of Held: local anchors
     "distrusted",    # list of Held: what local settings distrust
     "distribution",  # {fingerprint: path} of certificates that are trusted by other settings, mostly the distribution's
-    "extracted",     # {path of a bundle or hashed folder: (set of fingerprints, epoch seconds of its change or None)}
+    "extracted",     # {path of a bundle, hashed folder or keystore: (set of fingerprints, when it changed or None)}
     "changed",       # when a local anchor was last added or removed, in seconds since the epoch
     "interrupted",   # whether an earlier run was killed in the middle of a change
 ])
@@ -92,6 +93,9 @@ def observe(store, recovered=True):
     extracted = {path: bundle(path, contents) for path in bundle_paths(store)}
     if store.hashed:
         extracted[store.hashed] = hashed(store)
+    if store.keystore:
+        in_keystore, made = keystore(store)
+        extracted[store.keystore.path] = frozenset(in_keystore), made
     changed = os.stat(store.anchors).st_mtime if store.anchors and os.path.isdir(store.anchors) else 0
     return State(contents, untidy, anchors, distrusted, distribution, extracted, changed,
                  recovered and bool(journal.entries))
@@ -241,6 +245,19 @@ def hashed(store):
         except (EnvironmentError, files.FilesError):
             continue
     return frozenset(found), changed
+
+
+def keystore(store):
+    """({fingerprint: alias} of what the system has put into Java's keystore, time of its change as of a bundle)."""
+    try:
+        with open(store.keystore.path, "rb") as stream:
+            held = keystores.entries(stream.read())
+            return {hashlib.sha256(der).hexdigest(): alias for alias, der in held
+                    if alias.startswith(store.keystore.prefix)}, os.fstat(stream.fileno()).st_mtime
+    except PermissionError as error:
+        raise files.explain(error, "read")
+    except (EnvironmentError, ValueError):
+        return {}, None
 
 
 def certificates_with_subjects(path, names):

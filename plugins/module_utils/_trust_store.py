@@ -109,6 +109,7 @@ def _until_proven(store, plan, purge, command, again, look):
     """
     for pause in RETRY_AFTER_SECONDS + (None,):
         code, output = run(command, store.root)
+        _empty_keystore(store)
         observed = look()
         found = trust_plan.deviations(store, observed, plan.wanted, purge)
         if code == 0 and not found or pause is None:
@@ -117,6 +118,17 @@ def _until_proven(store, plan, purge, command, again, look):
         command = again
     _refuse(store, plan, found, code, output)
     return observed
+
+
+def _empty_keystore(store):
+    """Has Java's keystore give up what the extracted bundle does not hold any more."""
+    if store.keystore:
+        trusted = trust_state.bundle(store.bundles[0][1])[0]
+        gone = [alias for fingerprint, alias in sorted(trust_state.keystore(store)[0].items())
+                if fingerprint not in trusted]
+        if gone:  # that it worked is seen in what is held afterwards
+            run([store.keystore.hook], store.root, "".join(
+                "-%s\n" % alias[len(store.keystore.prefix):] for alias in gone).encode("utf-8", "replace"))
 
 
 def _preview(store, plan, purge):
@@ -146,7 +158,7 @@ def _keep(store):
     """
     kept = {}
     try:
-        for number, path in enumerate(trust_state.bundle_paths(store)):
+        for number, path in enumerate(_extracted_files(store)):
             if os.path.exists(path):
                 kept[path] = os.path.join(store.staging[-1][1], "%d.bundle" % number)
                 shutil.copy2(path, kept[path])
@@ -158,6 +170,10 @@ def _keep(store):
     return kept
 
 
+def _extracted_files(store):
+    return trust_state.bundle_paths(store) + ([store.keystore.path] if store.keystore else [])
+
+
 def _take_back(store, outcome, journal, kept):
     """Undoes a change: the sources, and the extracted store where it was touched. Says what became of it."""
     journal.undo(clean=False)
@@ -166,6 +182,7 @@ def _take_back(store, outcome, journal, kept):
     before = {path: fingerprints for path, (fingerprints, _time) in outcome.before.extracted.items()}
     if kept is not None and not _holds(store, before):
         code, _output = run(store.again, store.root)
+        _empty_keystore(store)
         if not _holds(store, before):
             _put_back(store, kept)
             said += ", by copies of the former bundles"
@@ -184,7 +201,7 @@ def _holds(store, before):
 
 def _put_back(store, kept):
     """Restores what ``_keep`` has kept, each file and link by itself and as far as it goes."""
-    for path in trust_state.bundle_paths(store):
+    for path in _extracted_files(store):
         with contextlib.suppress(EnvironmentError):
             if path not in kept:
                 os.unlink(path)
@@ -207,18 +224,19 @@ def _knows(command, option, root):
         return False
 
 
-def run(command, root):
-    """(exit code, output) of a command of the host, or of the system under ``root``."""
+def run(command, root, given=None):
+    """(exit code, output) of a command of the host, or of the system under ``root``; it reads ``given`` (bytes)."""
     command = list(command) if root == "/" else ["chroot", root] + list(command)
     environment = dict(os.environ, LC_ALL="C", PATH="/usr/sbin:/usr/bin:/sbin:/bin")
     environment.pop("TMPDIR", None)  # it may not be there under another root
     try:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, env=environment, start_new_session=True)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE if given else subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment,
+                                   start_new_session=True)
     except OSError as error:
         return 127, "%s can't be run: %s" % (command[0], error.strerror)
     try:
-        output = process.communicate(timeout=EXTRACT_SECONDS)[0]
+        output = process.communicate(given, timeout=EXTRACT_SECONDS)[0]
     except BaseException as error:
         os.killpg(process.pid, 9)
         process.communicate()

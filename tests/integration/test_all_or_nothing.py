@@ -250,3 +250,38 @@ def test_a_mounted_image(one_of_each):
         assert first["bundle"].startswith("/mnt/image/") and first["anchors"][0]["path"].startswith("/mnt/image/")
         assert info["in_sync"] and info["counts"]["managed"] == 1
         assert gone["changed"] and looks(one_of_each[name]) == before[name]
+
+
+def test_javas_keystore_on_debian_is_part_of_the_store():
+    """update-ca-certificates tells Java's hook of local certificates that came, and of none that went."""
+    keytool = ("sh", "-c", "keytool -list -cacerts -storepass changeit 2>/dev/null | grep -c corp-root")
+    with podman.fleet({"java": "workstation"}) as fleet:
+        host = fleet["java"]
+        here = plays.anchors({"name": "corp-root", "content": FIRST.pem})
+        gone = plays.anchors({"content": FIRST.pem, "state": "absent"})
+        play = plays.run(fleet.inventory, [here, here, gone, gone, here])
+        assert [result["changed"] for result in play.of("java")] == [True, False, True, False, True]
+        assert "/etc/ssl/certs/java/cacerts" in play.of("java")[0]["anchors"][0]["found_in"]
+        assert host.run(*keytool, check=False).stdout.strip() == "1"
+
+        # A hook that does nothing: the anchor stays where it is, and that is said.
+        hook = "/etc/ca-certificates/update.d/jks-keystore"
+        former = host.read(hook)
+        host.write(hook, b"#!/bin/sh\ncat >/dev/null\n", 0o755)
+        refused = plays.run(fleet.inventory, [gone]).of("java")[0]
+        assert "/etc/ssl/certs/java/cacerts still holds CN=" in refused["msg"], refused["msg"]
+        assert "the store is as it was before" in refused["msg"]
+        assert host.run(*keytool, check=False).stdout.strip() == "1"
+
+        # What a run of others has left there is drift: the next run mends it.
+        host.run("sh", "-c", "rm /usr/local/share/ca-certificates/corp-root*; update-ca-certificates --fresh")
+        host.write(hook, former, 0o755)
+        look = {"fleetpki.host_trust.ca_trust_info": {}}
+        told, mended, again = plays.run(fleet.inventory, [look, gone, gone]).of("java")
+        assert told["in_sync"] is False and "java/cacerts holds" in told["deviations"][0]
+        assert mended["changed"] and not again["changed"]
+        assert host.run(*keytool, check=False).stdout.strip() == "0"
+
+        # Where the administrator keeps the keystore by hand, it is nobody's proof.
+        host.run("sh", "-c", "sed -i s/cacerts_updates=yes/cacerts_updates=no/ /etc/default/cacerts")
+        assert plays.run(fleet.inventory, [here]).of("java")[0]["changed"]
