@@ -67,6 +67,9 @@ integration: hosts  ## the modules against real hosts
 molecule: hosts  ## the roles against fleets of containers
 	tools/molecule
 
+matrix: hosts  ## units, sanity and a short integration with every supported ansible-core
+	tools/matrix $(CORES)
+
 bench: hosts  ## speed, side by side
 	python tests/benchmarks/trust.py
 	python tests/benchmarks/certificates.py
@@ -89,4 +92,4 @@ $(collection):
 	@ln -sfn ../../../.. $@
 
 .PHONY: help quickstart test lint lint-yaml lint-ansible lint-python lint-spelling lint-licences lint-changelog \
-	lint-docs units sanity integration molecule bench oracle hosts venv clean
+	lint-docs units sanity integration molecule matrix bench oracle hosts venv clean
