@@ -226,25 +226,33 @@ def bundle(path, contents=()):
 
 def hashed(store):
     """The same of the store's folder of hashed links: what OpenSSL finds there, and when a link was last made."""
-    found, seen = set(), set()
     try:
-        names = [name for name in os.listdir(store.hashed) if HASHED_LINK.match(name)]
         changed = os.stat(store.hashed).st_mtime
+        return frozenset(hashlib.sha256(der).hexdigest() for der in linked(store)), changed
     except PermissionError as error:
         raise files.explain(error, "read")
     except EnvironmentError:
         return frozenset(), None
-    for name in names:
+
+
+def linked(store):
+    """Yields the certificates (DER) that OpenSSL finds in the folder of hashed links (openssl-rehash(1))."""
+    seen = set()
+    for name in os.listdir(store.hashed):
+        if not HASHED_LINK.match(name):
+            continue
         try:
             real = files.resolve(store.root, os.path.join(store.hashed, name)[len(store.root.rstrip("/")):])
             if real in seen:
                 continue
             seen.add(real)
             with open(real, "rb") as stream:
-                found.update(pem.fingerprints(stream.read())[:1])  # OpenSSL reads no more than the first
+                data = stream.read()
         except (EnvironmentError, files.FilesError):
             continue
-    return frozenset(found), changed
+        for _block, content in pem.certificate_blocks(data):
+            yield content
+            break  # OpenSSL reads no more than the first
 
 
 def keystore(store):
