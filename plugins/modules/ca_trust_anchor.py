@@ -217,7 +217,10 @@ extracted:
   returned: success
   sample: true
 anchors:
-  description: Every certificate that was listed, and those that were purged.
+  description:
+    - Every certificate that was listed, and those that were purged.
+    - Of a run that changes nothing, and would change nothing in check mode, without C(issuer), C(serial), C(not_before)
+      and C(found_in), but with O(store=nss). M(fleetpki.host_trust.ca_trust_info) tells all that there is to tell.
   type: list
   elements: dict
   returned: success
@@ -249,15 +252,18 @@ anchors:
     issuer:
       description: Its issuer.
       type: str
+      returned: when something changes
     serial:
       description: Its serial number in hexadecimal.
       type: str
+      returned: when something changes
     fingerprint_sha256:
       description: SHA-256 of the certificate in hexadecimal.
       type: str
     not_before:
       description: When it becomes valid, in UTC.
       type: str
+      returned: when something changes
     not_after:
       description: When it expires, in UTC.
       type: str
@@ -271,6 +277,7 @@ anchors:
       description: The extracted bundles that hold it, or the databases that trust or distrust it as wanted.
       type: list
       elements: str
+      returned: when something changes
     notes:
       description: What is good to know of it.
       type: list
