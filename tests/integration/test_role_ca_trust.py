@@ -44,8 +44,8 @@ def executions(fleet, **play):
     """Runs a play; returns it, and how often Ansible executed something on each host."""
     for host in fleet.values():
         host.run("rm", "-f", "/root/executions")
-    done = plays.run(fleet.inventory, play.pop("tasks", []), "-e", "ansible_python_interpreter=/usr/local/bin/counting-python",
-                     **{"ignore_errors": False, **play})
+    done = plays.run(fleet.inventory, play.pop("tasks", []), "-e",
+                     "ansible_python_interpreter=/usr/local/bin/counting-python", **{"ignore_errors": False, **play})
     count = ("sh", "-c", "cat /root/executions | wc -l")
     return done, {name: host.run(*count).stdout.strip() for name, host in fleet.items()}
 

@@ -30,12 +30,14 @@ class Counted(str):
 
 def numbered(first, behind):
     """Certificates that differ by fingerprint and key."""
-    return [ROOT._replace(fingerprint=Counted("%064x" % number), spki_der=b"%d" % number) for number in range(first, behind)]
+    return [ROOT._replace(fingerprint=Counted("%064x" % number), spki_der=b"%d" % number)
+            for number in range(first, behind)]
 
 
 def held(certificates, folder, name="managed"):
-    return [trust_state.Held(Counted("%s/%s.pem" % (folder, one.fingerprint)), 0, len(one.der), one.der, one.fingerprint,
-                             True, name) for one in certificates]
+    paths = [Counted("%s/%s.pem" % (folder, one.fingerprint)) for one in certificates]
+    return [trust_state.Held(path, 0, len(one.der), one.der, one.fingerprint, True, name)
+            for path, one in zip(paths, certificates)]
 
 
 def state(anchors, distrusted=(), untidy=(), trusted=()):
@@ -43,7 +45,7 @@ def state(anchors, distrusted=(), untidy=(), trusted=()):
     return trust_state.State(
         files={one.path: one.der for one in list(anchors) + list(distrusted)}, untidy=dict.fromkeys(untidy, "its mode"),
         anchors=list(anchors), distrusted=list(distrusted), distribution={},
-        extracted={path: (fingerprints, 1.0) for path in BUNDLES}, changed=0, interrupted=False)
+        extracted=dict.fromkeys(BUNDLES, (fingerprints, 1.0)), changed=0, interrupted=False)
 
 
 def wishes(certificates, wanted="present", **more):
@@ -109,7 +111,7 @@ def test_the_first_of_several_certificates_with_a_blocked_key_is_named():
 
 
 def test_options_are_told_without_certificates_and_without_what_was_not_given():
-    given = {"name": "corp", "src": None, "content": "-----BEGIN", "path": None, "fingerprint": None, "state": "present"}
+    given = {"name": "corp", "src": None, "content": "-----BEGIN", "path": None, "state": "present"}
     options = {"purge": "none", "bundle_path": None, "anchors": [given]}
     assert arguments.told(options) == {"purge": "none", "bundle_path": None, "anchors": [
         {"name": "corp", "content": "(PEM)", "state": "present"}]}
