@@ -104,7 +104,7 @@ def _names(store, observed):
             found[True, held.name].append(held.fingerprint)
         elif store.anchors:
             file_name = os.path.basename(held.path)
-            for name in {file_name, os.path.splitext(file_name)[0]}:
+            for name in sorted({file_name, os.path.splitext(file_name)[0]}):
                 found[False, name].append(held.fingerprint)
     return found
 
