@@ -74,6 +74,9 @@ bench: hosts  ## speed, side by side
 	python tests/benchmarks/trust.py
 	python tests/benchmarks/certificates.py
 
+bench-fleet: hosts  ## what fleets cost, up to 100 hosts: make bench-fleet HOSTS=30
+	python tests/benchmarks/fleet.py --hosts $(or $(HOSTS),100)
+
 oracle: venv $(collection)  ## cert_verify's engines against public cases: make oracle LIMBO=FILE PKITS=FILE
 	python tests/oracle.py $(LIMBO) $(PKITS)
 
@@ -92,4 +95,4 @@ $(collection):
 	@ln -sfn ../../../.. $@
 
 .PHONY: help quickstart test lint lint-yaml lint-ansible lint-python lint-spelling lint-licences lint-changelog \
-	lint-docs units sanity integration molecule matrix bench oracle hosts venv clean
+	lint-docs units sanity integration molecule matrix bench bench-fleet oracle hosts venv clean

@@ -10,6 +10,8 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import functools
+
 INTEGER = 0x02
 BIT_STRING = 0x03
 OCTET_STRING = 0x04
@@ -63,6 +65,7 @@ def expect(data, start, end, tag):
     return content, behind
 
 
+@functools.lru_cache(maxsize=1024)
 def oid(content):
     """The dotted form of an object identifier's content bytes."""
     if not content or content[-1] & 0x80:

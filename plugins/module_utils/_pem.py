@@ -14,6 +14,7 @@ import base64
 import binascii
 import collections
 import errno
+import functools
 import hashlib
 import os
 import re
@@ -107,18 +108,28 @@ def certificate_blocks(data):
     """
     for block in any_blocks(data):
         if block.label in CERTIFICATE_LABELS or block.label == TRUSTED_LABEL:
-            try:
-                content = decode(block)
-                content = content[:der.element(content, 0, len(content))[2]]
-            except (CertificateFileError, der.DerError):
-                continue
-            yield block, content
+            content = _certificate(block.content)
+            if content is not None:
+                yield block, content
+
+
+@functools.lru_cache(maxsize=4096)  # the bundles of a store hold the same certificates, a bundle for each purpose
+def _certificate(text):
+    try:
+        content = _decode(text)
+        return content[:der.element(content, 0, len(content))[2]]
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _decode(text):
+    return base64.b64decode(b"".join(text.split()), validate=True)
 
 
 def decode(block):
     """The bytes that a PEM block holds."""
     try:
-        return base64.b64decode(b"".join(block.content.split()), validate=True)
+        return _decode(block.content)
     except (binascii.Error, ValueError):
         raise CertificateFileError("a PEM block in it (%s) is not valid base64" % block.label.decode("ascii"))
 

@@ -12,6 +12,7 @@ __metaclass__ = type
 
 import calendar
 import collections
+import functools
 import hashlib
 import re
 import socket
@@ -60,6 +61,7 @@ KEY_ALGORITHMS = {
     "1.2.840.10045.2.1": "EC", "1.3.101.112": "Ed25519", "1.3.101.113": "Ed448",
 }
 DOTTED = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+$", re.ASCII)  # an object identifier as it is written
+HARMLESS = re.compile(r"\w(?:[\w .()/-]*\w)?\Z", re.ASCII)  # text with nothing in it that ``escape`` would change
 UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
 _ZONE = r"(?:Z|([+-])(\d\d)(\d\d))$"
 TIMES = {
@@ -163,6 +165,7 @@ def iso_time(seconds):
         return "%d seconds since the epoch" % seconds
 
 
+@functools.lru_cache(maxsize=4096)  # a store's certificates have few issuers, and each name is asked for several times
 def name(encoded):
     """A Name in the form of RFC 4514, on one line and harmless to a terminal: what can't be printed is escaped."""
     content, end = der.expect(encoded, 0, len(encoded), der.SEQUENCE)
@@ -205,6 +208,8 @@ def printable(value):
 
 def escape(value):
     """RFC 4514 section 2.4, and ``printable``."""
+    if HARMLESS.match(value):  # nearly all are
+        return value
     escaped = ["\\" + character if character in ',+"\\<>;' else printable(character) for character in value]
     if escaped and escaped[0] == " ":
         escaped[0] = "\\ "
