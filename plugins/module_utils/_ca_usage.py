@@ -60,8 +60,10 @@ def look(given, tmpdir=None, now=None):
     used = _told([dict(one, program=None) for one in used], shown)
     return {
         "authorities": [x509.describe(one) for one in old],
+        "successors": [x509.describe(one) for one in new],
         "certificates": used,
         "undecided": undecided,
+        "renewals": renewals(old, found),
         "shared_keys": shared_keys(old, new),
         "looked_at": {"files": len(found), "listeners": len({one.listener for one in shown})},
         "msg": "\n".join(one["sentence"] for one in used) or "no certificate in use chains to them",
@@ -85,6 +87,17 @@ def shared_keys(old, new):
     return ["%s (SHA-256 %s) has the same key as %s (SHA-256 %s)" % (
         x509.label(one), one.fingerprint, x509.label(owners[one.spki_der]), owners[one.spki_der].fingerprint)
         for one in new if one.spki_der in owners]
+
+
+def renewals(old, files):
+    """Further certificates of the CAs themselves: with the key of one, and not given (list of dict)."""
+    keys, given = {one.spki_der for one in old}, {one.fingerprint for one in old}
+    found = collections.OrderedDict()
+    for path, certificates in files.items():
+        for one in certificates:
+            if one.spki_der in keys and one.fingerprint not in given and is_ca(one):
+                found.setdefault(one.fingerprint, dict(x509.describe(one), path=path))
+    return list(found.values())
 
 
 def paths(folders, more, ignored):
@@ -206,6 +219,6 @@ def _shown(given, tmpdir):
         raise Unable(str(error), missing_packages=["openssl"])
     wanted = [one for one in listeners.listening() if one.port not in given["ignore_ports"]]
     with futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        return [one for found in pool.map(
-            lambda listener: listeners.shown(listener, given["server_names"], program, given["timeout"], tmpdir), wanted)
-            for one in found]
+        answers = list(pool.map(lambda one: listeners.shown(
+            one, given["server_names"], program, given["timeout"], tmpdir), wanted))
+    return [one for answer in answers for one in answer]

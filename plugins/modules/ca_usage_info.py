@@ -40,7 +40,7 @@ options:
     default: [/etc/pki/tls/certs, /etc/ssl/certs]
   paths:
     description:
-      - Further files. Without a folder they are in C(/etc/pki/tls/certs), or in C(/etc/ssl/certs) where that is not there.
+      - Further files. Without a folder they are in C(/etc/pki/tls/certs), or in C(/etc/ssl/certs) where there is none.
     type: list
     elements: str
     default: []
@@ -145,6 +145,13 @@ authorities:
     not_after:
       description: When it expires, in UTC.
       type: str
+successors:
+  description: The CAs that take their place, without those that are among them.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+  contains: *certificate
 certificates:
   description: The certificates in use that were issued by them, with what is told of a certificate and with these.
   returned: success
@@ -178,6 +185,12 @@ undecided:
   returned: success
   type: list
   elements: str
+  sample: []
+renewals:
+  description: Further certificates of the CAs themselves, such as former ones with the same key, that are in the files.
+  returned: success
+  type: list
+  elements: dict
   sample: []
 shared_keys:
   description: Sentences on successors that have the same key as one of the CAs, and so are no others.

@@ -1,22 +1,25 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which certificates chain to a CA: in files, and with the servers of this process, which this machine lists as such."""
+"""Which certificates chain to a CA: in files, and with servers of this process, which this machine lists as such."""
+import os
 import socket
+import sys
 
 import pki
 import pytest
-import tls_servers as servers
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _ca_usage as usage
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _listeners as listeners
 
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
+import tls_servers as servers
 
 # Called alike, as after a rotation that says nothing of names.
 OLD, NEW = pki.root("Corp Root CA"), pki.root("Corp Root CA")
 OLD_ISSUING, NEW_ISSUING = (pki.issue("Corp Issuing CA", root, ca=True, path_length=0) for root in (OLD, NEW))
 OLD_WEB, NEW_WEB = pki.server("web1", OLD_ISSUING), pki.server("web1", NEW_ISSUING)
-GIVEN = {"authorities": [OLD.pem, OLD_ISSUING.pem], "successors": [NEW.pem, NEW_ISSUING.pem], "folders": [], "paths": [],
-         "ignore_paths": [], "listeners": False, "ignore_ports": [], "server_names": [], "timeout": 2.0}
+GIVEN = {"authorities": [OLD.pem, OLD_ISSUING.pem], "successors": [NEW.pem, NEW_ISSUING.pem], "folders": [],
+         "paths": [], "ignore_paths": [], "listeners": False, "ignore_ports": [], "server_names": [], "timeout": 2.0}
 
 
 @pytest.fixture()
@@ -36,7 +39,8 @@ def test_files_of_every_form(look, tmp_path):
     result = look({"a.crt": OLD_WEB.pem, "b.pem": OLD_WEB.pem + OLD_ISSUING.pem, "c.der": OLD_WEB.der,
                    "d.pem": OLD_WEB.key_pem() + OLD_WEB.pem, "new.crt": NEW_WEB.pem, "garbage": "garbage",
                    "cut.pem": OLD_WEB.pem[:-40], "self.crt": pki.server("self").pem})
-    assert told(result) == [(str(tmp_path / name), OLD_WEB.fingerprint) for name in ("a.crt", "b.pem", "c.der", "d.pem")]
+    assert told(result) == [(str(tmp_path / name), OLD_WEB.fingerprint)
+                            for name in ("a.crt", "b.pem", "c.der", "d.pem")]
     assert result["certificates"][0]["sentence"] == (
         "%s (CN=web1) was issued by CN=Corp Issuing CA" % (tmp_path / "a.crt"))
     assert result["undecided"] == [] and result["looked_at"] == {"files": 6, "listeners": 0}
@@ -68,6 +72,8 @@ def test_below_an_intermediate_that_only_lies_beside_it(look, tmp_path):
     assert [one["path"] for one in result["certificates"]] == [str(tmp_path / "a.pem"), str(tmp_path / "b.pem")]
     assert [one["authority"] for one in result["certificates"]] == ["CN=Corp Root CA", "CN=Corp Issuing CA"]
     assert len(usage.look(dict(GIVEN, authorities=[OLD.pem], folders=[str(tmp_path)]))["certificates"]) == 2
+    former, = result["renewals"]
+    assert (former["fingerprint_sha256"], former["path"]) == (renewed.fingerprint, str(tmp_path / "b.pem"))
 
 
 def test_a_new_issuing_ca_below_the_same_root(look, tmp_path):
@@ -80,8 +86,9 @@ def test_a_new_issuing_ca_below_the_same_root(look, tmp_path):
 def test_shared_keys_are_told(look):
     renewed = pki.root("Corp Root CA 2", key=OLD.key)
     result = look(successors=[renewed.pem, OLD.pem])  # the same certificate is no other one
-    assert result["shared_keys"] == ["CN=Corp Root CA 2 (SHA-256 %s) has the same key as CN=Corp Root CA (SHA-256 %s)" % (
-        renewed.fingerprint, OLD.fingerprint)]
+    assert result["shared_keys"] == [
+        "CN=Corp Root CA 2 (SHA-256 %s) has the same key as CN=Corp Root CA (SHA-256 %s)" % (
+            renewed.fingerprint, OLD.fingerprint)]
 
 
 def test_files_that_can_not_be_read_are_told(look, tmp_path, monkeypatch):
