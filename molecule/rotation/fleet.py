@@ -7,6 +7,7 @@ fleet.py call NAME...             calls in the background, each time with a new 
 fleet.py stop                     ends the calls and prints what they met
 """
 
+import itertools
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from http.server import BaseHTTPRequestHandler
 PORT = 8443
 FOLDER = "/root"
 SECONDS = 20  # for a call; the machine is busy
-BREATH = 0.2  # seconds after two calls, so that twelve callers leave two cores to the rotation
+BREATH = 0.5  # seconds after a call, so that twelve callers leave two cores to the rotation
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -81,18 +82,17 @@ def call(names):
     told = {"python": 0, "curl": 0, "called": [], "refused": []}
     ended = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
-    while not ended:
-        for name in names:
-            for client, ask in (("python", by_python), ("curl", by_curl)):
-                complaint = ask(name)
-                told[client] += 1
-                if complaint:
-                    told["refused"].append([time.strftime("%H:%M:%S"), client, name, complaint])
-            if name not in told["called"]:
-                told["called"].append(name)
-            if ended:
-                break
-            time.sleep(BREATH)
+    clients = itertools.cycle((("python", by_python), ("curl", by_curl)))
+    for name, (client, ask) in zip(itertools.cycle(names), clients):
+        complaint = ask(name)
+        told[client] += 1
+        if complaint:
+            told["refused"].append([time.strftime("%H:%M:%S"), client, name, complaint])
+        if name not in told["called"]:
+            told["called"].append(name)
+        if ended:
+            break
+        time.sleep(BREATH)
     with open(os.path.join(FOLDER, "calls.new"), "w") as stream:
         json.dump(told, stream)
     os.rename(os.path.join(FOLDER, "calls.new"), os.path.join(FOLDER, "calls.json"))
