@@ -7,6 +7,7 @@ Killed are ansible-playbook and all that it has started, at once and without a w
 
 from __future__ import annotations
 
+import collections
 import json
 import os
 import re
@@ -57,10 +58,12 @@ def interrupted(inventory: str, log, phases: list[str], play: str, task: str, re
     plain = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}  # what it prints is read here
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                                text=True, start_new_session=True, env=plain)
-    here, changed = ["", ""], []
+    here, changed, last = ["", ""], [], collections.deque(maxlen=60)
     try:
         for line in process.stdout:
             log.write(line)
+            log.flush()
+            last.append(line)
             begun = re.match(r"(PLAY|TASK) \[(.*)\]", line)
             if begun and begun.group(1) == "PLAY":
                 here = [begun.group(2), ""]
@@ -73,7 +76,8 @@ def interrupted(inventory: str, log, phases: list[str], play: str, task: str, re
         kill(process.pid)
         process.wait()
         log.write("\nKILLED\n\n")
-    sys.exit(f"The phases {phases} came to an end ({process.returncode}) before '{task}' was reached: see {log.name}")
+    sys.exit(f"The phases {phases} came to an end before the middle of {phases[-1]}. The last lines of {log.name}:\n"
+             + "".join(last))
 
 
 with open(sys.argv[2], "w", encoding="utf-8") as stream:

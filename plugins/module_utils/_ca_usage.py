@@ -101,7 +101,7 @@ def renewals(old, files):
 
 
 def paths(folders, more, ignored):
-    """The files to look at, by the name that they were found under first; backup copies are in nobody's use."""
+    """The files to look at, by their own names rather than by those of links; backup copies are in nobody's use."""
     wanted = [places.certificate(path) for path in more]
     for folder in folders:
         try:
@@ -110,7 +110,7 @@ def paths(folders, more, ignored):
             continue  # a system has one of the customary folders, or none yet
     passed = {os.path.realpath(path) for path in ignored}
     found = collections.OrderedDict()
-    for path in wanted:
+    for path in sorted(wanted, key=os.path.islink):
         real = os.path.realpath(path)
         if path.endswith(BACKUP) or real in passed:
             continue

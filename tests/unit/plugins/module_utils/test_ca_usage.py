@@ -61,6 +61,9 @@ def test_further_and_ignored_files_and_links(look, tmp_path):
     further = str(tmp_path / "elsewhere" / "web.crt")
     assert told(look(paths=[further, str(tmp_path / "nosuch")])) == [(further, OLD_WEB.fingerprint)]  # once
     assert told(look(ignore_paths=[further])) == []
+    (tmp_path / "z.crt").write_text(OLD_WEB.pem)
+    (tmp_path / "0a1b2c3d.0").symlink_to("z.crt")  # as update-ca-certificates links whatever lies there
+    assert told(look(ignore_paths=[further])) == [(str(tmp_path / "z.crt"), OLD_WEB.fingerprint)]
 
 
 def test_below_an_intermediate_that_only_lies_beside_it(look, tmp_path):
