@@ -42,7 +42,7 @@ def build(gathered: dict[str, Value], terms: Terms) -> Value:
     The kinds are trust (ca_trust_info), wanted (ca_trust_anchor in check mode), certificates (cert_verify) and
     endpoints (tls_endpoint_info). One that is missing was not asked for.
     """
-    gathered = plain(gathered)
+    gathered = {plain(name): _plain(results) for name, results in gathered.items()}
     known: dict[str, Value] = {}
     found = findings.Findings(terms.now)
     hosts = {name: _host(name, gathered[name], known, found) for name in sorted(gathered, key=findings.natural)}
@@ -76,6 +76,15 @@ def plain(value: t.Any) -> t.Any:
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]
     return value
+
+
+def _plain(results: Value) -> Value:
+    """The same as plain values, but for the distribution's certificates: they are many, and few of them are told."""
+    found = {kind: plain({key: value for key, value in (result or {}).items() if key != "distribution"})
+             for kind, result in results.items()}
+    if found.get("trust"):
+        found["trust"]["distribution"] = results["trust"].get("distribution", [])
+    return found
 
 
 def _host(name: str, results: Value, known: dict[str, Value], found: findings.Findings) -> Value:
@@ -218,7 +227,7 @@ def _complete(known: dict[str, Value], gathered: dict[str, Value]) -> None:
         answer, _problem = _answer(results.get("trust"))
         for one in (answer or {}).get("distribution", []):
             if one["fingerprint_sha256"] in lacking:
-                _learn(known, one)
+                _learn(known, plain(one))
 
 
 def _label(known: dict[str, Value], fingerprint: str) -> str:

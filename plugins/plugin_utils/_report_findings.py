@@ -189,7 +189,7 @@ def of_endpoint(found: Findings, host: str, one: dict[str, t.Any], least: int) -
         add("endpoint-untrusted", "; ".join(one["reasons"]) or "its certificate is refused")
     elif leaf and (sentence := found.ending(leaf["not_after"], least)):
         add("endpoint-expires", f"its certificate {sentence}")
-    for sentence in one["chain_findings"]:
+    for sentence in (each for each in one["chain_findings"] if each not in one["reasons"]):
         # What nobody refuses a server for is no more than good to know.
         harmless = one["complete_chain"] and one["ordered_chain"]
         add("endpoint-warning" if harmless else "endpoint-chain", sentence)

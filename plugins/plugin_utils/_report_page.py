@@ -37,6 +37,11 @@ class Group(t.NamedTuple):
     distribution: int | None
     cells: list[str]
 
+    @property
+    def calls(self) -> bool:
+        """Whether there is anything to see to."""
+        return self.order != "in order" or not {"drifted", "unmanaged", "inactive"}.isdisjoint(self.cells)
+
 
 def html(report: dict[str, t.Any]) -> str:
     """The page, from the template report.html.j2 and the style sheet and the script beside it."""

@@ -9,10 +9,14 @@
   const columns = Array.from(document.querySelectorAll(".matrix .column"), (cell) => cell.textContent.toLowerCase());
 
   // What each row is found by is read once: looking at the page again for each key would be slow.
+  // No more rows are shown at once than the eye can follow and the browser lays out in no time.
+  const AT_ONCE = 60;
   const parts = Array.from(document.querySelectorAll("[data-part]"), (part) => ({
     name: part.dataset.part,
     nothing: part.querySelector(".nothing"),
+    all: part.querySelector(".all"),
     rows: Array.from(part.querySelectorAll("[data-row]"), read),
+    most: AT_ONCE,
   }));
   const branches = Array.from(document.querySelectorAll(".branch")).reverse();
 
@@ -36,19 +40,23 @@
     row.hit.textContent = found.length + " of them: " + found.slice(0, 5).join(", ") + (found.length > 5 ? ", …" : "");
   }
 
+  let printing = false;
   function filter() {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const told = [];
     for (const part of parts) {
-      let shown = 0;
+      let found = 0;
       for (const row of part.rows) {
-        const show = (row.bad || !attention.checked) && words.every((word) => row.text.includes(word));
+        const fits = (row.bad || !attention.checked) && words.every((word) => row.text.includes(word));
+        const show = fits && (found < part.most || printing);
         if (show !== row.shown) row.element.hidden = !(row.shown = show);
         if (show) tell(row, words);
-        shown += show;
+        found += fits;
       }
-      part.nothing.hidden = shown > 0 || !part.rows.length;
-      told.push(shown + " " + part.name);
+      part.nothing.hidden = found > 0 || !part.rows.length;
+      part.all.hidden = found <= part.most;
+      part.all.textContent = "Show all " + found;
+      told.push(found + " " + part.name);
     }
     for (const branch of branches) {
       branch.hidden = !branch.querySelector("[data-row]:not([hidden])");
@@ -66,7 +74,7 @@
   // Searches are part of the address, to be passed on: #q=web1&only=attention
   function fromAddress() {
     const given = new URLSearchParams(location.hash.slice(1));
-    if (!given.has("q") && !given.has("only")) return;
+    if (!given.has("q") && !given.has("only")) return;  // the name of a part, or nothing
     search.value = given.get("q") || "";
     attention.checked = given.get("only") === "attention";
     filter();
@@ -95,15 +103,31 @@
       search.focus();
     }
   });
-  // On paper, what is folded is opened.
-  addEventListener("beforeprint", () => document.querySelectorAll("details:not([open])").forEach((each) => {
-    each.dataset.printed = "";
-    each.open = true;
-  }));
-  addEventListener("afterprint", () => document.querySelectorAll("[data-printed]").forEach((each) => {
-    delete each.dataset.printed;
-    each.open = false;
-  }));
+  for (const part of parts) {
+    part.all.addEventListener("click", () => {
+      part.most = Infinity;
+      filter();
+    });
+  }
+
+  // On paper is all that fits the search, and what is folded is opened.
+  addEventListener("beforeprint", () => {
+    printing = true;
+    filter();
+    for (const each of document.querySelectorAll("details:not([open])")) {
+      each.dataset.printed = "";
+      each.open = true;
+    }
+  });
+  addEventListener("afterprint", () => {
+    printing = false;
+    for (const each of document.querySelectorAll("[data-printed]")) {
+      delete each.dataset.printed;
+      each.open = false;
+    }
+    filter();
+  });
   document.documentElement.classList.add("scripted");
+  filter();
   fromAddress();
 })();
