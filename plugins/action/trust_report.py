@@ -91,8 +91,8 @@ def _written(given: dict[str, t.Any], made: dict[str, t.Any]) -> dict[str, str]:
     """{path: text} of what is to be written; raises ValueError."""
     for name in ("html", "json", "prometheus"):
         if given[name] and not os.path.isabs(given[name]):
-            raise ValueError(f"{name} is {given[name]}, and is to be an absolute path on the controller, for what it is "
-                             "relative to depends on who reads it")
+            raise ValueError(f"{name} is {given[name]}, and is to be an absolute path on the controller, for what it "
+                             "is relative to depends on who reads it")
     writers = {"html": page.html, "json": _as_json, "prometheus": metrics.text}
     return {given[name]: write(made) for name, write in writers.items() if given[name]}
 

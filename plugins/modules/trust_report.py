@@ -14,7 +14,7 @@ version_added: 0.1.0
 author: fleetpki.host_trust contributors (@fleetpki)
 description:
   - Puts together what other modules have told in earlier tasks, and writes it on the controller.
-  - The page is one HTML file that needs nothing else, and shows the state of all hosts, what ends when, chains as trees,
+  - The page is one HTML file that needs nothing else. It shows the state of all hosts, what ends when, chains as trees,
     and what to do about each finding.
   - The role P(fleetpki.host_trust.trust_report#role) gathers what it needs.
 options:
@@ -75,8 +75,8 @@ options:
     default: 180d
   mode:
     description:
-      - The mode of files that are not there yet, as an octal number in quotes. Others keep theirs, but for what this one
-        does not let everybody do.
+      - The mode of files that are not there yet, as an octal number in quotes. Others keep theirs, but for what this
+        one does not let everybody do.
     type: raw
     default: '0644'
 notes:

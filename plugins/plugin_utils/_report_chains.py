@@ -51,7 +51,7 @@ class Node:
 def trees(report: dict[str, t.Any]) -> list[Node]:
     """The roots of all chains of hosts' certificates."""
     top = Node({})
-    for host, entry in ((name, one) for name, host in report["hosts"].items() for one in host["certificates"]):
+    for host, entry in ((name, one) for name, facts in report["hosts"].items() for one in facts["certificates"]):
         node = top
         for link in _above(entry, report["certificates"]):
             key = link["certificate"] or link["subject"]

@@ -20,8 +20,8 @@ import tempfile
 import time
 
 COMMAND = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars",
-           "--disable-background-networking", "--disable-component-update", "--disable-sync",
-           "--remote-debugging-pipe"]
+           "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update",
+           "--disable-sync", "--remote-debugging-pipe"]
 PATIENCE = 120  # seconds for all of it
 
 
@@ -76,7 +76,10 @@ class Browser:
                 raise RuntimeError("Chromium has ended")
             self.rest += more
         said, self.rest = self.rest.split(b"\0", 1)
-        return json.loads(said.decode())
+        told = json.loads(said.decode())
+        if told.get("method") == "Inspector.targetCrashed":
+            raise RuntimeError("the page has crashed")
+        return told
 
 
 def main():
@@ -86,7 +89,7 @@ def main():
         try:
             target = browser.do("Target.createTarget", {"url": "about:blank"})["targetId"]
             browser.session = browser.do("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
-            for domain in ("Page", "Runtime", "Log", "Network"):
+            for domain in ("Inspector", "Page", "Runtime", "Log", "Network"):
                 browser.do(domain + ".enable")
             began = time.monotonic()
             browser.do("Page.navigate", {"url": sys.argv[1]})

@@ -106,7 +106,8 @@ def test_the_store_itself():
 
 def test_hosts_that_were_not_reached_or_failed_are_there_with_the_reason():
     made = build({
-        "web10": {"trust": told.UNREACHABLE}, "web2": {"trust": {"failed": True, "msg": "no tools\n  here"}}, "web3": {},
+        "web10": {"trust": told.UNREACHABLE}, "web3": {},
+        "web2": {"trust": {"failed": True, "msg": "no tools\n  here"}},
         "web4": {"trust": told.trust(), "wanted": {"failed": True, "msg": "anchors, element 1: expired"},
                  "certificates": {"failed": True, "msg": "no openssl"}, "endpoints": {"skipped": True}},
         "web5": {"trust": told.trust(), "certificates": {**told.UNREACHABLE}, "endpoints": {**told.UNREACHABLE}}})

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report as metrics and as a page. How the page looks and works is tests/integration/test_role_trust_report.py's."""
+"""The report as metrics and as a page. How the page works in a browser: tests/integration/test_role_trust_report.py."""
 
 from __future__ import annotations
 
@@ -94,8 +94,9 @@ def test_metrics_have_each_series_once_with_any_name_in_it():
     hostile = told.certificate(told.HOSTILE + '\\"\n}')
     twice = told.results(told.verified(WEB, ISSUING, ROOT, path="/web.crt"),
                          told.verified(WEB, path="/web.crt", reasons=["no"], trusted=False))
-    made = build({'we"b\\': {"trust": told.trust(told.anchor(hostile)), "certificates": twice, "endpoints": told.results(
-        told.seen("www:443", WEB), told.seen("www:443", WEB, address="192.0.2.2", trusted=False, reasons=["no"]))}})
+    both = told.results(told.seen("www:443", WEB),
+                        told.seen("www:443", WEB, address="192.0.2.2", trusted=False, reasons=["no"]))
+    made = build({'we"b\\': {"trust": told.trust(told.anchor(hostile)), "certificates": twice, "endpoints": both}})
     found = samples(made)
     for name, listed in found.items():
         series = [tuple(sorted(labels.items())) for labels, _value in listed]
@@ -191,7 +192,8 @@ def test_trees():
     lost = told.certificate("CN=lost", "CN=Elsewhere")
     made = build({
         "web1": {"trust": told.trust(), "certificates": told.results(
-            told.verified(WEB, ISSUING, ROOT), told.verified(alone), told.verified(None, path="/none", reasons=["no"]))},
+            told.verified(WEB, ISSUING, ROOT), told.verified(alone),
+            told.verified(None, path="/none", reasons=["no"]))},
         "web2": {"trust": told.trust(), "certificates": told.results(
             told.verified(WEB, ISSUING, ROOT, path="/copy"), told.verified(other, ISSUING, ROOT),
             told.verified(lost, reasons=["not trusted"], trusted=False))}})
