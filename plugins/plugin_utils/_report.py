@@ -258,8 +258,10 @@ def _expiry(hosts: dict[str, Value], anchors: dict[str, Value], known: dict[str,
             sentence = one["verified"] and found.ending(
                 known[one["certificate"]]["not_after"], terms.certificates_remaining)
             if sentence:
+                label = _label(known, one["certificate"])
                 found.add("certificate-expires", name,
-                          f"{one['path'] or _label(known, one['certificate'])} {sentence}", one["certificate"])
+                          f"{one['path']} ({label}) {sentence}" if one["path"] else f"{label} {sentence}",
+                          one["certificate"])
 
 
 def _counts(hosts: dict[str, Value], anchors: dict[str, Value], seen: list[Value], listed: list[Value]) -> Value:

@@ -135,7 +135,8 @@ def test_what_is_found(made):
     assert [hosts for _sentence, hosts in found["anchor-unmanaged"]] == [["web1"]]
     ((expired, hosts),) = found["certificate-expired"]
     assert hosts == ["web2"] and expired.startswith("/etc/ssl/certs/old.crt (CN=old.example.com): expired 3 days ago")
-    assert found["certificate-expires"][0][0].startswith("/etc/ssl/certs/short.crt ends in 9 days")
+    ((soon, _hosts),) = found["certificate-expires"]
+    assert soon.startswith("/etc/ssl/certs/short.crt (CN=short.example.com) ends in 9 days")
     assert found["certificate-unreadable"][0][0].startswith("/nosuch.crt: ")
     # The server does not send its intermediate, which nobody has as an anchor.
     assert "the server does not send CN=Corp Issuing CA" in found["endpoint-untrusted"][0][0]
@@ -242,7 +243,7 @@ def test_search(fleet, made):
     assert not any("good" in row for row in passed_on if row.startswith("certificates"))
     assert len(everything) > 20 and any("good" in row for row in everything)
     assert short and all("short" in row for row in short) and len(short) < 5
-    assert said.startswith("1 findings, 0 on the time line, ")
+    assert said.startswith("findings 1, time line 0, ")
     assert {row.partition(":")[0] for row in hostile} >= {"findings", "expiry", "hosts"}
     assert any(row.startswith("hosts: web1") for row in hostile), "it is found by the anchors that it has"
     assert nothing == [] and sentences == 5

@@ -56,7 +56,7 @@
       part.nothing.hidden = found > 0 || !part.rows.length;
       part.all.hidden = found <= part.most;
       part.all.textContent = "Show all " + found;
-      told.push(found + " " + part.name);
+      told.push(part.name + " " + found);
     }
     for (const branch of branches) {
       branch.hidden = !branch.querySelector("[data-row]:not([hidden])");

@@ -134,7 +134,7 @@ def test_certificates():
         "certificate-expired": {"/old.crt (CN=old): expired 3 days ago": ["web1"]},
         "certificate-unreadable": {"/none.crt: /none.crt can't be read": ["web1"]},
         "certificate-refused": {"/web.crt (CN=web1.example.com): it is for other names; no key": ["web1"]},
-        "certificate-expires": {f"/soon.crt ends in 5 days ({soon['not_after']})": ["web1"]},
+        "certificate-expires": {f"/soon.crt (CN=soon) ends in 5 days ({soon['not_after']})": ["web1"]},
         "certificate-warning": {"/good.crt (CN=web1.example.com): its key is readable by all": ["web1"]}}
     assert made["counts"]["certificates"] == {"all": 5, "verified": 2}
     # What is told of a CA in a chain alone is its name; of one that is an anchor somewhere, all.
