@@ -48,8 +48,9 @@ def trust(*anchors, distrusted=(), **more):
 
 def wanted(*listed, steps=()):
     """ca_trust_anchor's result in check mode: listed are facts with their state, steps (action, facts, reason)."""
-    return {"changed": bool(steps), "anchors": [{**facts, "state": state, "action": "none", "path": None, "name": None}
-                                               for facts, state in listed],
+    return {"changed": bool(steps),
+            "anchors": [{**facts, "state": state, "action": "none", "path": None, "name": None}
+                        for facts, state in listed],
             "plan": [{"action": action, "fingerprint_sha256": facts and facts["fingerprint_sha256"], "path": "/etc/x",
                       "reason": reason, "subject": facts and facts["subject"]} for action, facts, reason in steps]}
 

@@ -46,10 +46,12 @@ class ActionModule(ActionBase):
         _validation, given = self.validate_argument_spec(
             ARGUMENTS, required_one_of=[("html", "json", "prometheus")])
         try:
+            _check_paths(given)
+            mode = _mode(given["mode"])
             made = report.build(_gathered(given, task_vars or {}), _terms(given))
-            written = _written(given, made)
+            written = {given[name]: write(made) for name, write in WRITERS.items() if given[name]}
             if not self._task.check_mode:
-                _write(written, _mode(given["mode"]))
+                _write(written, mode)
         except (AnsibleError, files.FilesError, ValueError) as error:
             return {**result, "failed": True, "msg": str(error)}
         return {**result, "changed": True, "files": list(written), "counts": made["counts"], "msg": _said(made)}
@@ -82,23 +84,30 @@ def _terms(given: dict[str, t.Any]) -> report.Terms:
 
 def _mode(given: t.Any) -> int:
     try:
-        return given if isinstance(given, int) else int(given, 8)
+        mode = given if isinstance(given, int) else int(given, 8)
     except (TypeError, ValueError):
-        raise ValueError(f"mode: {given!r} is no octal number such as '0644'") from None
+        mode = -1
+    if not 0 <= mode <= 0o777:
+        raise ValueError(f"mode: {given!r} is no octal number such as '0644'")
+    return mode
 
 
-def _written(given: dict[str, t.Any], made: dict[str, t.Any]) -> dict[str, str]:
-    """{path: text} of what is to be written; raises ValueError."""
-    for name in ("html", "json", "prometheus"):
-        if given[name] and not os.path.isabs(given[name]):
-            raise ValueError(f"{name} is {given[name]}, and is to be an absolute path on the controller, for what it "
-                             "is relative to depends on who reads it")
-    writers = {"html": page.html, "json": _as_json, "prometheus": metrics.text}
-    return {given[name]: write(made) for name, write in writers.items() if given[name]}
+def _check_paths(given: dict[str, t.Any]) -> None:
+    """Raises ValueError for paths that can't be meant."""
+    paths = {name: given[name] for name in WRITERS if given[name]}
+    for name, path in paths.items():
+        if not os.path.isabs(path):
+            raise ValueError(f"{name} is {path}, and is to be an absolute path on the controller, for what it is "
+                             "relative to depends on who reads it")
+    if len(set(paths.values())) < len(paths):
+        raise ValueError(f"{', '.join(paths)} are to be different files: {', '.join(paths.values())}")
 
 
 def _as_json(made: dict[str, t.Any]) -> str:
     return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
+
+
+WRITERS = {"html": page.html, "json": _as_json, "prometheus": metrics.text}
 
 
 def _write(written: dict[str, str], mode: int) -> None:

@@ -47,7 +47,7 @@ def build(gathered: dict[str, Value], terms: Terms) -> Value:
     found = findings.Findings(terms.now)
     hosts = {name: _host(name, gathered[name], known, found) for name in sorted(gathered, key=findings.natural)}
     seen = _endpoints(gathered, known, found, terms)
-    _complete(known, gathered)
+    _complete(known, hosts, gathered)
     anchors = _anchors(hosts)
     _expiry(hosts, anchors, known, found, terms)
     listed = found.listed()
@@ -130,10 +130,10 @@ def _states(name: str, trust: Value, wanted: Value | None, known: dict[str, Valu
         ours = one["managed"] or asked.get(one["fingerprint_sha256"]) == "present"
         states.setdefault(one["fingerprint_sha256"],
                           "inactive" if not one["trusted"] else "trusted" if ours else "unmanaged")
-    elsewhere = {one["fingerprint_sha256"] for one in trust["distribution"]}
-    for fingerprint, state in asked.items():
-        if state == "present" and fingerprint in elsewhere:
-            states.setdefault(fingerprint, "trusted")
+    elsewhere = {fingerprint for fingerprint, state in asked.items() if state == "present"} - set(states)
+    if elsewhere:  # it may come with the distribution
+        brought = {one["fingerprint_sha256"] for one in trust["distribution"]}
+        states.update(dict.fromkeys(sorted(elsewhere & brought), "trusted"))
     drift = {}
     for step in (one for one in steps if one["fingerprint_sha256"]):
         fingerprint = step["fingerprint_sha256"]
@@ -191,7 +191,7 @@ def _endpoints(gathered: dict[str, Value], known: dict[str, Value], found: findi
     seen: dict[tuple[str, str], dict[str, Value]] = {}
     for host, results in sorted(gathered.items(), key=lambda pair: findings.natural(pair[0])):
         answer, problem = _answer(results.get("endpoints"))
-        if problem and not (results["endpoints"].get("unreachable")):
+        if problem:
             found.add("endpoints-failed", host, problem)
         for one in answer["results"] if answer else []:
             for certificate in one["chain"]:
@@ -220,12 +220,14 @@ def _learn(known: dict[str, Value], one: Value) -> None:
     facts.update({key: one[key] for key in CERTIFICATE if one.get(key) is not None})
 
 
-def _complete(known: dict[str, Value], gathered: dict[str, Value]) -> None:
-    """What the distributions bring is told only where a chain has it."""
-    lacking = {fingerprint for fingerprint, facts in known.items() if facts["not_after"] is None}
-    for results in gathered.values() if lacking else ():
-        answer, _problem = _answer(results.get("trust"))
-        for one in (answer or {}).get("distribution", []):
+def _complete(known: dict[str, Value], hosts: dict[str, Value], gathered: dict[str, Value]) -> None:
+    """What the distributions bring is told only where a chain leads to it."""
+    for name, host in hosts.items():
+        lacking = {link["certificate"] for one in host["certificates"] for link in one["chain"]
+                   if link["certificate"] and link["source"] == "trust"
+                   and known[link["certificate"]]["not_after"] is None}
+        answer, _problem = _answer(gathered[name].get("trust")) if lacking else (None, None)
+        for one in answer["distribution"] if answer else []:
             if one["fingerprint_sha256"] in lacking:
                 _learn(known, plain(one))
 

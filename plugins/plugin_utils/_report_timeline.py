@@ -97,5 +97,5 @@ def _spoken(days: float) -> str:
     """``in 29 days``, ``in 4 years``, ``3 days ago``: as exactly as matters."""
     count = abs(days)
     text = (f"{count / 365.25:.1f} years" if count >= 730 else f"{int(count)} days" if count >= 2 else
-            f"{int(count * 24)} hours")
+            f"{int(count * 24)} hours" if count >= 1 / 12 else "an hour or two")
     return f"{text} ago" if days < 0 else f"in {text}"

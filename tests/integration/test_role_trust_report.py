@@ -171,6 +171,7 @@ def test_the_role_in_a_play_of_ones_own_and_what_it_refuses(fleet, tmp_path):
     wrong = [({"trust_report_dir": "here"}, "html is here/report.html, and is to be an absolute path"),
              ({"trust_report_html": str(tmp_path)}, "something that is no file is there"),
              ({"trust_report_mode": "rw"}, "mode: 'rw' is no octal number"),
+             ({"trust_report_json": "/srv/a", "trust_report_html": "/srv/a"}, "html, json are to be different files"),
              ({"trust_report_anchors_remaining": "soon"}, "anchors_remaining: 'soon' is no span of time"),
              ({"trust_report_hosts": ["nobody"]}, "there is no host nobody in the inventory"),
              ({"trust_report_hosts": []}, "hosts is empty"),

@@ -118,6 +118,7 @@ def test_hosts_that_were_not_reached_or_failed_are_there_with_the_reason():
         "web10": ("unreachable", told.UNREACHABLE["msg"])}
     assert made["counts"]["hosts"] == {"all": 5, "ok": 2, "unreachable": 1, "failed": 2}
     assert found(made)["wanted-refused"] == {"anchors, element 1: expired": ["web4"]}
+    assert found(made)["endpoints-failed"] == {told.UNREACHABLE["msg"]: ["web5"]}
     assert found(made)["certificates-failed"] == {"no openssl": ["web4"], told.UNREACHABLE["msg"]: ["web5"]}
 
 

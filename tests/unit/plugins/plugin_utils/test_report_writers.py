@@ -46,13 +46,13 @@ class Outline(html.parser.HTMLParser):
         self.feed(text)
         assert not self.open
 
-    def handle_starttag(self, tag, attributes):
-        self.found.append((tag, dict(attributes)))
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
 
-    def handle_startendtag(self, tag, attributes):
-        self.found.append((tag, dict(attributes)))
+    def handle_startendtag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -130,14 +130,14 @@ def test_a_page_needs_nothing_else_and_runs_nothing_else():
 
 def test_names_are_shown_and_are_never_markup_or_templates():
     hostile = told.certificate(told.HOSTILE, days=(-1, 5))
-    made = build({"<b>web1": {
+    more = {"reasons": [told.HOSTILE], "warnings": [told.HOSTILE]}
+    host = {
         "trust": told.trust(told.anchor(hostile, managed=False), distrusted=[told.certificate(told.HOSTILE + "2")]),
         "wanted": told.wanted((hostile, "present"), steps=[("repair", hostile, told.HOSTILE)]),
-        "certificates": told.results(told.verified(hostile, path=told.HOSTILE, names=[told.HOSTILE, "b"],
-                                                   reasons=[told.HOSTILE], warnings=[told.HOSTILE])),
-        "endpoints": told.results(told.seen(told.HOSTILE, hostile, server_name='"><i>', trusted=False,
-                                            reasons=[told.HOSTILE], warnings=[told.HOSTILE]))},
-        told.HOSTILE: {"trust": {"failed": True, "msg": told.HOSTILE}}}, title=told.HOSTILE)
+        "certificates": told.results(told.verified(hostile, path=told.HOSTILE, names=[told.HOSTILE, "b"], **more)),
+        "endpoints": told.results(told.seen(told.HOSTILE, hostile, server_name='"><i>', trusted=False, **more))}
+    failed = {"trust": {"failed": True, "msg": told.HOSTILE}}
+    made = build({"<b>web1": host, told.HOSTILE: failed}, title=told.HOSTILE)
     outline = Outline(page.html(made))
     assert len(outline.of("script")) == 1 and not outline.of("img") and not outline.of("i")
     assert not any(name.startswith("on") for _tag, attributes in outline.found for name in attributes)
@@ -222,6 +222,7 @@ def test_the_time_line():
     assert lanes[-1].ticks == [(1000, "later")], "the last one is at the end of the line"
     places = [timeline.place(days, 3000) for days in (-5000, -1, 0, 1, 30, 365, 3000)]
     assert places == sorted(places) and places[0] == places[1] < places[2] == timeline.PAST and places[-1] == 1
+    assert 0.4 < places[4] < 0.5, "the next month has as much room as the years after it"
     assert [label for _place, label in timeline.scale(made)][-1] == "3 years"
     many = timeline.lanes(build(told.large(hosts=300)))
     assert all(len(lane.ticks) <= timeline.STEPS for lane in many) and many[0].status == "expired"
