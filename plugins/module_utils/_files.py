@@ -103,8 +103,8 @@ def lock(folder, seconds):
 def _open_lock(folder):
     """What is locked for a folder: a file that root alone can open; a folder can be locked by all who may read it.
 
-    For other users, and where there is no /run, it is the folder itself. So it is where nobody else may read it, as with
-    a private CA's: containers that share the folder have each a /run of their own.
+    For other users, and where there is no /run, it is the folder itself. So it is where nobody else may read it, as is
+    the case with a private CA's: containers that share the folder have each a /run of their own.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     own = os.fstat(descriptor)

@@ -169,8 +169,6 @@ def test_a_container_build(build):
 
 
 def test_buildah(build):
-    if not shutil.which("buildah"):
-        subprocess.run([str(plays.ROOT / "tools" / "system-packages"), "buildah"], check=True)
     image = f"{build.name}:buildah"
     build.run("sh", "buildah.sh", SYSTEM=images.platforms()["el10"].image, IMAGE=image,
               PATH=os.pathsep.join([plays.ansible_environment()["PATH"], "/usr/sbin"]))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbooks as pipelines run them: from execution environments, in slices at once, by other strategies and users."""
+"""The playbooks as pipelines run them: in slices at once, by other strategies and users."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ SLICES = [NAMES[0:2], NAMES[2:4], NAMES[4:6]]
 SITE, ISSUE, DISTRIBUTE, VERIFY = (
     f"fleetpki.host_trust.{name}" for name in ("site", "issue_certificates", "distribute_trust", "verify"))
 # A slice has a /run of its own, as in a container: what keeps slices apart must lie in what they share.
-APART = ("unshare", "--mount", "sh", "-c", 'mkdir -p /run/host_trust; mount -t tmpfs none /run/host_trust; exec "$@"', "sh")
+APART = ("unshare", "--mount", "sh", "-c",
+         'mkdir -p /run/host_trust; mount -t tmpfs none /run/host_trust; exec "$@"', "sh")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def settings(folder, **more):
 def at_once(fleet, folder, playbooks, variables):
     """Runs a playbook for each slice, all at the same time; how many changes each host had, and what went wrong."""
     running = []
-    for number, (hosts, playbook) in enumerate(zip(SLICES, playbooks)):
+    for number, (hosts, playbook) in enumerate(zip(SLICES, playbooks, strict=True)):
         slice_ = folder / f"slice{number}"
         for name in ("project", "inventory", "env"):
             (slice_ / name).mkdir(parents=True, exist_ok=True)
@@ -106,7 +107,8 @@ def revocations(folder):
     issuing = authority(folder, "issuing")
     revoked = x509.load_pem_x509_crl((folder / "issuing" / "issuing.crl").read_bytes())
     assert revoked.is_signature_valid(issuing.public_key())
-    return [one.serial_number for one in revoked], revoked.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    number = revoked.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    return [one.serial_number for one in revoked], number
 
 
 def test_slices_at_once(fleet, tmp_path):
@@ -142,12 +144,13 @@ def test_slices_at_once(fleet, tmp_path):
 
 
 def trouble(play):
-    return [(host, one["task"], one.get("msg")) for host, found in play.results.items() for one in found if one.get("failed")]
+    return [(host, one["task"], one.get("msg")) for host, found in play.results.items() for one in found
+            if one.get("failed")]
 
 
 @pytest.mark.parametrize("strategy, pipelining", [("free", False), ("host_pinned", True)])
 def test_other_ways_to_run(fleet, tmp_path, strategy, pipelining):
-    """Other strategies, with pipelining and without, many forks, a user who becomes root; check mode tells the truth."""
+    """Strategies, pipelining, many forks, a user who becomes root; check mode foresees and, afterwards, nothing."""
     def run(*args):
         return plays.playbook(
             fleet.inventory, SITE, "--forks", "50", "--diff", *args, variables={
@@ -168,10 +171,14 @@ def test_other_ways_to_run(fleet, tmp_path, strategy, pipelining):
 
 def test_tags(fleet, tmp_path):
     """Each tag is on all tasks of its role, be they included, and on what the playbooks do for it."""
+    certificate = f"{folder_of(NAMES[1])}/certs/{NAMES[1]}"
+    variables = {**settings(tmp_path / "pki"), "tls_smoke_test_controller": False, "ca_trust_verify_certificates": [
+        {"path": f"{certificate}.crt", "chain": [f"{certificate}-chain.pem"]}]}
+
     def roles(playbook, *args):
-        play = plays.playbook(fleet.inventory, playbook, "--limit", f"localhost,{NAMES[1]}", *args, variables={
-            **settings(tmp_path / "pki"), "ca_trust_verify_certificates": [{"path": f"{folder_of(NAMES[1])}/certs/{NAMES[1]}.crt",
-            "chain": [f"{folder_of(NAMES[1])}/certs/{NAMES[1]}-chain.pem"]}], "tls_smoke_test_controller": False})
+        """What tasks of which roles ran."""
+        play = plays.playbook(fleet.inventory, playbook, "--limit", f"localhost,{NAMES[1]}", *args,
+                              variables=variables)
         assert play.code == 0, trouble(play)
         tasks = [one["task"].partition(" : ") for found in play.results.values() for one in found
                  if "Validating arguments" not in one["task"] and not one.get("skipped")]
@@ -193,7 +200,7 @@ def test_tags(fleet, tmp_path):
 
 
 def test_an_execution_environment(installed, tmp_path):
-    """What ansible-builder finds in the collection as it is installed; and the documented definition makes a context."""
+    """What ansible-builder finds in the collection as it is installed; the documented definition makes a context."""
     def builder(*command):
         done = subprocess.run(["ansible-builder", *command], cwd=tmp_path, capture_output=True, text=True, check=False,
                               env=plays.ansible_environment())
