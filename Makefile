@@ -4,7 +4,7 @@
 # Everything that is made here lies in .build and .venv.
 build := $(CURDIR)/.build
 collection := .build/collections/ansible_collections/fleetpki/host_trust
-containers := podman runc netavark aardvark-dns firewall mmdebstrap debian-keyring openssl trust p11-kit-trust
+containers := podman buildah runc netavark aardvark-dns firewall mmdebstrap debian-keyring openssl trust p11-kit-trust
 judges := certtool openssl
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)

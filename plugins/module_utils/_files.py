@@ -33,8 +33,16 @@ def explain(error, action="changed"):
         errno.EXDEV: "; the store's folder is a mount of its own: manage what is mounted there instead",
         errno.ENOENT: "; create its folder first",
         errno.ENOTDIR: "; something in its path is no folder",
+        errno.EBADF: "; its file system (NFS?) can't lock folders: keep it on a local one",
     }
     return FilesError("%s can't be %s: %s%s" % (path, action, error.strerror, hints.get(error.errno, "")))
+
+
+def system_root(root):
+    """The real place of the folder where a system is mounted; raises FilesError where it is none."""
+    if not os.path.isabs(root) or not os.path.isdir(root):
+        raise FilesError("root: %s is no folder, or not given from / on" % (root or "(empty)"))
+    return os.path.realpath(root)
 
 
 def resolve(root, path):
@@ -95,10 +103,12 @@ def lock(folder, seconds):
 def _open_lock(folder):
     """What is locked for a folder: a file that root alone can open; a folder can be locked by all who may read it.
 
-    For other users, and where there is no /run, it is the folder itself.
+    For other users, and where there is no /run, it is the folder itself. So it is where nobody else may read it, as is
+    the case with a private CA's: containers that share the folder have each a /run of their own.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    if os.geteuid() != 0:
+    own = os.fstat(descriptor)
+    if os.geteuid() != 0 or own.st_uid == 0 and not own.st_mode & 0o077:
         return descriptor
     try:
         with contextlib.suppress(FileExistsError):

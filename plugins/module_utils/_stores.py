@@ -146,9 +146,10 @@ def choose(name, bundle_path, root):
     name: a store's name, or ``auto`` for the one of the host's family (os-release(5)).
     Raises StoreError for an unknown family, or where the store's tools are missing (facts: missing_packages).
     """
-    if not os.path.isabs(root) or not os.path.isdir(root):
-        raise StoreError("root: %s is no folder, or not given from / on" % (root or "(empty)"))
-    root = os.path.realpath(root)
+    try:
+        root = files.system_root(root)
+    except files.FilesError as error:
+        raise StoreError(str(error))
     if name == "auto":
         name = store_of_family(root)
     store = STORES[name]
@@ -253,6 +254,11 @@ def store_of_family(root):
         % (release.get("ID", "(nothing)"), release.get("ID_LIKE", "(nothing)"),
            ", ".join("%s (%s)" % (store.name, ", ".join(store.families))
                      for store in STORES.values() if store.families)))
+
+
+def bundle_of(root):
+    """Path of the extracted bundle that the TLS clients of the system under ``root`` read; raises StoreError."""
+    return files.resolve(root, STORES[store_of_family(root)].bundles[0][1])
 
 
 def find_command(name, root):

@@ -39,6 +39,7 @@ def test_lock_waits_and_names_its_holder(tmp_path):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has something that others can't lock")
 def test_nobody_else_can_hold_the_lock_of_root(tmp_path):
     """Whoever may read a folder may lock it, and would keep root from renewing its certificates."""
+    tmp_path.chmod(0o755)
     folder = os.open(str(tmp_path), os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)
     try:
@@ -46,6 +47,25 @@ def test_nobody_else_can_hold_the_lock_of_root(tmp_path):
             assert os.stat(files.LOCKS).st_mode & 0o077 == 0
     finally:
         os.close(folder)
+
+
+def test_what_nobody_else_can_read_is_locked_itself(tmp_path, monkeypatch):
+    """Containers that share a private CA's folder have each a /run of their own."""
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(files, "LOCKS", str(tmp_path / "one container's"))
+    with files.lock(str(tmp_path), 1):
+        monkeypatch.setattr(files, "LOCKS", str(tmp_path / "another one's"))
+        with pytest.raises(files.FilesError, match="is locked for more than"):
+            with files.lock(str(tmp_path), 0.1):
+                pass
+
+
+def test_a_root_is_a_folder(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert files.system_root("/") == "/" and files.system_root(str(tmp_path / "link")) == str(tmp_path)
+    for wrong in ("", "mnt", str(tmp_path / "nosuch")):
+        with pytest.raises(files.FilesError, match="^root: .* is no folder, or not given from / on$"):
+            files.system_root(wrong)
 
 
 def test_resolve_stays_inside_the_root(tmp_path):
