@@ -39,7 +39,7 @@ def check(params):
             try:
                 if name == "mode":
                     _mode(value)
-                elif not re.match("-?[0-9]+$", value, re.ASCII):
+                elif not re.match(r"-?[0-9]+\Z", value, re.ASCII):
                     known(value)
             except (KeyError, ValueError):
                 raise AttributesError("%s: %s" % (option, WRONG[name] % value))
@@ -47,7 +47,7 @@ def check(params):
 
 def _mode(value):
     """Raises ValueError for what is neither a number nor a symbolic mode (chmod(1))."""
-    if not isinstance(value, int) and not re.match(r"[ugoa]*[-+=][rwxXstugo]*([-+=,][ugoarwxXst]*)*$", str(value)):
+    if not isinstance(value, int) and not re.match(r"[ugoa]*[-+=][rwxXstugo]*([-+=,][ugoarwxXst]*)*\Z", str(value)):
         int(str(value), 8)
 
 

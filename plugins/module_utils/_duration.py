@@ -20,7 +20,7 @@ def seconds(text):
     Raises ValueError with a sentence for anything else.
     """
     written = str(text).strip()
-    if re.match(r"[0-9]+$", written, re.ASCII):
+    if re.match(r"[0-9]+\Z", written, re.ASCII):
         total = int(written)
     else:
         parts = PART.findall(written)

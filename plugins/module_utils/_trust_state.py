@@ -18,7 +18,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
-HASHED_LINK = re.compile(r"[0-9a-f]{8}\.[0-9]+$")
+HASHED_LINK = re.compile(r"[0-9a-f]{8}\.[0-9]+\Z")
 
 Held = collections.namedtuple("Held", [
     "path",         # of the file that holds the certificate

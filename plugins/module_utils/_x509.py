@@ -59,9 +59,9 @@ KEY_ALGORITHMS = {
     "1.2.840.113549.1.1.1": "RSA", "1.2.840.113549.1.1.10": "RSA-PSS", "1.2.840.10040.4.1": "DSA",
     "1.2.840.10045.2.1": "EC", "1.3.101.112": "Ed25519", "1.3.101.113": "Ed448",
 }
-DOTTED = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+$", re.ASCII)  # an object identifier as it is written
+DOTTED = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+\Z", re.ASCII)  # an object identifier as it is written
 UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
-_ZONE = r"(?:Z|([+-])(\d\d)(\d\d))$"
+_ZONE = r"(?:Z|([+-])(\d\d)(\d\d))\Z"
 TIMES = {
     UTC_TIME: re.compile(r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?" + _ZONE, re.ASCII),
     GENERALIZED_TIME: re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(?:\.\d+)?" + _ZONE, re.ASCII),
@@ -203,6 +203,11 @@ def printable(value):
                    for character in value)
 
 
+def printable_lines(text):
+    """What a program printed, which may have names of others in it: ``printable``, line by line."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
 def escape(value):
     """RFC 4514 section 2.4, and ``printable``."""
     escaped = ["\\" + character if character in ',+"\\<>;' else printable(character) for character in value]
@@ -225,6 +230,8 @@ def basic_constraints(certificate):
             is_ca = value[inner:behind] != b"\0"
         elif tag == der.INTEGER:
             path_length = der.integer(value[inner:behind])
+            if not 0 <= path_length < 1 << 64:
+                raise der.DerError("malformed path length")
     return is_ca, path_length
 
 
@@ -333,7 +340,7 @@ def may_have_issued(issuer, certificate):
 def plain_fingerprint(text):
     """A SHA-256 fingerprint as people write it (``AB:CD:…``, ``sha256:…``) in lower-case hex; ValueError otherwise."""
     plain = re.sub("[:\\s]", "", re.sub("^sha-?256[:=]", "", text.strip().lower()))
-    if not re.match("[0-9a-f]{64}$", plain):
+    if not re.match(r"[0-9a-f]{64}\Z", plain):
         raise ValueError("%r is not a SHA-256 fingerprint: that has 64 hexadecimal digits" % text)
     return plain
 
