@@ -13,6 +13,7 @@ import ipaddress
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
+LONGEST = 1000  # characters of what is taken for a host name, before it is encoded
 SHOWN = 10  # names of a certificate that a sentence lists
 
 # IDNA 2003, which Python brings, and IDNA 2008 turn these into different names (RFC 5894 section 7.2).
@@ -36,6 +37,8 @@ def a_label(name):
     Raises ValueError with a sentence for what can't be a host name.
     """
     written = name.strip()
+    if len(written) > LONGEST:  # before it is encoded, which takes time
+        raise ValueError("%r... is no host name: it is too long" % written[:LONGEST // 20])
     bare = written[:-1] if written.endswith(".") else written
     if not all(32 < ord(character) < 127 for character in bare):
         if any(character in DEVIATIONS for character in bare):

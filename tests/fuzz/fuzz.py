@@ -32,6 +32,7 @@ import targets
 INPUTS = 200_000
 SECONDS = 1.0            # of processor time, for one input
 MEBIBYTES = 200          # above what a process has before its first input
+PART = 2000              # inputs that a process gets
 SHOWN = 3000             # characters of a failure
 FAILURES = Path(__file__).resolve().parents[2] / ".build" / "fuzz"
 STALLED = 900            # seconds after which a target that waits for something, instead of working, is given up
@@ -99,19 +100,33 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
 
 
-def shares(names: list[str], inputs: int) -> dict[str, int]:
-    """How many of the inputs each target gets."""
+def parts(names: list[str], inputs: int) -> list[tuple[str, int]]:
+    """(target, how many of the inputs) for each process: hypothesis remembers what it has tried, and grows with it."""
     whole = sum(targets.TARGETS[name].share for name in names)
-    return {name: int(inputs * targets.TARGETS[name].share / whole) + 1 for name in names}
+    found = []
+    for name in names:
+        left = int(inputs * targets.TARGETS[name].share / whole) + 1
+        while left > 0:
+            found.append((name, min(left, PART)))
+            left -= PART
+    return found
 
 
 def run(names: list[str], inputs: int, deterministic: bool, workers: int) -> list[Report]:
-    """Runs targets side by side, each in a process of its own; the reports come in the order of the names."""
+    """Runs targets side by side; the reports come in the order of the names."""
     context = multiprocessing.get_context("fork")
-    with concurrent.futures.ProcessPoolExecutor(workers, context, max_tasks_per_child=None) as pool:
-        found = {name: pool.submit(_apart, name, count, deterministic)
-                 for name, count in shares(names, inputs).items()}
-        return [found[name].result() for name in names]
+    reports: dict[str, Report] = {}
+    with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:
+        for done in [pool.submit(_apart, name, count, deterministic) for name, count in parts(names, inputs)]:
+            report = done.result()
+            reports[report.name] = _joined(reports[report.name], report) if report.name in reports else report
+    return list(reports.values())
+
+
+def _joined(one: Report, other: Report) -> Report:
+    slower = max(one, other, key=lambda report: report.slowest)
+    return Report(one.name, one.inputs + other.inputs, one.seconds + other.seconds, slower.slowest,
+                  slower.slowest_input, max(one.mebibytes, other.mebibytes), one.failure or other.failure)
 
 
 def _apart(name: str, inputs: int, deterministic: bool) -> Report:
@@ -136,12 +151,12 @@ def _apart(name: str, inputs: int, deterministic: bool) -> Report:
 
 def table(reports: list[Report]) -> list[str]:
     """Lines for people."""
-    lines = [f"{'target':44}{'inputs':>8}{'seconds':>9}{'slowest':>9}{'MiB':>5}"]
-    lines += [f"{one.name:44}{one.inputs:8d}{one.seconds:9.1f}{1000 * one.slowest:6.0f} ms{one.mebibytes:5d}"
+    lines = [f"{'target':42}{'inputs':>8}{'seconds':>9}{'slowest':>9}{'MiB':>5}"]
+    lines += [f"{one.name:42}{one.inputs:8d}{one.seconds:9.1f}{1000 * one.slowest:6.0f} ms{one.mebibytes:5d}"
               f"{'  FAILS' if one.failure else ''}" for one in reports]
-    slowest = max(reports, key=lambda one: one.slowest)
-    lines.append(f"{sum(one.inputs for one in reports)} inputs in {sum(one.seconds for one in reports):.0f} s of work; "
-                 f"the slowest, {slowest.name}: {1000 * slowest.slowest:.0f} ms, {slowest.slowest_input}")
+    lines.append(f"{sum(one.inputs for one in reports)} inputs; the slowest:")
+    lines += [f"{1000 * one.slowest:6.0f} ms  {one.name}: {one.slowest_input}"
+              for one in sorted(reports, key=lambda one: -one.slowest)[:3]]
     return lines + [f"\n{one.name} ({_kept(one)} has all of it):\n{one.failure[:SHOWN]}" for one in reports if one.failure]
 
 
