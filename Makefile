@@ -74,6 +74,9 @@ bench: hosts  ## speed, side by side
 oracle: venv $(collection)  ## cert_verify's engines against public cases: make oracle LIMBO=FILE PKITS=FILE
 	python tests/oracle.py $(LIMBO) $(PKITS)
 
+fuzz: venv $(collection)  ## 200,000 hostile inputs to every parser of what others wrote; some minutes
+	python tests/fuzz/fuzz.py
+
 hosts: venv $(collection)  ## the images of the test hosts
 	@tools/system-packages $(containers) $(judges)
 	python tests/hosts/build.py
@@ -89,4 +92,4 @@ $(collection):
 	@ln -sfn ../../../.. $@
 
 .PHONY: help quickstart test lint lint-yaml lint-ansible lint-python lint-spelling lint-licences lint-changelog \
-	lint-docs units sanity integration molecule bench oracle hosts venv clean
+	lint-docs units sanity integration molecule bench oracle fuzz hosts venv clean

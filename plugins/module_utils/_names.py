@@ -38,7 +38,7 @@ def a_label(name):
     """
     written = name.strip()
     if len(written) > LONGEST:  # before it is encoded, which takes time
-        raise ValueError("%r... is no host name: it is too long" % written[:LONGEST // 20])
+        raise ValueError("%r... is no host name: it is too long" % written[:50])
     bare = written[:-1] if written.endswith(".") else written
     if not all(32 < ord(character) < 127 for character in bare):
         if any(character in DEVIATIONS for character in bare):

@@ -7,6 +7,7 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import collections
+import errno
 import hashlib
 import os
 import re
@@ -108,23 +109,32 @@ def _read(store, path, overlay):
     if place is None:
         return None, None
     try:
-        with os.fdopen(os.open(_inside(store, place), os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                return None, None
-            if status.st_size > pem.MAX_BYTES:
-                raise files.FilesError("%s is larger than %d MiB, which no trust store needs: take it away"
-                                       % (path, pem.MAX_BYTES // 1024 // 1024))
-            problem = None
-            if stat.S_IMODE(status.st_mode) != 0o644:
-                problem = "its mode is %04o, not 0644" % stat.S_IMODE(status.st_mode)
-            elif os.geteuid() == 0 and (status.st_uid, status.st_gid) != (0, 0):
-                problem = "its owner is not root"
-            return stream.read(), problem
+        data, status = _regular(_inside(store, place), path)
+        problem = None
+        if stat.S_IMODE(status.st_mode) != 0o644:
+            problem = "its mode is %04o, not 0644" % stat.S_IMODE(status.st_mode)
+        elif os.geteuid() == 0 and (status.st_uid, status.st_gid) != (0, 0):
+            problem = "its owner is not root"
+        return data, problem
     except EnvironmentError as error:
         if isinstance(error, PermissionError):
             raise files.explain(error, "read")
         return None, None  # not there, a dangling link, a folder: nothing that a store's tools would read
+
+
+def _regular(place, path=None):
+    """(bytes of a regular file, its os.stat_result); what is none is not there, and is not waited for.
+
+    path: what messages call it.
+    """
+    with os.fdopen(os.open(place, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise FileNotFoundError(errno.ENOENT, "not a regular file", place)
+        if status.st_size > pem.MAX_BYTES:
+            raise files.FilesError("%s is larger than %d MiB, which no trust store needs: take it away"
+                                   % (path or place, pem.MAX_BYTES // 1024 // 1024))
+        return stream.read(), status
 
 
 def _listing(store, folder, overlay):
@@ -148,10 +158,14 @@ def _listing(store, folder, overlay):
                 mode = os.stat(_inside(store, path)).st_mode
             except (EnvironmentError, files.FilesError):
                 continue  # a link that leads nowhere, or in a circle
+            counts = not store.recursive or name.endswith(store.suffix)
             if stat.S_ISDIR(mode) and store.recursive:
                 folders.append(path)
-            elif stat.S_ISREG(mode) and (not store.recursive or name.endswith(store.suffix)):
+            elif stat.S_ISREG(mode) and counts:
                 found.add(path)
+            elif (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)) and counts:
+                raise files.FilesError("%s is a pipe or a device, at which the store's tools would wait for ever: take "
+                                       "it away" % path)
     return sorted(path for path in found if overlay.get(path, path) is not None)
 
 
@@ -210,9 +224,7 @@ def bundle(path, contents=()):
     """(fingerprints of a PEM bundle, time of its change in seconds since the epoch or None where it is missing)."""
     data = contents[path] if path in contents else None
     try:
-        if data is None:
-            with open(path, "rb") as stream:
-                data = stream.read()
+        data = _regular(path)[0] if data is None else data
         return frozenset(pem.fingerprints(data)), os.stat(path).st_mtime
     except PermissionError as error:
         raise files.explain(error, "read")
@@ -236,8 +248,7 @@ def hashed(store):
             if real in seen:
                 continue
             seen.add(real)
-            with open(real, "rb") as stream:
-                found.update(pem.fingerprints(stream.read())[:1])  # OpenSSL reads no more than the first
+            found.update(pem.fingerprints(_regular(real)[0])[:1])  # OpenSSL reads no more than the first
         except (EnvironmentError, files.FilesError):
             continue
     return frozenset(found), changed
@@ -245,8 +256,7 @@ def hashed(store):
 
 def certificates_with_subjects(path, names):
     """The certificates of a PEM bundle whose subject is one of these Names (DER); only what holds one is parsed."""
-    with open(path, "rb") as stream:
-        blocks = pem.certificate_blocks(stream.read())
+    blocks = pem.certificate_blocks(_regular(path)[0])
     found = [x509.parse_leniently(content) for _block, content in blocks if any(name in content for name in names)]
     return [certificate for certificate in found if certificate]
 

@@ -59,6 +59,8 @@ KEY_ALGORITHMS = {
     "1.2.840.113549.1.1.1": "RSA", "1.2.840.113549.1.1.10": "RSA-PSS", "1.2.840.10040.4.1": "DSA",
     "1.2.840.10045.2.1": "EC", "1.3.101.112": "Ed25519", "1.3.101.113": "Ed448",
 }
+SPECIAL = re.compile(r'[,+"\\<>;]')  # in a name, by RFC 4514
+MAX_NAME = 16 * 1024  # bytes of a subject or an issuer: it is shown and compared again and again
 DOTTED = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+\Z", re.ASCII)  # an object identifier as it is written
 UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
 _ZONE = r"(?:Z|([+-])(\d\d)(\d\d))\Z"
@@ -108,7 +110,10 @@ def parse(data):
         spki_der=data[spki[1]:spki[3]],
         extensions=_extensions(data, fields[6:]),
     )
-    name(certificate.issuer_der), name(certificate.subject_der)  # malformed ones are an error here, not later
+    for each in (certificate.issuer_der, certificate.subject_der):
+        if len(each) > MAX_NAME:
+            raise der.DerError("a name of %d bytes" % len(each))
+        name(each)  # a malformed one is an error here, not later
     return certificate
 
 
@@ -198,6 +203,8 @@ def _attribute(data, content, end):
 
 def printable(value):
     """Text of others, harmless to a terminal: as hex pairs what does not print (control characters, line ends, ...)."""
+    if value.isprintable():
+        return value
     return "".join(character if character.isprintable() else
                    "".join("\\%02X" % byte for byte in character.encode("utf-8", "surrogatepass"))
                    for character in value)
@@ -210,12 +217,12 @@ def printable_lines(text):
 
 def escape(value):
     """RFC 4514 section 2.4, and ``printable``."""
-    escaped = ["\\" + character if character in ',+"\\<>;' else printable(character) for character in value]
-    if escaped and escaped[0] == " ":
-        escaped[0] = "\\ "
-    if len(escaped) > 1 and escaped[-1] == " ":
-        escaped[-1] = "\\ "
-    return "".join(escaped)
+    escaped = printable(SPECIAL.sub(r"\\\g<0>", value))
+    if value[:1] == " ":
+        escaped = "\\" + escaped
+    if len(value) > 1 and value[-1] == " ":
+        escaped = escaped[:-1] + "\\ "
+    return escaped
 
 
 def basic_constraints(certificate):

@@ -27,8 +27,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as
 RECORDED = Path(__file__).parent / "recorded"
 NOW = datetime.datetime(2026, 11, 1)
 NOW_SECONDS = int(NOW.replace(tzinfo=datetime.timezone.utc).timestamp())
-WEB_ROOTS = 24
-SYSTEM_ROOTS = Path("/etc/ssl/certs/ca-certificates.crt")
+WEB_ROOTS = 60
 
 # What must reach neither a terminal raw, nor a page as markup, nor a template as code, nor a file system as path.
 HOSTILE = ["\x1b]0;owned\x07\x1b[2J\x1b[31m", "a\r\nchanged: [web1]\n", "\u202egnp.exe\u2066", "\x9b31mC1", "a\x00b",
@@ -90,7 +89,7 @@ def pairs() -> dict[str, pki.Pair]:
 
 @functools.cache
 def web_roots() -> list[bytes]:
-    """Roots of the Web, as DER."""
+    """Roots of the Web as systems have them in their ca-certificates, as DER."""
     found = [content for _block, content in pem.certificate_blocks(Path(certifi.where()).read_bytes())]
     return found[::max(len(found) // WEB_ROOTS, 1)]
 
@@ -99,12 +98,6 @@ def web_roots() -> list[bytes]:
 def certificates() -> list[bytes]:
     """Certificates, as DER."""
     return [pair.der for pair in pairs().values()] + web_roots()
-
-
-def system_roots() -> list[bytes]:
-    """Those of this machine, where it has any; for the long run, as they differ from machine to machine."""
-    data = SYSTEM_ROOTS.read_bytes() if SYSTEM_ROOTS.exists() else b""
-    return [content for _block, content in pem.certificate_blocks(data)]
 
 
 @functools.cache

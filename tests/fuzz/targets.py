@@ -465,7 +465,7 @@ class FakeStream:
 
     def read(self, deadline: float, size: int = 16384) -> bytes:
         if time.monotonic() > deadline:
-            raise socket.timeout("timed out")
+            raise TimeoutError("timed out")
         return self.sock.recv(size)
 
 
