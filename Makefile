@@ -80,6 +80,9 @@ bench-fleet: hosts  ## what fleets cost, up to 100 hosts: make bench-fleet HOSTS
 oracle: venv $(collection)  ## cert_verify's engines against public cases: make oracle LIMBO=FILE PKITS=FILE
 	python tests/oracle.py $(LIMBO) $(PKITS)
 
+fuzz: venv $(collection)  ## 200,000 hostile inputs to every parser of what others wrote; some minutes
+	python tests/fuzz/fuzz.py
+
 hosts: venv $(collection)  ## the images of the test hosts
 	@tools/system-packages $(containers) $(judges)
 	python tests/hosts/build.py
@@ -95,4 +98,4 @@ $(collection):
 	@ln -sfn ../../../.. $@
 
 .PHONY: help quickstart test lint lint-yaml lint-ansible lint-python lint-spelling lint-licences lint-changelog \
-	lint-docs units sanity integration molecule matrix bench bench-fleet oracle hosts venv clean
+	lint-docs units sanity integration molecule matrix bench bench-fleet oracle fuzz hosts venv clean

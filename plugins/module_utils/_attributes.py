@@ -51,7 +51,7 @@ def check(params):
 
 def _number(name, value, root):
     """The number of an owner or group of the system whose root is ``root``; raises KeyError for an unknown one."""
-    if re.match("-?[0-9]+$", value, re.ASCII):
+    if re.match(r"-?[0-9]+\Z", value, re.ASCII):
         return int(value)
     if root == "/":
         return pwd.getpwnam(value).pw_uid if name == "owner" else grp.getgrnam(value).gr_gid
@@ -73,7 +73,7 @@ def _of_root(params):
 
 def _mode(value):
     """Raises ValueError for what is neither a number nor a symbolic mode (chmod(1))."""
-    if not isinstance(value, int) and not re.match(r"[ugoa]*[-+=][rwxXstugo]*([-+=,][ugoarwxXst]*)*$", str(value)):
+    if not isinstance(value, int) and not re.match(r"[ugoa]*[-+=][rwxXstugo]*([-+=,][ugoarwxXst]*)*\Z", str(value)):
         int(str(value), 8)
 
 

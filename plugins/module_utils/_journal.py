@@ -54,7 +54,7 @@ class Journal:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
                 raise files.explain(error, "read")
             return []
-        except (ValueError, KeyError, TypeError, IndexError):
+        except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError):
             raise files.FilesError("%s is damaged, so that the change of an interrupted run can't be undone: look at "
                                    "the folder, bring back by hand what is missing, and remove it" % self.path)
 
@@ -62,11 +62,11 @@ class Journal:
         """An entry of the journal with its paths, which are always inside the folders that are given."""
         folder, stage = self.staging[entry["folder"]]
         inside = os.path.normpath(entry["name"])
-        if os.path.isabs(inside) or inside.split("/")[0] == "..":
-            raise ValueError("a path outside")
+        if os.path.isabs(inside) or inside.split("/")[0] == ".." or b"\0" in os.fsencode(inside):
+            raise ValueError("a path outside, or none")
         number = int(entry["number"])
-        return dict(entry, path=os.path.join(folder, inside), new=os.path.join(stage, "%d.new" % number),
-                    undo=os.path.join(stage, "%d.undo" % number))
+        return dict(entry, existed=bool(entry["existed"]), path=os.path.join(folder, inside),
+                    new=os.path.join(stage, "%d.new" % number), undo=os.path.join(stage, "%d.undo" % number))
 
     def overlay(self):
         """{path: the file that holds what is there after recovery, or None}."""

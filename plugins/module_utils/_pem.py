@@ -24,6 +24,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 MAX_BYTES = 128 * 1024 * 1024
+LEAST_BYTES = 64 * 1024  # that are looked for in a file, for those of /proc say that they have none
 CERTIFICATE_LABELS = (b"CERTIFICATE", b"X509 CERTIFICATE")
 TRUSTED_LABEL = b"TRUSTED CERTIFICATE"
 PKCS7_LABELS = (b"PKCS7", b"CMS", b"PKCS #7 SIGNED DATA")
@@ -55,7 +56,7 @@ def read_file(path):
         if status.st_size > MAX_BYTES:
             raise CertificateFileError("it is larger than %d MiB" % (MAX_BYTES // 1024 // 1024))
         with os.fdopen(os.dup(descriptor), "rb") as stream:
-            return stream.read(MAX_BYTES + 1)
+            return stream.read(max(status.st_size, LEAST_BYTES))  # which takes that much memory at once
     except EnvironmentError as error:
         raise CertificateFileError("it can't be read: %s" % error.strerror)
     finally:

@@ -157,6 +157,8 @@ def choose(name, bundle_path, root):
         if not os.path.isabs(bundle_path):
             raise StoreError("bundle_path: %s is not given from / on" % (bundle_path or "(empty)"))
         path = files.resolve(root, bundle_path)
+        if os.path.lexists(path) and not os.path.isfile(path):  # or a device would be replaced, through a link
+            raise StoreError("bundle_path: %s is there, and is not a regular file" % bundle_path)
         folder, base = os.path.split(path)
         stage = os.path.join(folder, ".%s.host_trust" % base)
         return store._replace(root=root, bundles=((ANY_PURPOSE, path),), staging=((folder, stage),))
@@ -197,6 +199,16 @@ def _keystore(store, root):
     works = (os.path.isfile(keystore.path) and os.access(files.resolve(root, keystore.hook), os.X_OK)
              and find_command(keystore.needs, root) and os.path.isdir(os.path.join(root, "proc/self")))
     return keystore if works and not switched_off else None
+
+
+def is_the_systems(path, root):
+    """Whether the file (a real path) is one that a system's store is extracted to, or that it is extracted from."""
+    for store in STORES.values():
+        extracted = [each for _purpose, each in store.bundles] + [store.others] * bool(store.others)
+        if path in [files.resolve(root, each) for each in extracted] or any(
+                path.startswith(files.resolve(root, folder) + "/") for folder in store.distribution):
+            return True
+    return False
 
 
 def _distrusted(store, root):

@@ -62,8 +62,12 @@ def plan(store, observed, wanted, purge="none", extract="auto"):
 
 
 def _refuse_other_file(store, observed):
-    """A bundle's path with a slip in it must not end in somebody else's configuration file."""
+    """A bundle's path with a slip in it must not end in somebody else's configuration file, or in the system's store."""
     path = store.bundles[0][1]
+    if stores.is_the_systems(path, store.root):
+        raise PlanError("%s belongs to the system's own trust store, with the distribution's certificates in it: for "
+                        "anchors there, leave store and bundle_path out; an application's bundle is a file of its own"
+                        % path)
     lines = observed.files.get(path, b"").split(b"\n")
     if not observed.anchors and any(line.strip() and not line.startswith(b"#") for line in lines):
         raise PlanError("%s is there and holds no certificate: is it the right file? If so, empty it first" % path)

@@ -7,6 +7,7 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import collections
+import errno
 import hashlib
 import os
 import re
@@ -19,7 +20,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
-HASHED_LINK = re.compile(r"[0-9a-f]{8}\.[0-9]+$")
+HASHED_LINK = re.compile(r"[0-9a-f]{8}\.[0-9]+\Z")
 
 Held = collections.namedtuple("Held", [
     "path",         # of the file that holds the certificate
@@ -112,23 +113,32 @@ def _read(store, path, overlay):
     if place is None:
         return None, None
     try:
-        with os.fdopen(os.open(_inside(store, place), os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                return None, None
-            if status.st_size > pem.MAX_BYTES:
-                raise files.FilesError("%s is larger than %d MiB, which no trust store needs: take it away"
-                                       % (path, pem.MAX_BYTES // 1024 // 1024))
-            problem = None
-            if stat.S_IMODE(status.st_mode) != 0o644:
-                problem = "its mode is %04o, not 0644" % stat.S_IMODE(status.st_mode)
-            elif os.geteuid() == 0 and (status.st_uid, status.st_gid) != (0, 0):
-                problem = "its owner is not root"
-            return stream.read(), problem
+        data, status = _regular(_inside(store, place), path)
+        problem = None
+        if stat.S_IMODE(status.st_mode) != 0o644:
+            problem = "its mode is %04o, not 0644" % stat.S_IMODE(status.st_mode)
+        elif os.geteuid() == 0 and (status.st_uid, status.st_gid) != (0, 0):
+            problem = "its owner is not root"
+        return data, problem
     except EnvironmentError as error:
         if isinstance(error, PermissionError):
             raise files.explain(error, "read")
         return None, None  # not there, a dangling link, a folder: nothing that a store's tools would read
+
+
+def _regular(place, path=None):
+    """(bytes of a regular file, its os.stat_result); what is none is not there, and is not waited for.
+
+    path: what messages call it.
+    """
+    with os.fdopen(os.open(place, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise FileNotFoundError(errno.ENOENT, "not a regular file", place)
+        if status.st_size > pem.MAX_BYTES:
+            raise files.FilesError("%s is larger than %d MiB, which no trust store needs: take it away"
+                                   % (path or place, pem.MAX_BYTES // 1024 // 1024))
+        return stream.read(), status
 
 
 def _listing(store, folder, overlay):
@@ -152,10 +162,14 @@ def _listing(store, folder, overlay):
                 mode = os.stat(_inside(store, path)).st_mode
             except (EnvironmentError, files.FilesError):
                 continue  # a link that leads nowhere, or in a circle
+            counts = not store.recursive or name.endswith(store.suffix)
             if stat.S_ISDIR(mode) and store.recursive:
                 folders.append(path)
-            elif stat.S_ISREG(mode) and (not store.recursive or name.endswith(store.suffix)):
+            elif stat.S_ISREG(mode) and counts:
                 found.add(path)
+            elif (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)) and counts:
+                raise files.FilesError("%s is a pipe or a device, at which the store's tools would wait for ever: take "
+                                       "it away" % path)
     return sorted(path for path in found if overlay.get(path, path) is not None)
 
 
@@ -214,9 +228,7 @@ def bundle(path, contents=()):
     """(fingerprints of a PEM bundle, time of its change in seconds since the epoch or None where it is missing)."""
     data = contents[path] if path in contents else None
     try:
-        if data is None:
-            with open(path, "rb") as stream:
-                data = stream.read()
+        data = _regular(path)[0] if data is None else data
         return frozenset(pem.fingerprints(data)), os.stat(path).st_mtime
     except PermissionError as error:
         raise files.explain(error, "read")
@@ -246,8 +258,7 @@ def linked(store):
             if real in seen:
                 continue
             seen.add(real)
-            with open(real, "rb") as stream:
-                data = stream.read()
+            data = _regular(real)[0]
         except (EnvironmentError, files.FilesError):
             continue
         for _block, content in pem.certificate_blocks(data):
@@ -258,10 +269,9 @@ def linked(store):
 def keystore(store):
     """({fingerprint: alias} of what the system has put into Java's keystore, time of its change as of a bundle)."""
     try:
-        with open(store.keystore.path, "rb") as stream:
-            held = keystores.entries(stream.read())
-            return {hashlib.sha256(der).hexdigest(): alias for alias, der in held
-                    if alias.startswith(store.keystore.prefix)}, os.fstat(stream.fileno()).st_mtime
+        data, status = _regular(store.keystore.path)
+        return {hashlib.sha256(der).hexdigest(): alias for alias, der in keystores.entries(data)
+                if alias.startswith(store.keystore.prefix)}, status.st_mtime
     except PermissionError as error:
         raise files.explain(error, "read")
     except (EnvironmentError, ValueError):
@@ -270,8 +280,7 @@ def keystore(store):
 
 def certificates_with_subjects(path, names):
     """The certificates of a PEM bundle whose subject is one of these Names (DER); only what holds one is parsed."""
-    with open(path, "rb") as stream:
-        blocks = pem.certificate_blocks(stream.read())
+    blocks = pem.certificate_blocks(_regular(path)[0])
     found = [x509.parse_leniently(content) for _block, content in blocks if any(name in content for name in names)]
     return [certificate for certificate in found if certificate]
 

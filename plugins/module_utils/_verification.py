@@ -29,7 +29,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reason
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 DAY = 86400
-PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}$", re.ASCII)
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}\Z", re.ASCII)
 NOTHING_KNOWN = dict.fromkeys([
     "subject", "issuer", "serial", "fingerprint_sha256", "not_before", "not_after", "key_type", "remaining_days",
     "private_key_matches", "openssl"])

@@ -42,6 +42,7 @@ options:
       src:
         description:
           - A file on the controller, found as M(ansible.builtin.copy) finds it. It may be encrypted by Ansible Vault.
+            Nothing is downloaded. An address such as C(https://pki.example.com/root.crt) is refused.
           - PEM with one certificate or many, DER, or PKCS#7 (C(.p7b)). Each certificate becomes a file of its own.
         type: path
       content:
