@@ -84,7 +84,7 @@ def lock(folder, seconds):
                 if error.errno not in (errno.EAGAIN, errno.EACCES):
                     raise explain(error, "locked")
             if time.time() > end:
-                raise FilesError("%s is locked for more than %d seconds by %s; try again when it is done"
+                raise FilesError("%s is locked for more than %d seconds by %s. Try again when that has ended"
                                  % (folder, seconds, _holder(os.fstat(descriptor))))
             time.sleep(0.05)
         yield
@@ -115,18 +115,48 @@ def _open_lock(folder):
 
 
 def _holder(status):
-    """Who holds a lock on the inode, as proc_locks(5) has it."""
-    wanted = ":%d" % status.st_ino
+    """Who holds a lock on the inode, as a phrase: process, command, since when it runs (proc_locks(5), proc(5))."""
     try:
         with open("/proc/locks") as stream:
-            for fields in (line.split() for line in stream):
-                if "FLOCK" in fields and "->" not in fields and fields[5].endswith(wanted):
-                    with open("/proc/%s/cmdline" % fields[4], "rb") as command:
-                        words = command.read(200).decode("ascii", "replace").split("\0")
-                    return "process %s (%s)" % (fields[4], " ".join(words).strip())
+            lines = [line.split() for line in stream]
+        # File systems in layers have another device here than in stat(2), so that inodes alone may be another's.
+        processes = [line[4] for line in lines
+                     if "FLOCK" in line and "->" not in line and line[5].endswith(":%d" % status.st_ino)]
     except (IOError, OSError, IndexError):
-        pass
-    return "another process"
+        processes = []
+    for process in processes:
+        try:
+            if _has_open(process, status):
+                return _spoken_process(process)
+        except (IOError, OSError, IndexError, ValueError):
+            continue  # it has ended meanwhile
+    return "a process that can't be seen from here (another user's, or one in another container)"
+
+
+def _has_open(process, status):
+    """Whether a process has a file open; of another user's process that can't be seen, and is not denied then."""
+    folder = "/proc/%s/fd" % process
+    try:
+        descriptors = os.listdir(folder)
+    except PermissionError:
+        return True
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.stat(os.path.join(folder, descriptor)), status):
+                return True
+    return False
+
+
+def _spoken_process(process):
+    with open("/proc/%s/cmdline" % process, "rb") as stream:
+        words = stream.read(200).decode("ascii", "replace").replace("\0", " ").strip()
+    with open("/proc/%s/stat" % process) as stream:
+        ticks = int(stream.read().rpartition(")")[2].split()[19])
+    with open("/proc/stat") as stream:
+        boot = next(int(line.split()[1]) for line in stream if line.startswith("btime "))
+    since = time.gmtime(boot + ticks // os.sysconf("SC_CLK_TCK"))
+    command = "".join(character if character.isprintable() else "?" for character in words)
+    return "process %s (%s), which runs since %s" % (process, command, time.strftime("%Y-%m-%dT%H:%M:%SZ", since))
 
 
 def make_folder(path):

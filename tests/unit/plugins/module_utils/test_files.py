@@ -1,8 +1,10 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Locks, and paths inside a root."""
+import calendar
 import fcntl
 import os
+import re
 import subprocess
 import sys
 import time
@@ -28,12 +30,31 @@ def test_lock_waits_and_names_its_holder(tmp_path):
             with files.lock(str(tmp_path), 0.3):
                 pass
         assert 0.3 <= time.time() - start < 5
-        assert "process %d" % holder.pid in str(caught.value)
+        said = re.match("%s is locked for more than 0 seconds by process %d %s -c (.*)%s" % (
+            re.escape(str(tmp_path)), holder.pid, re.escape("(" + sys.executable),
+            r"\), which runs since (\S+Z)\. Try again when that has ended$"), str(caught.value))
+        assert said and said.group(1).startswith("import sys, time?sys.path"), str(caught.value)
+        since = calendar.timegm(time.strptime(said.group(2), "%Y-%m-%dT%H:%M:%SZ"))
+        assert abs(since - start) < 30
     finally:
         holder.kill()
         holder.communicate()
     with files.lock(str(tmp_path), 1):
         assert os.listdir(str(tmp_path)) == []
+
+
+def test_a_holder_that_nobody_can_name(tmp_path, monkeypatch):
+    """Where /proc shows nothing of it, as with a holder in another container, that is said in its place."""
+    folder = os.open(str(tmp_path), os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    monkeypatch.setattr(files.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(files, "_has_open", lambda *_: False)
+    try:
+        with pytest.raises(files.FilesError, match="by a process that can't be seen from here"):
+            with files.lock(str(tmp_path), 0.1):
+                pass
+    finally:
+        os.close(folder)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has something that others can't lock")
