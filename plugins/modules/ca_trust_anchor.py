@@ -112,8 +112,8 @@ notes:
     A run that was killed in the middle of one leaves it in order, and the next run completes it.
     A browser that runs takes notice when it is started again. A database whose user has set a password (in Firefox, a
     primary password) can't be changed.
-  - Java's keystore is part of the store on both families, and looked at on Debian, whose C(update-ca-certificates) leaves
-    local anchors in it that are gone. It is left alone where C(/etc/default/cacerts) says C(cacerts_updates=no).
+  - Java's keystore is part of the store. On Debian, whose C(update-ca-certificates) leaves local anchors in it that are
+    gone, it is proven too. It is left alone where C(/etc/default/cacerts) says C(cacerts_updates=no).
   - Files are owned by root and have mode 0644; where SELinux is on, their context is restored.
   - On hosts nothing but Python 3.6 or later and the distribution's trust store tools is needed.
 seealso:
