@@ -11,6 +11,7 @@ import os
 import pwd
 import re
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 
 WRONG = {"mode": "%r is no mode: write for example '0640' or u=rw,g=r", "owner": "there is no user %r on this host",
@@ -59,7 +60,10 @@ def apply(module, paths, private_key, there):
     wanted = [(path, "") for path in paths] + ([(private_key, "privatekey_")] if private_key else [])
     found = []
     for path, prefix in wanted:
-        real = os.path.realpath(path)
+        try:
+            real = files.resolve("/", os.path.join(os.getcwd(), path), own=True)
+        except files.FilesError as error:  # planted since it was written
+            module.fail_json(msg=str(error))
         common = module.load_file_common_arguments(module.params, path=real)
         if prefix:
             common = dict.fromkeys(common, None)

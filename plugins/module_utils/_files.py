@@ -37,12 +37,14 @@ def explain(error, action="changed"):
     return FilesError("%s can't be %s: %s%s" % (path, action, error.strerror, hints.get(error.errno, "")))
 
 
-def resolve(root, path):
+def resolve(root, path, own=False):
     """The real place of the absolute ``path`` of a system whose root is ``root``: links are followed inside it.
 
     An image's absolute links must not lead to the files of the machine that it is mounted on.
+    own: for a place that is written to. A link of another user's is refused then (FilesError): whoever may write into a
+    folder on the way, such as /tmp, could lead what root writes anywhere.
     """
-    if root == "/":
+    if root == "/" and not own:
         return os.path.realpath(path)
     parts, found, links = path.split("/")[::-1], "", 0
     while parts:
@@ -54,17 +56,30 @@ def resolve(root, path):
             continue
         here = "%s/%s" % (found, part)
         outside = root.rstrip("/") + here
-        if not os.path.islink(outside):
+        owner = _owner_of_link(outside)
+        if owner is None:
             found = here
             continue
         links += 1
         if links > 40:
             raise FilesError("%s can't be found: too many links" % (root.rstrip("/") + path))
         target = os.readlink(outside)
+        if own and owner not in (0, os.geteuid()):
+            raise FilesError("%s can't be written: %s is a link of another user's, which leads to %s; remove it" % (
+                root.rstrip("/") + path, "it" if not parts else outside, target))
         if target.startswith("/"):
             found = ""
         parts.extend(target.split("/")[::-1])
     return root.rstrip("/") + (found or "/")
+
+
+def _owner_of_link(path):
+    """The user number of a symbolic link's owner; None for what is no link."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_uid if stat.S_ISLNK(status.st_mode) else None
 
 
 @contextlib.contextmanager

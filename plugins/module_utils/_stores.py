@@ -155,7 +155,7 @@ def choose(name, bundle_path, root):
     if name == "bundle":
         if not os.path.isabs(bundle_path):
             raise StoreError("bundle_path: %s is not given from / on" % (bundle_path or "(empty)"))
-        path = files.resolve(root, bundle_path)
+        path = files.resolve(root, bundle_path, own=True)
         folder, base = os.path.split(path)
         stage = os.path.join(folder, ".%s.host_trust" % base)
         return store._replace(root=root, bundles=((ANY_PURPOSE, path),), staging=((folder, stage),))

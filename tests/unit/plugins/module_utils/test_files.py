@@ -81,4 +81,22 @@ def test_resolve_stays_inside_the_root(tmp_path):
     assert files.resolve(root, "/") == root + "/"
     with pytest.raises(files.FilesError, match="too many links"):
         files.resolve(root, "/etc/loop")
+    with pytest.raises(files.FilesError, match="too many links"):
+        files.resolve("/", root + "/etc/loop", own=True)
     assert files.resolve("/", root + "/etc/../etc") == os.path.realpath(root + "/etc")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what is another user's")
+def test_links_of_other_users_lead_nothing_that_is_written(tmp_path):
+    for name, target in (("mine", "real"), ("planted", "/etc")):
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / "real").mkdir()
+    os.lchown(str(tmp_path / "planted"), 12345, -1)
+    here = str(tmp_path)
+    assert files.resolve("/", here + "/mine/x", own=True) == os.path.realpath(here) + "/real/x"
+    assert files.resolve("/", here + "/planted/passwd") == "/etc/passwd"
+    for path, said in (("/planted", "it is a link"), ("/planted/x", "%s/planted is a link" % here)):
+        with pytest.raises(files.FilesError, match=said + " of another user's, which leads to /etc; remove it"):
+            files.resolve("/", here + path, own=True)
+        with pytest.raises(files.FilesError, match=" of another user's"):
+            files.resolve(here, path, own=True)
