@@ -85,7 +85,10 @@ def apply(module, paths, private_key, there):
     wanted = [(path, "") for path in paths] + ([(private_key, "privatekey_")] if private_key else [])
     found, params = [], _of_root(module.params)
     for path, prefix in wanted:
-        real = os.path.realpath(path)
+        try:
+            real = files.resolve("/", os.path.join(os.getcwd(), path), own=True)
+        except files.FilesError as error:  # planted since it was written
+            module.fail_json(msg=str(error))
         common = module.load_file_common_arguments(params, path=real)
         if prefix:
             common = dict.fromkeys(common, None)

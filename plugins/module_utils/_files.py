@@ -45,12 +45,14 @@ def system_root(root):
     return os.path.realpath(root)
 
 
-def resolve(root, path):
+def resolve(root, path, own=False):
     """The real place of the absolute ``path`` of a system whose root is ``root``: links are followed inside it.
 
     An image's absolute links must not lead to the files of the machine that it is mounted on.
+    own: for a place that is written to. A link of another user's is refused then (FilesError): whoever may write into a
+    folder on the way, such as /tmp, could lead what root writes anywhere.
     """
-    if root == "/":
+    if root == "/" and not own:
         return os.path.realpath(path)
     parts, found, links = path.split("/")[::-1], "", 0
     while parts:
@@ -62,17 +64,30 @@ def resolve(root, path):
             continue
         here = "%s/%s" % (found, part)
         outside = root.rstrip("/") + here
-        if not os.path.islink(outside):
+        owner = _owner_of_link(outside)
+        if owner is None:
             found = here
             continue
         links += 1
         if links > 40:
             raise FilesError("%s can't be found: too many links" % (root.rstrip("/") + path))
         target = os.readlink(outside)
+        if own and owner not in (0, os.geteuid()):
+            raise FilesError("%s can't be written: %s is a link of another user's, which leads to %s; remove it" % (
+                root.rstrip("/") + path, "it" if not parts else outside, target))
         if target.startswith("/"):
             found = ""
         parts.extend(target.split("/")[::-1])
     return root.rstrip("/") + (found or "/")
+
+
+def _owner_of_link(path):
+    """The user number of a symbolic link's owner; None for what is no link."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_uid if stat.S_ISLNK(status.st_mode) else None
 
 
 @contextlib.contextmanager
@@ -92,7 +107,7 @@ def lock(folder, seconds):
                 if error.errno not in (errno.EAGAIN, errno.EACCES):
                     raise explain(error, "locked")
             if time.time() > end:
-                raise FilesError("%s is locked for more than %d seconds by %s; try again when it is done"
+                raise FilesError("%s is locked for more than %d seconds by %s. Try again when that has ended"
                                  % (folder, seconds, _holder(os.fstat(descriptor))))
             time.sleep(0.05)
         yield
@@ -125,18 +140,48 @@ def _open_lock(folder):
 
 
 def _holder(status):
-    """Who holds a lock on the inode, as proc_locks(5) has it."""
-    wanted = ":%d" % status.st_ino
+    """Who holds a lock on the inode, as a phrase: process, command, since when it runs (proc_locks(5), proc(5))."""
     try:
         with open("/proc/locks") as stream:
-            for fields in (line.split() for line in stream):
-                if "FLOCK" in fields and "->" not in fields and fields[5].endswith(wanted):
-                    with open("/proc/%s/cmdline" % fields[4], "rb") as command:
-                        words = command.read(200).decode("ascii", "replace").split("\0")
-                    return "process %s (%s)" % (fields[4], " ".join(words).strip())
+            lines = [line.split() for line in stream]
+        # File systems in layers have another device here than in stat(2), so that inodes alone may be another's.
+        processes = [line[4] for line in lines
+                     if "FLOCK" in line and "->" not in line and line[5].endswith(":%d" % status.st_ino)]
     except (IOError, OSError, IndexError):
-        pass
-    return "another process"
+        processes = []
+    for process in processes:
+        try:
+            if _has_open(process, status):
+                return _spoken_process(process)
+        except (IOError, OSError, IndexError, ValueError):
+            continue  # it has ended meanwhile
+    return "a process that can't be seen from here (another user's, or one in another container)"
+
+
+def _has_open(process, status):
+    """Whether a process has a file open; of another user's process that can't be seen, and is not denied then."""
+    folder = "/proc/%s/fd" % process
+    try:
+        descriptors = os.listdir(folder)
+    except PermissionError:
+        return True
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.stat(os.path.join(folder, descriptor)), status):
+                return True
+    return False
+
+
+def _spoken_process(process):
+    with open("/proc/%s/cmdline" % process, "rb") as stream:
+        words = stream.read(200).decode("ascii", "replace").replace("\0", " ").strip()
+    with open("/proc/%s/stat" % process) as stream:
+        ticks = int(stream.read().rpartition(")")[2].split()[19])
+    with open("/proc/stat") as stream:
+        boot = next(int(line.split()[1]) for line in stream if line.startswith("btime "))
+    since = time.gmtime(boot + ticks // os.sysconf("SC_CLK_TCK"))
+    command = "".join(character if character.isprintable() else "?" for character in words)
+    return "process %s (%s), which runs since %s" % (process, command, time.strftime("%Y-%m-%dT%H:%M:%SZ", since))
 
 
 def make_folder(path):

@@ -35,6 +35,7 @@ class Journal:
     def __init__(self, staging):
         self.staging = staging
         self.path = os.path.join(staging[0][1], JOURNAL)
+        self.hidden = False  # whether there may be one that this user can't read
         self.entries = self._read()
 
     def _read(self):
@@ -53,6 +54,7 @@ class Journal:
             # Who may not look into the staging folder may not change the store either: that fails later, by name.
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
                 raise files.explain(error, "read")
+            self.hidden = error.errno == errno.EACCES
             return []
         except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError):
             raise files.FilesError("%s is damaged, so that the change of an interrupted run can't be undone: look at "

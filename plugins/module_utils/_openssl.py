@@ -120,6 +120,21 @@ def trust_files(trust):
     return found
 
 
+def unreadable(trust):
+    """Of the places that OpenSSL may take anchors from, those that are there and that this user can't read."""
+    folders = [trust.directory] if trust.given else trust.directory.split(os.pathsep)
+    return [path for path in folders if path and _denied(path, os.R_OK | os.X_OK)] + [
+        path for path in trust_files(trust) if _denied(path, os.R_OK)]
+
+
+def _denied(path, rights):
+    try:
+        os.stat(path)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return not os.access(path, rights)
+
+
 def crl_options(lists):
     """Options that have the whole chain looked up in the revocation lists of the PEM file ``lists``, deltas too."""
     return ["-CRLfile", lists, "-crl_check", "-crl_check_all", "-extended_crl", "-use_deltas"]

@@ -156,7 +156,7 @@ def choose(name, bundle_path, root):
     if name == "bundle":
         if not os.path.isabs(bundle_path):
             raise StoreError("bundle_path: %s is not given from / on" % (bundle_path or "(empty)"))
-        path = files.resolve(root, bundle_path)
+        path = files.resolve(root, bundle_path, own=True)
         if os.path.lexists(path) and not os.path.isfile(path):  # or a device would be replaced, through a link
             raise StoreError("bundle_path: %s is there, and is not a regular file" % bundle_path)
         folder, base = os.path.split(path)

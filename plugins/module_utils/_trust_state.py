@@ -40,22 +40,35 @@ State = collections.namedtuple("State", [
     "distribution",  # {fingerprint: path} of certificates that are trusted by other settings, mostly the distribution's
     "extracted",     # {path of a bundle, hashed folder or keystore: (set of fingerprints, when it changed or None)}
     "changed",       # when a local anchor was last added or removed, in seconds since the epoch
-    "interrupted",   # whether an earlier run was killed in the middle of a change
+    "interrupted",   # whether an earlier run was killed in the middle of a change; None where that can't be seen
 ])
 
 
-def observe(store, recovered=True):
+def observe(store, recovered=True, unread=None):
     """Reads the whole State of a store. Files that nobody can make sense of count as holding nothing.
 
     recovered: as it will be when an interrupted change is undone; False: as it is, in the middle of a change.
+    unread: a list that takes sentences on sources that can't be read; without it, the first raises files.FilesError.
     """
     journal = journals.Journal(store.staging)
     overlay = journal.overlay() if recovered else {}
     contents, untidy, anchors, distrusted = {}, {}, [], []
 
+    def see(look, path, with_overlay, nothing):
+        try:
+            return look(store, path, with_overlay)
+        except files.FilesError as error:
+            if unread is None:
+                raise
+            unread.append(str(error))
+            return nothing
+
+    def content(path, with_overlay):
+        return see(_read, path, with_overlay, (None, None))[0] or b""
+
     def read(paths, into):
         for path in paths:
-            data, problem = _read(store, path, overlay)
+            data, problem = see(_read, path, overlay, (None, None))
             if data is None:
                 continue
             contents[path] = data
@@ -70,27 +83,27 @@ def observe(store, recovered=True):
     if store.anchors is None:
         read([store.bundles[0][1]], anchors)
     else:
-        read(_listing(store, store.anchors, overlay), anchors)
+        read(see(_listing, store.anchors, overlay, []), anchors)
     distribution = {}
     if store.distrust == "folder":
         for folder in store.distrusted:
-            read(_listing(store, folder, overlay), distrusted)
+            read(see(_listing, folder, overlay, []), distrusted)
         for folder in store.distribution:
             bare = folder == os.path.dirname(store.anchors)  # p11-kit knows plain certificates there, and trusts none
-            for path in _listing(store, folder, {}):
-                for held in _trusted_elsewhere(path, _read(store, path, {})[0] or b"", bare):
+            for path in see(_listing, folder, {}, []):
+                for held in _trusted_elsewhere(path, content(path, {}), bare):
                     distribution.setdefault(held.fingerprint, path)
     elif store.distrust == "configuration":
         path, folder = store.distrusted[0], store.distribution[0]
-        contents[path] = _read(store, path, overlay)[0] or b""
+        contents[path] = content(path, overlay)
         active, inactive = configured(contents[path])
         for name in active:
             full = os.path.join(folder, name)
-            for held in certificates_in(full, _read(store, full, {})[0] or b""):
+            for held in certificates_in(full, content(full, {})):
                 distribution.setdefault(held.fingerprint, full)
         for name in inactive:
             full = os.path.join(folder, name)
-            distrusted.extend(certificates_in(full, _read(store, full, {})[0] or b""))
+            distrusted.extend(certificates_in(full, content(full, {})))
     extracted = {path: bundle(path, contents) for path in bundle_paths(store)}
     if store.hashed:
         extracted[store.hashed] = hashed(store)
@@ -99,7 +112,7 @@ def observe(store, recovered=True):
         extracted[store.keystore.path] = frozenset(in_keystore), made
     changed = os.stat(store.anchors).st_mtime if store.anchors and os.path.isdir(store.anchors) else 0
     return State(contents, untidy, anchors, distrusted, distribution, extracted, changed,
-                 recovered and bool(journal.entries))
+                 None if recovered and journal.hidden else recovered and bool(journal.entries))
 
 
 def _inside(store, path):

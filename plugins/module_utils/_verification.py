@@ -138,7 +138,7 @@ def host(trust, name=None):
     if trust and not anchors:
         raise Unable("the trust in %s can't be used: %s" % (name or trust, _why_empty(place)))
     place = place._replace(given=name or place.given)
-    return program, reasons.Store(place, anchors, chains.index(anchors))
+    return program, reasons.Store(place, anchors, chains.index(anchors), openssl.unreadable(place))
 
 
 def _why_empty(place):
@@ -171,6 +171,9 @@ def _result(item, program, store, directory, now):
         result["reasons"] = [str(error)]
     except der.DerError as error:  # an extension that only now was looked into
         result["reasons"] = ["it or a certificate of its chain is malformed: %s" % error]
+    if result["reasons"] and result["subject"] is not None and store.unread:
+        result["reasons"].append("not all that this host trusts was seen, for this user can't read %s; does the task "
+                                 "need 'become'?" % ", ".join(store.unread))
     verdicts = {"openssl": {"accepted": not result["reasons"], "reasons": result["reasons"]}}
     return dict(result, verified=not result["reasons"], verdicts=verdicts if result["subject"] is not None else {})
 

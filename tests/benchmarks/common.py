@@ -25,7 +25,7 @@ import plays  # noqa: E402
 import podman  # noqa: E402
 import yaml  # noqa: E402
 
-__all__ = ["images", "pki", "podman"]  # for those who import this, which makes them found
+__all__ = ["images", "pki", "plays", "podman"]  # for those who import this, which makes them found
 
 FORKS = 5  # Ansible's default
 
