@@ -374,7 +374,7 @@ def known() -> list[x509.Certificate]:
 
 
 def store() -> reasons.Store:
-    return reasons.Store(openssl.Trust(None, "/f", "/d"), known()[:1], chains.index(known()[:1]))
+    return reasons.Store(openssl.Trust(None, "/f", "/d"), known()[:1], chains.index(known()[:1]), [])
 
 
 @target(st.tuples(mutations.printed_of([corpus.recorded("openssl-verify.txt").decode()]), st.sampled_from([0, 2, None])))
