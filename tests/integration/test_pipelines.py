@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -23,9 +25,10 @@ NAMES = list(PLATFORMS)
 SLICES = [NAMES[0:2], NAMES[2:4], NAMES[4:6]]
 SITE, ISSUE, DISTRIBUTE, VERIFY = (
     f"fleetpki.host_trust.{name}" for name in ("site", "issue_certificates", "distribute_trust", "verify"))
-# A slice has a /run of its own, as in a container: what keeps slices apart must lie in what they share.
-APART = ("unshare", "--mount", "sh", "-c",
-         'mkdir -p /run/host_trust; mount -t tmpfs none /run/host_trust; exec "$@"', "sh")
+# A slice has a /run of its own, as in a container: what keeps slices apart must lie in what they share. Only root locks
+# something in /run.
+APART = () if os.geteuid() else ("unshare", "--mount", "sh", "-c",
+         'mkdir -p /run/host_trust; mount -t tmpfs -o mode=700 none /run/host_trust; exec "$@"', "sh")
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +56,8 @@ def at_once(fleet, folder, playbooks, variables):
             (slice_ / name).mkdir(parents=True, exist_ok=True)
         (slice_ / "inventory" / "hosts.json").write_text(json.dumps(part(fleet, hosts)))
         (slice_ / "env" / "extravars").write_text(json.dumps(variables))
-        apart = APART if os.geteuid() == 0 else ()
         running.append(subprocess.Popen(
-            [*apart, "ansible-runner", "run", str(slice_), "--playbook", playbook, "--ident", "it", "--quiet",
+            [*APART, "ansible-runner", "run", str(slice_), "--playbook", playbook, "--ident", "it", "--quiet",
              "--rotate-artifacts", "1", "--cmdline", "--forks 50"],
             env=plays.ansible_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
     said = [one.communicate()[0] for one in running]
@@ -141,6 +143,44 @@ def test_slices_at_once(fleet, tmp_path):
     assert authority(ca, "root") == root and len(list((ca / "issuing").glob("issuing.crt.*~"))) == 1, "renewed once"
     assert revocations(ca) == ([lost], 2)
     assert not at_once(fleet, tmp_path, [SITE, ISSUE, DISTRIBUTE], settings(ca, **more))
+
+
+def let_in(gate, process):
+    """Opens a pipe (path) once the process reads it, or has ended."""
+    while process.poll() is None:
+        try:
+            return os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            time.sleep(0.02)  # nobody reads yet
+    return os.open(os.devnull, os.O_WRONLY)
+
+
+def test_a_ca_is_made_once(tmp_path):
+    """Four runs, each with a /run of its own, get to the point at the same moment, and making a key takes long."""
+    ca, running = tmp_path / "pki", []
+    gates = [tmp_path / f"gate{number}" for number in range(4)]
+    for gate in gates:
+        os.mkfifo(gate)
+        book = gate.with_suffix(".yml")
+        book.write_text(yaml.safe_dump([{
+            "hosts": "localhost", "gather_facts": False, "roles": ["fleetpki.host_trust.private_ca"],
+            "pre_tasks": [{"ansible.builtin.debug": {"msg": "{{ lookup('ansible.builtin.pipe', 'cat %s') }}" % gate}}],
+            "post_tasks": [{"ansible.builtin.debug": {"msg": "{{ private_ca_certificates.chain }}"}}]}]))
+        running.append(subprocess.Popen(
+            [*APART, "ansible-playbook", "--inventory", "/dev/null", str(book), "--extra-vars",
+             json.dumps(settings(ca, private_ca_key_type="RSA 4096"))],
+            env=plays.ansible_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+    for opened in [let_in(gate, process) for gate, process in zip(gates, running, strict=True)]:
+        os.close(opened)
+    for one in running:
+        said = one.communicate()[0]
+        assert one.returncode == 0, said
+        chain = json.dumps((ca / "issuing" / "chain.pem").read_text())
+        assert f'"msg": {chain}' in said, "all have the same CA"
+    authority(ca, "issuing").verify_directly_issued_by(authority(ca, "root"))
+    assert revocations(ca) == ([], 1) and not list(ca.rglob("*~"))
 
 
 def trouble(play):
