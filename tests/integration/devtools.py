@@ -22,7 +22,7 @@ import time
 COMMAND = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars",
            "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update",
            "--disable-sync", "--remote-debugging-pipe"]
-PATIENCE = 120  # seconds for all of it
+PATIENCE = 300  # seconds for all of it
 
 
 class Browser:

@@ -234,7 +234,7 @@ def test_search(fleet, made):
         SHOWN, script(f"[{field}.value, {box}.checked]"), script(f"void {box}.click(), void {field}.blur()"),
         *typed(""), SHOWN,
         *typed("short.example"), SHOWN, SAID, address("q=short.example"), script(f"void {field}.blur()"),
-        *typed("SCRIPT>Alert"), SHOWN,
+        *typed("ALERT(1)"), SHOWN,
         script("void (location.hash = 'q=nothing+is+called+that')"), address("called"), SHOWN,
         script("[...document.querySelectorAll('.nothing')].filter((one) => one.checkVisibility()).length"),
         address="#q=web2&only=attention"))
