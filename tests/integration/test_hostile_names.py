@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 ANCHORS = "/etc/pki/ca-trust/source/anchors"
-COMMON = "\x1b[2J\u202e../../{{ 7 * '7' }}\r\nok: [web]\x9b"
+COMMON = "\x1b[2J\u202e../../{{ 7 * '7' }}\r\nok: [forged]\x9b"
 CARRIED_OUT = "7777777"
 
 
@@ -60,7 +60,7 @@ def harmless(printed, mark):
     wrong = sorted({character for character in printed if not character.isprintable() and character not in "\n\t"})
     assert not wrong, (wrong, [line for line in printed.splitlines() if any(one in line for one in wrong)][:3])
     assert CARRIED_OUT not in printed and not mark.exists()
-    assert "\nok: [web]\n" not in printed.replace("\nok: [web]\nok: [el9]", "")
+    assert "\nok: [forged]" not in printed
     return printed
 
 
