@@ -171,7 +171,7 @@ def judge(cases: list[Case], engine: str) -> list[Outcome]:
 
 def _outcome(case: Case, ask: c.Callable[[Case], tuple[bool, str]]) -> Outcome:
     # Of this process, the CPU's time: on a busy machine the clock tells of the others.
-    clock = time.perf_counter if engine == "openssl" else time.thread_time
+    clock = time.perf_counter if ask is by_openssl else time.thread_time
     begin = clock()
     accepted: bool | None
     try:

@@ -62,7 +62,7 @@ def plan(store, observed, wanted, purge="none", extract="auto"):
 
 
 def _refuse_other_file(store, observed):
-    """A bundle's path with a slip in it must not end in somebody else's configuration file, or in the system's store."""
+    """A bundle's path with a slip in it must not lead to the system's own store, or to other configuration."""
     path = store.bundles[0][1]
     if stores.is_the_systems(path, store.root):
         raise PlanError("%s belongs to the system's own trust store, with the distribution's certificates in it: for "

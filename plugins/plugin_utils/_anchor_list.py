@@ -91,8 +91,8 @@ def _read_one(
         return
     for source in (element["src"], element["path"]):
         if source and ADDRESS.match(source):
-            raise ValueError("nothing is downloaded here, for whoever can answer in its place would be trusted: download "
-                             "it, compare its fingerprint with what the CA's people say, and give the file")
+            raise ValueError("nothing is downloaded here, for whoever can answer in its place would be trusted: "
+                             "download it, compare its fingerprint with what the CA's people say, and give the file")
     if element["src"] is not None:
         data = load(element["src"])
     elif element["content"] is not None:

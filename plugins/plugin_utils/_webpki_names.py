@@ -92,8 +92,8 @@ def _wildcards(patterns: list[str], hostnames: list[str]) -> c.Iterator[Finding]
             continue
         covering = [pattern.lower() for pattern in patterns if names.matches(pattern, name)]
         if covering and all(_is_too_wide(pattern) for pattern in covering):
-            yield finding("cabf-wildcard", f"covers {plain.printable(text)} with {covering[0]}, a wildcard directly below a public "
-                                           "suffix")
+            yield finding("cabf-wildcard", f"covers {plain.printable(text)} with {covering[0]}, a wildcard directly "
+                                           "below a public suffix")
 
 
 def _is_too_wide(pattern: str) -> bool:
@@ -116,8 +116,8 @@ def _common_name(leaf: Certificate, offered: dict[str, list[str]]) -> c.Iterator
         meant = _same(written)
         same = [name for name in offered["dns"] + offered["ip"] if meant == _same(name)]
         if same:
-            yield finding("cabf-common-name", f"writes its name {plain.printable(same[0])} in another way as its common name "
-                                              f"({plain.printable(written)!r})")
+            yield finding("cabf-common-name", f"writes its name {plain.printable(same[0])} in another way as its "
+                                              f"common name ({plain.printable(written)!r})")
 
 
 def _same(written: str) -> str:

@@ -65,7 +65,7 @@ def pairs() -> dict[str, pki.Pair]:
             (x509.AuthorityInformationAccess([x509.AccessDescription(
                 x509.AuthorityInformationAccessOID.OCSP, url[0])]), False),
             (x509.TLSFeature([x509.TLSFeatureType.status_request]), False),
-            (x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("2.23.140.1.2.1"), ["text"])]), False)]
+            (x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("2.23.140.1.2.1"), ["a"])]), False)]
     made: dict[str, pki.Pair] = {}
 
     def issue(label: str, /, *arguments: t.Any, **options: t.Any) -> pki.Pair:
@@ -166,8 +166,9 @@ def files() -> list[bytes]:
             b"-----END RSA PRIVATE KEY-----\n", armour("ENCRYPTED PRIVATE KEY", keys()[0]),
             armour("OPENSSH PRIVATE KEY", b"openssh-key-v1\0")]
     text = b"Corp Root\n=========\n# managed by fleetpki.host_trust: corp\n"
-    return [*pems, pems[0] + pems[1], text + pems[0] + text + pems[1] + text, (pems[0] + pems[1]).replace(b"\n", b"\r\n"),
-            b"\xef\xbb\xbf" + pems[0], (pems[0] + pems[1]).decode().encode("utf-16"), one, bundles()[1],
+    both = pems[0] + pems[1]
+    return [*pems, both, text + pems[0] + text + pems[1] + text, both.replace(b"\n", b"\r\n"),
+            b"\xef\xbb\xbf" + pems[0], both.decode().encode("utf-16"), one, bundles()[1],
             keys()[0], revocation_lists()[1], requests()[2], b"", b"0", b"garbage"]
 
 
@@ -181,4 +182,4 @@ def handshakes() -> list[bytes]:
     """What TLS servers sent: whole handshakes and what followed; an alert, a HelloRetryRequest by hand."""
     found = [base64.b64decode(recorded(f"{name}.base64")) for name in ("tls13", "tls12", "tls12-asks")]
     return [*found, b"\x15\x03\x03\x00\x02\x02\x28", b"\x15\x03\x01\x00\x02\x01\x00", b"\x14\x03\x03\x00\x01\x01",
-            b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b"220 mail ESMTP\r\n", b"\x16\x03\x03\xff\xff"]
+            b"\x16\x03\x03\xff\xff", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b"220 ESMTP\r\n"]

@@ -157,7 +157,8 @@ def table(reports: list[Report]) -> list[str]:
     lines.append(f"{sum(one.inputs for one in reports)} inputs; the slowest:")
     lines += [f"{1000 * one.slowest:6.0f} ms  {one.name}: {one.slowest_input}"
               for one in sorted(reports, key=lambda one: -one.slowest)[:3]]
-    return lines + [f"\n{one.name} ({_kept(one)} has all of it):\n{one.failure[:SHOWN]}" for one in reports if one.failure]
+    return lines + [f"\n{one.name} ({_kept(one)} has all of it):\n{one.failure[:SHOWN]}"
+                    for one in reports if one.failure]
 
 
 def _kept(report: Report) -> Path:

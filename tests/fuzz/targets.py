@@ -213,8 +213,8 @@ def pem_there_and_back(data):
         assert block.label == label.encode() and pem.decode(block) == data
 
 
-@target(mutations.bytes_of([b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b", b"\x55\x1d\x13", b"\x88\x37", b"\x2a" + b"\xff" * 3000 + b"\x7f",
-                            b"\xff" * 30_000 + b"\x7f"]), (der.DerError,))
+@target(mutations.bytes_of([b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b", b"\x55\x1d\x13", b"\x88\x37",
+                            b"\x2a" + b"\xff" * 3000 + b"\x7f", b"\xff" * 30_000 + b"\x7f"]), (der.DerError,))
 def an_object_identifier(content):
     dotted = der.oid(content)
     assert x509.DOTTED.match(dotted)
@@ -377,7 +377,8 @@ def store() -> reasons.Store:
     return reasons.Store(openssl.Trust(None, "/f", "/d"), known()[:1], chains.index(known()[:1]), [])
 
 
-@target(st.tuples(mutations.printed_of([corpus.recorded("openssl-verify.txt").decode()]), st.sampled_from([0, 2, None])))
+@target(st.tuples(mutations.printed_of([corpus.recorded("openssl-verify.txt").decode()]),
+                  st.sampled_from([0, 2, None])))
 def what_openssl_verify_prints(value):
     printed, code = value
     verdict = openssl.parse_verdict(["openssl"], code, printed)
@@ -473,7 +474,8 @@ HTTP = [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" * 2, b"HTTP/1.0 404 No
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nTrailer: x\r\n\r\n",
         b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
         b"HTTP/1.1 101 Switching\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffff\r\n", b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 90]
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffff\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 90]
 
 
 @target(mutations.servers(HTTP), (connection.Finding, socket.timeout))
@@ -492,10 +494,12 @@ CONVERSATIONS = {
     "smtp": [b"220-mail\r\n220 ESMTP\r\n250-mail\r\n250-STARTTLS\r\n250 8BITMIME\r\n220 go\r\n", b"554 no\r\n"],
     "imap": [b"* OK IMAP\r\n* CAPABILITY\r\na1 OK go\r\n", b"* BYE\r\n"],
     "pop3": [b"+OK\r\n+OK go\r\n", b"-ERR no\r\n"],
-    "ldap": [b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00", b"\x30\x84\x00\x00\x00\x05\x02\x01\x01\x78\x00",
+    "ldap": [b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00",
+             b"\x30\x84\x00\x00\x00\x05\x02\x01\x01\x78\x00",
              b"\x30\x10\x02\x01\x01\x78\x0b\x0a\x01\x02\x04\x00\x04\x04\x1b[2J"],
     "postgres": [b"S", b"N", b"E\0\0\0\x10"],
-    "mysql": [b"\x4a\0\0\0\x0a8.0.36\0\1\0\0\0abcdefgh\0\xff\xff\xff\2\0\xff\xdf\x15" + b"\0" * 60, b"\x08\0\0\0\xff\1\2no\x1b"],
+    "mysql": [b"\x4a\0\0\0\x0a8.0.36\0\1\0\0\0abcdefgh\0\xff\xff\xff\2\0\xff\xdf\x15" + b"\0" * 60,
+              b"\x08\0\0\0\xff\1\2no\x1b"],
     "xmpp": [b"<?xml version='1.0'?><stream:stream><stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
              b"</stream:features><proceed/>", b"<stream:features/>", b"<failure/>"],
 }
@@ -515,7 +519,8 @@ def a_chain_that_was_sent(listed):
         return None
     complete, ordered, found = sent_chain.examine(sent, store(), NOW)
     links = chains.build(sent[0], chains.index(sent[1:]), store().pool, NOW)
-    found += reasons.no_ca(links) + reasons.warnings(links, sent, "server", []) + reasons.too_short(links, "9d", store(), NOW)
+    found += reasons.no_ca(links) + reasons.warnings(links, sent, "server", [])
+    found += reasons.too_short(links, "9d", store(), NOW)
     for number in (*reasons.PLAIN, 2, 7, 9, 10, 18, 19, 20, 21, 24, 26, 79, 9999):
         verdict = openssl.Verdict(False, [(number, depth, "said") for depth in range(len(links) + 1)], [], [], 2, "")
         found += reasons.of_verdict(verdict, links, sent[1:], store(), "server", NOW, True)
@@ -568,9 +573,11 @@ def files_of_an_outside_ca(contents):
 PURPOSES = ("server", "client", "email", "ca", "any")
 
 
-@target(st.tuples(mutations.der_of(corpus.certificates()[:12]), st.lists(mutations.der_of(corpus.certificates()[:6]), max_size=3),
+@target(st.tuples(mutations.der_of(corpus.certificates()[:12]),
+                  st.lists(mutations.der_of(corpus.certificates()[:6]), max_size=3),
                   st.lists(mutations.der_of(corpus.certificates()[:3]), max_size=2),
-                  st.lists(mutations.der_of(corpus.revocation_lists()), max_size=2), st.sampled_from(PURPOSES)), share=3)
+                  st.lists(mutations.der_of(corpus.revocation_lists()), max_size=2),
+                  st.sampled_from(PURPOSES)), share=3)
 def a_path_to_validate(value):
     leaf, sent, trusted, lists, purpose = value
     question = webpki.Question(["web1.example.com"], ["10.0.0.1"], purpose, NOW)

@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 ANCHORS = "/etc/pki/ca-trust/source/anchors"
-COMMON = "\x1b[2J\u202e../../{{ 7 * '7' }}\r\nok: [web]\x9b"
+COMMON = "\x1b[2J\u202e../../{{ 7 * '7' }}\r\nok: [forged]\x9b"
 CARRIED_OUT = "7777777"
 
 
@@ -33,7 +33,8 @@ def mark(tmp_path_factory):
 @pytest.fixture(scope="module")
 def papers(mark):
     """A CA, what it has signed, and all of their names hostile."""
-    hostile = [("O", f"<script>alert(1)</script>{{{{ lookup('pipe', 'touch {mark}') }}}}\x1b]0;owned\x07"), ("CN", COMMON)]
+    template = f"{{{{ lookup('pipe', 'touch {mark}') }}}}"
+    hostile = [("O", f"<script>alert(1)</script>{template}\x1b]0;owned\x07"), ("CN", COMMON)]
     root = pki.root(hostile)
     dns = ["web", "\x1b[31m{{ 7 * '7' }}.example.com", "-rf", "../../../etc/passwd"]
     leaf = pki.issue([*hostile, ("OU", "leaf")], root, dns=dns, purposes=["server", "client"],
@@ -59,22 +60,25 @@ def harmless(printed, mark):
     wrong = sorted({character for character in printed if not character.isprintable() and character not in "\n\t"})
     assert not wrong, (wrong, [line for line in printed.splitlines() if any(one in line for one in wrong)][:3])
     assert CARRIED_OUT not in printed and not mark.exists()
-    assert "\nok: [web]\n" not in printed.replace("\nok: [web]\nok: [el9]", "")
+    assert "\nok: [forged]" not in printed
     return printed
 
 
 def used(name):
     """Tasks that do with a result what playbooks do with results."""
+    said = f"{{{{ {name}.msg | default('') }}}}"
     return [{"ansible.builtin.debug": {"var": name}},
-            {"ansible.builtin.set_fact": {"kept": f"{{{{ {name} }}}}", "word": f"it says {{{{ {name}.msg | default('') }}}}"}},
-            {"ansible.builtin.debug": {"msg": "{{ kept | to_json }} {{ word }} {{ hostvars[inventory_hostname].word }}"}},
+            {"ansible.builtin.set_fact": {"kept": f"{{{{ {name} }}}}", "word": f"it says {said}"}},
+            {"ansible.builtin.debug": {"msg": "{{ kept | to_json }} {{ word }} {{ hostvars[inventory_hostname].word }}"
+                                       }},
             {"ansible.builtin.debug": {"msg": "{{ item }}"}, "loop": f"{{{{ {name}.results | default([{name}]) }}}}"},
-            {"ansible.builtin.fail": {"msg": f"no: {{{{ {name}.msg | default('') }}}} {{{{ word }}}}"}}]
+            {"ansible.builtin.fail": {"msg": f"no: {said} {{{{ word }}}}"}}]
 
 
 def test_a_hostile_ca_as_anchor(fleet, papers, mark):
     role = {"role": "fleetpki.host_trust.ca_trust",
-            "ca_trust_anchors": [{"content": papers["root"].pem}, {"name": "../../\x1b[2J-x", "content": pki.root().pem}],
+            "ca_trust_anchors": [{"content": papers["root"].pem},
+                                 {"name": "../../\x1b[2J-x", "content": pki.root().pem}],
             "ca_trust_verify_certificates": [{"path": "/root/leaf.crt", "hostnames": ["other.example.com"]}]}
     look = [{"fleetpki.host_trust.ca_trust_info": {}, "register": "seen"}, *used("seen")]
     for arguments in (["--diff", "--check"], ["--diff"], ["-v"]):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes into a host's trust is what was meant, and what goes out of it is that alone; odd files are refused soon."""
+"""What goes into a host's trust is what was meant, what goes out of it is that alone; odd files are refused soon."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ SUBJECT = [("O", "Corp"), ("CN", "Corp Root CA")]
 ROOT, OTHER = pki.root(SUBJECT), pki.root("Other CA")
 RENEWED, NAMESAKE = pki.root(SUBJECT, key=ROOT.key, days=(-2, 700)), pki.root(SUBJECT)
 LEAF = pki.server("web1.example.com", ROOT)
-DISTRIBUTION = "find /usr/share/pki /usr/share/ca-certificates /etc/ca-certificates.conf -type f -exec sha256sum {} + | sort"
+DISTRIBUTION = ("find /usr/share/pki /usr/share/ca-certificates /etc/ca-certificates.conf -type f "
+                "-exec sha256sum {} + | sort")
 EVERYTHING = "find /etc /usr /var -xdev -type f -exec sha256sum {} + | sort"
 EXTRACTED = ("/etc/pki/ca-trust/extracted/", "/etc/ssl/certs/", "/etc/pki/tls/certs/", "/var/lib/ca-certificates/",
              "/var/log/", "/var/lib/systemd/", "/etc/ssl/")

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import os
 import subprocess
 
@@ -125,9 +124,8 @@ def test_what_can_not_be_read_is_refused_soon(folder, kind, monkeypatch):
     monkeypatch.chdir(folder / "files" / "web1")
     (folder / "files" / "web1").chmod(0o755)
     hostile_paths.make(kind, "odd")
-    with hostile_paths.as_nobody() if kind == "closed" else contextlib.nullcontext(), hostile_paths.soon():
-        with pytest.raises(ValueError) as error:
-            controller_files.read(DataLoader(), "odd")
+    with hostile_paths.as_nobody(kind == "closed"), hostile_paths.soon(), pytest.raises(ValueError) as error:
+        controller_files.read(DataLoader(), "odd")
     # Of what can't be read, Ansible's loader says no more than that it can't.
     assert ("could not find or access 'odd'" if kind == "closed" else hostile_paths.KINDS[kind]).lower() in str(
         error.value).lower()

@@ -82,7 +82,7 @@ INPUTS = {
 
 
 def refusal(element: dict, data: bytes, **terms: object) -> str:
-    given = {"name": None, "src": None, "content": None, "path": None, "fingerprint": None, "state": "present", **element}
+    given = {**dict.fromkeys(("name", "src", "content", "path", "fingerprint")), "state": "present", **element}
     with pytest.raises(anchor_list.AnchorListError) as error:
         anchor_list.read([given], lambda _src: data, [{"pem": data.decode("ascii", "replace")}], anchors.Terms(**terms))
     return str(error.value)
