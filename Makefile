@@ -77,6 +77,9 @@ bench: hosts  ## speed, side by side
 bench-fleet: hosts  ## what fleets cost, up to 100 hosts: make bench-fleet HOSTS=30
 	python tests/benchmarks/fleet.py --hosts $(or $(HOSTS),100)
 
+load: hosts  ## much of everything: what it costs, and that twice as much costs twice
+	python tests/benchmarks/load.py
+
 oracle: venv $(collection)  ## cert_verify's engines against public cases: make oracle LIMBO=FILE PKITS=FILE
 	python tests/oracle.py $(LIMBO) $(PKITS)
 
@@ -98,4 +101,4 @@ $(collection):
 	@ln -sfn ../../../.. $@
 
 .PHONY: help quickstart test lint lint-yaml lint-ansible lint-python lint-spelling lint-licences lint-changelog \
-	lint-docs units sanity integration molecule matrix bench bench-fleet oracle fuzz hosts venv clean
+	lint-docs units sanity integration molecule matrix bench bench-fleet load oracle fuzz hosts venv clean

@@ -175,6 +175,7 @@ def test_what_is_told_on_purpose_is_found(fleet, tmp_path):
         {"ansible.builtin.debug": {"msg": "{{ [told, key] }}"}},
         {"ansible.builtin.set_fact": {"gossip": "{{ told }}", "cacheable": True}},
         {"ansible.builtin.command": {"argv": ["sleep", "0.3"]}, "environment": {"TOLD": "{{ told }}"}},
+        {"ansible.builtin.command": {"argv": ["echo", "{{ told }}"]}},
         {"ansible.builtin.copy": {"content": "{{ key }}", "dest": path, "mode": "0644"}},
         {"ansible.builtin.command": {"argv": ["sh", "-c", "sleep 0.3", "{{ told }}"]}, "delegate_to": "localhost"},
     ]
@@ -291,7 +292,7 @@ def test_links_that_another_user_has_planted_lead_nowhere(fleet):
     host.run("mkdir", "-m", "1777", SHARED)
     anchors = "/usr/local/share/ca-certificates"
     anchor = f"{anchors}/planted-{ROOT.fingerprint[:16]}.crt"
-    host.write(VICTIM, WEB.pem.encode())
+    host.write(VICTIM, b"precious\n")
     before = host.run("sh", "-c", f"sha256sum {VICTIM}; stat -c '%a %u %Y' {VICTIM}; ls -A /etc").stdout
     for path, target in {**{f"{SHARED}/{name}": to for name, to in PLANTED.items()}, anchor: VICTIM}.items():
         host.run("sh", "-c", 'ln -s "$1" "$2"; chown -h 1000:1000 "$2"', "sh", target, path)
