@@ -9,6 +9,7 @@ __metaclass__ = type
 import contextlib
 import errno
 import fcntl
+import glob
 import os
 import shutil
 import stat
@@ -21,9 +22,12 @@ class FilesError(Exception):
     """A file could not be changed; the message names it, the reason and the way out."""
 
 
-def explain(error, action="changed"):
-    """An OSError as a FilesError that says what it means to the person who ran the play."""
-    path = error.filename2 or error.filename if error.errno == errno.EXDEV else error.filename
+def explain(error, action="changed", path=None):
+    """An OSError as a FilesError that says what it means to the person who ran the play.
+
+    ``path`` is what the message names where the error itself names nothing.
+    """
+    path = (error.filename2 if error.errno == errno.EXDEV else None) or error.filename or path or "something"
     hints = {
         errno.EACCES: "; run the task as root (become: true)",
         errno.EPERM: "; run the task as root (become: true), and see whether the file is immutable (lsattr)",
@@ -69,7 +73,10 @@ def resolve(root, path):
 
 @contextlib.contextmanager
 def lock(folder, seconds):
-    """Holds an exclusive lock for ``folder``; waits at most ``seconds``. Raises FilesError."""
+    """Holds an exclusive lock for ``folder``; waits at most ``seconds``. Raises FilesError.
+
+    What is started meanwhile with ``close_fds=False`` holds it, too: if this process is killed, until that has ended.
+    """
     try:
         descriptor = _open_lock(folder)
     except OSError as error:
@@ -87,8 +94,10 @@ def lock(folder, seconds):
                 raise FilesError("%s is locked for more than %d seconds by %s; try again when it is done"
                                  % (folder, seconds, _holder(os.fstat(descriptor))))
             time.sleep(0.05)
+        os.set_inheritable(descriptor, True)
         yield
     finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for a service that was started and goes on
         os.close(descriptor)
 
 
@@ -115,17 +124,20 @@ def _open_lock(folder):
 
 
 def _holder(status):
-    """Who holds a lock on the inode, as proc_locks(5) has it."""
+    """Who holds a lock on the inode: who took it, or what that one has started and left behind, when it was killed."""
     wanted = ":%d" % status.st_ino
-    try:
-        with open("/proc/locks") as stream:
-            for fields in (line.split() for line in stream):
-                if "FLOCK" in fields and "->" not in fields and fields[5].endswith(wanted):
-                    with open("/proc/%s/cmdline" % fields[4], "rb") as command:
-                        words = command.read(200).decode("ascii", "replace").split("\0")
-                    return "process %s (%s)" % (fields[4], " ".join(words).strip())
-    except (IOError, OSError, IndexError):
-        pass
+    for path in ["/proc/locks"] + glob.glob("/proc/[0-9]*/fdinfo/*"):
+        try:
+            with open(path) as stream:  # the same form in both, see proc_locks(5)
+                found = [fields for fields in (line.split() for line in stream) if "FLOCK" in fields
+                         and "->" not in fields and any(field.endswith(wanted) for field in fields)]
+            for fields in found:
+                holder = fields[4] if path == "/proc/locks" else path.split("/")[2]
+                with open("/proc/%s/cmdline" % holder, "rb") as command:
+                    words = command.read(200).decode("ascii", "replace").split("\0")
+                return "process %s (%s)" % (holder, " ".join(words).strip())
+        except (EnvironmentError, IndexError):
+            continue
     return "another process"
 
 
