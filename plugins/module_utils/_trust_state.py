@@ -7,6 +7,9 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import collections
+import contextlib
+import errno
+import glob
 import hashlib
 import os
 import re
@@ -98,7 +101,7 @@ def observe(store, recovered=True):
         extracted[store.keystore.path] = frozenset(in_keystore), made
     changed = os.stat(store.anchors).st_mtime if store.anchors and os.path.isdir(store.anchors) else 0
     return State(contents, untidy, anchors, distrusted, distribution, extracted, changed,
-                 recovered and bool(journal.entries))
+                 recovered and journal.interrupted)
 
 
 def _inside(store, path):
@@ -126,9 +129,17 @@ def _read(store, path, overlay):
                 problem = "its owner is not root"
             return stream.read(), problem
     except EnvironmentError as error:
-        if isinstance(error, PermissionError):
-            raise files.explain(error, "read")
-        return None, None  # not there, a dangling link, a folder: nothing that a store's tools would read
+        _refuse_unreadable(error)
+        return None, None
+
+
+def _refuse_unreadable(error):
+    """Raises files.FilesError for what is there and can't be read: a store must not be taken for an empty one.
+
+    A dangling link or a folder in the place of a file is nothing that a store's tools would read, either.
+    """
+    if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO):
+        raise files.explain(error, "read")
 
 
 def _listing(store, folder, overlay):
@@ -141,10 +152,11 @@ def _listing(store, folder, overlay):
             place = _inside(store, here)
             status = os.stat(place)
             entries = os.listdir(place) if (status.st_dev, status.st_ino) not in seen else []
-        except PermissionError as error:
-            raise files.explain(error, "read")
-        except (EnvironmentError, files.FilesError):
-            continue  # no such folder, or a loop of links
+        except files.FilesError:
+            continue  # a loop of links
+        except EnvironmentError as error:
+            _refuse_unreadable(error)
+            continue
         seen.add((status.st_dev, status.st_ino))
         for name in entries:
             path = os.path.join(here, name)
@@ -218,9 +230,8 @@ def bundle(path, contents=()):
             with open(path, "rb") as stream:
                 data = stream.read()
         return frozenset(pem.fingerprints(data)), os.stat(path).st_mtime
-    except PermissionError as error:
-        raise files.explain(error, "read")
-    except EnvironmentError:
+    except EnvironmentError as error:
+        _refuse_unreadable(error)
         return frozenset(), None
 
 
@@ -229,9 +240,8 @@ def hashed(store):
     try:
         changed = os.stat(store.hashed).st_mtime
         return frozenset(hashlib.sha256(der).hexdigest() for der in linked(store)), changed
-    except PermissionError as error:
-        raise files.explain(error, "read")
-    except EnvironmentError:
+    except EnvironmentError as error:
+        _refuse_unreadable(error)
         return frozenset(), None
 
 
@@ -262,10 +272,20 @@ def keystore(store):
             held = keystores.entries(stream.read())
             return {hashlib.sha256(der).hexdigest(): alias for alias, der in held
                     if alias.startswith(store.keystore.prefix)}, os.fstat(stream.fileno()).st_mtime
-    except PermissionError as error:
-        raise files.explain(error, "read")
-    except (EnvironmentError, ValueError):
+    except ValueError:
         return {}, None
+    except EnvironmentError as error:
+        _refuse_unreadable(error)
+        return {}, None
+
+
+def scraps(store):
+    """What an extract has not finished yet, as set of (path, time of its change); one that was killed leaves it."""
+    found = set()
+    for path in (path for pattern in store.scraps for path in glob.glob(pattern)):
+        with contextlib.suppress(EnvironmentError):
+            found.add((path, os.lstat(path).st_mtime))
+    return found
 
 
 def certificates_with_subjects(path, names):
