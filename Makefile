@@ -71,6 +71,9 @@ bench: hosts  ## speed, side by side
 	python tests/benchmarks/trust.py
 	python tests/benchmarks/certificates.py
 
+kill-everywhere: hosts  ## kills and faults at every system call, of every scenario on every kind of host; an hour
+	EVERYWHERE=1 pytest -n 2 tests/integration/test_killed_anywhere.py tests/integration/test_every_fault.py
+
 oracle: venv $(collection)  ## cert_verify's engines against public cases: make oracle LIMBO=FILE PKITS=FILE
 	python tests/oracle.py $(LIMBO) $(PKITS)
 
@@ -89,4 +92,4 @@ $(collection):
 	@ln -sfn ../../../.. $@
 
 .PHONY: help quickstart test lint lint-yaml lint-ansible lint-python lint-spelling lint-licences lint-changelog \
-	lint-docs units sanity integration molecule bench oracle hosts venv clean
+	lint-docs units sanity integration molecule bench kill-everywhere oracle hosts venv clean

@@ -117,7 +117,8 @@ notes:
   - A run that is killed leaves a store that trusts what it trusted before, or what is wanted. EL 10's own
     C(update-ca-trust) takes the links away that OpenSSL reads, and makes them anew last. So it is let come to its end
     when the run that has started it is killed, and the next one waits for that. When the whole host dies just then,
-    its OpenSSL trusts nothing until the next run or the next C(update-ca-trust).
+    its OpenSSL trusts nothing until the next run or the next C(update-ca-trust). On Debian that is so only while a run
+    undoes what an earlier one has left.
   - Files are owned by root and have mode 0644; where SELinux is on, their context is restored.
   - On hosts nothing but Python 3.6 or later and the distribution's trust store tools is needed.
 seealso:

@@ -44,3 +44,11 @@ def el_hosts():
     """One fresh EL stand-in of each generation."""
     with podman.fleet(EL) as fleet:
         yield fleet
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Numbers that tests have counted (record_property "said"), for all to see."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties:
+            if name == "said" and report.when == "call":
+                terminalreporter.write_line(value)
