@@ -80,6 +80,9 @@ bench-fleet: hosts  ## what fleets cost, up to 100 hosts: make bench-fleet HOSTS
 load: hosts  ## much of everything: what it costs, and that twice as much costs twice
 	python tests/benchmarks/load.py
 
+kill-everywhere: hosts  ## kills and faults at every system call, of every scenario on every kind of host; an hour
+	EVERYWHERE=1 pytest -n 2 tests/integration/test_killed_anywhere.py tests/integration/test_every_fault.py
+
 oracle: venv $(collection)  ## cert_verify's engines against public cases: make oracle LIMBO=FILE PKITS=FILE
 	python tests/oracle.py $(LIMBO) $(PKITS)
 
@@ -101,4 +104,4 @@ $(collection):
 	@ln -sfn ../../../.. $@
 
 .PHONY: help quickstart test lint lint-yaml lint-ansible lint-python lint-spelling lint-licences lint-changelog \
-	lint-docs units sanity integration molecule matrix bench bench-fleet load oracle fuzz hosts venv clean
+	lint-docs units sanity integration molecule matrix bench bench-fleet load kill-everywhere oracle fuzz hosts venv clean

@@ -49,7 +49,8 @@ def install(options, check_mode=False, tmpdir=None, now=None):
         warnings = replace.check(paths, check_mode)
         with contextlib.ExitStack() as stack:
             if not check_mode:
-                stack.enter_context(replace.lock(paths + [key] * os.path.isdir(os.path.dirname(key))))
+                keys = [key, key + places.NEXT] if os.path.isdir(os.path.dirname(key)) else []
+                stack.enter_context(replace.lock(paths + keys))
             result = _converge(options, offer, check_mode, tmpdir, now)
         result["warnings"] += warnings
         return result
@@ -129,10 +130,9 @@ def _converge(options, offer, check_mode, tmpdir, now):
         raise InstallationError(_refusal(choice, offer, judged["reasons"], in_use), in_use=in_use)
     backups = {}
     if plan.replacements and not check_mode:
-        backups = replace.replace(plan.replacements, options["backup"])
+        backups = replace.replace(plan.replacements, options["backup"], lambda: _prove(choice, options, program))
         with contextlib.suppress(OSError, KeyError):  # it is in its place now; there need be no copy
             os.unlink(backups.pop(options["privatekey_path"] + places.NEXT))
-        _prove(choice, options, program)
     target = options["privatekey_path"] if choice.key is state.next else choice.key.path
     return dict(
         x509.describe(choice.leaf), changed=bool(plan.replacements), reasons=plan.reasons,

@@ -37,6 +37,11 @@ class Journal:
         self.path = os.path.join(staging[0][1], JOURNAL)
         self.hidden = False  # whether there may be one that this user can't read
         self.entries = self._read()
+        self.interrupted = os.path.lexists(self.path)  # also where it was only the extract that was going on
+
+    def left_over(self):
+        """Whether a run was killed before its change or after it, so that nothing but its staging folders is left."""
+        return not self.interrupted and any(os.path.lexists(stage) for _folder, stage in self.staging)
 
     def _read(self):
         for _folder, stage in self.staging:
@@ -145,17 +150,19 @@ class Journal:
             self.clean()
 
     def clean(self):
-        """Forgets the change: what is there now stays. The journal goes first, then what it speaks of."""
+        """Forgets the change: what is there now stays. The journal goes first, then what it speaks of.
+
+        Raises files.FilesError, with the change as good as before; of what it speaks of, the next run takes what stays.
+        """
         try:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.unlink(self.path)
                 files.sync_folder(os.path.dirname(self.path))
-            self.entries = []
-            for _folder, stage in self.staging:
-                if os.path.lexists(stage):
-                    shutil.rmtree(stage)
         except OSError as error:
             raise files.explain(error, "removed")
+        self.entries, self.interrupted = [], False
+        for _folder, stage in self.staging:
+            shutil.rmtree(stage, ignore_errors=True)
 
 
 def _sync_folders(entries):

@@ -33,6 +33,8 @@ VERSION = re.compile(r"OpenSSL ([0-9]+)\.([0-9]+)\.([0-9]+)", re.ASCII)
 DIRECTORY = re.compile(r'^OPENSSLDIR: "(.*)"', re.MULTILINE)
 ERROR = re.compile(r"^error ([0-9]+) at ([0-9]+) depth lookup: ?(.*)$", re.MULTILINE | re.ASCII)
 LINK = re.compile(r"^depth=[0-9]+: (.*?)( \(untrusted\))?$", re.MULTILINE)
+# What an error of the system looks like among the errors of OpenSSL 1.1.1 and 3.
+SYSTEM_ERROR = re.compile(rb"system library:\w*:([A-Z][^:\n]{3,60}):")
 
 OpenSSL = collections.namedtuple("OpenSSL", [
     "command",    # path of the program
@@ -207,9 +209,12 @@ def public_key(openssl, path, passphrase=None, option="private_key_passphrase"):
         raise KeyFileError("%s has a line end in it, which openssl can't be given" % option)
     command = [openssl.command, "pkey", "-inform", inform, "-in", path, "-passin", "stdin",
                "-pubout", "-outform", "DER"]
-    return_code, output, _errors = run(command, ((passphrase or "") + "\n").encode("utf-8", "surrogateescape"))
+    return_code, output, errors = run(command, ((passphrase or "") + "\n").encode("utf-8", "surrogateescape"))
     if return_code == 0 and output:
         return output
+    reason = SYSTEM_ERROR.search(errors)
+    if reason:
+        raise KeyFileError("it can't be read: %s" % reason.group(1).decode("ascii", "replace"))
     if encrypted and inform == "DER" and openssl.release < (3, 0, 0):
         raise KeyFileError("%s does not read encrypted keys in DER: convert it to PEM" % openssl.version)
     if encrypted:

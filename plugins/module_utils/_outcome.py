@@ -94,7 +94,8 @@ def attempt(converge, options, check_mode, written=WRITTEN):
     warnings = replace.check(paths, check_mode)
     with contextlib.ExitStack() as stack:
         if not check_mode:
-            stack.enter_context(replace.lock(paths))
+            key = options.get("privatekey_path")
+            stack.enter_context(replace.lock(paths + ([key + places.NEXT] if key else [])))
         outcome = converge(options, check_mode)
     return outcome._replace(warnings=warnings + outcome.warnings)
 
@@ -155,6 +156,8 @@ def run(module, converge, written=WRITTEN):
         outcome = attempt(converge, options, module.check_mode, written)
     except FAILURES as error:
         module.fail_json(**failure(error))
+    except EnvironmentError as error:
+        module.fail_json(msg=str(files.explain(error, "used")))
     for warning in outcome.warnings:
         module.warn(warning)
     changed = attributes.apply(module, [path for path in outcome.files if path], outcome.private_key, there)

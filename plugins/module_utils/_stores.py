@@ -38,6 +38,7 @@ Store = collections.namedtuple("Store", [
     "others",        # extracted bundle of what fits no purpose, or None
     "extract",       # command that makes the extracted store
     "again",         # the same from scratch, for another attempt
+    "scraps",        # patterns of what a killed extract leaves: it stays for ever, or the next one takes it up again
     "sources",       # command that writes what a bundle should hold, but for purpose and file; None: all there is
     "preview",       # option of that command that writes the same into another folder, and what it needs to be there
     "extracted",     # what the preview's folder stands for
@@ -76,6 +77,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         others="/etc/pki/ca-trust/extracted/openssl/ca-bundle.trust.crt",
         extract=("update-ca-trust", "extract"),
         again=("update-ca-trust", "extract"),
+        scraps=("/etc/pki/ca-trust/extracted/*/*." + 6 * "[A-Za-z0-9]",),  # of mkstemp(3)
         sources=("trust", "extract", "--overwrite", "--format=pem-bundle", "--filter=ca-anchors"),
         preview=("--output", ("openssl", "pem", "java", "edk2")),
         extracted="/etc/pki/ca-trust/extracted",
@@ -101,6 +103,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         extract=("update-ca-certificates",),
         # It makes the links of new files only: those that an attempt before has missed want this.
         again=("update-ca-certificates", "--fresh"),
+        scraps=("/etc/ssl/certs/ca-certificates.crt.new",),
         sources=None,
         preview=None,
         extracted="/etc/ssl/certs",
@@ -123,6 +126,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         others=None,
         extract=None,
         again=None,
+        scraps=(),
         sources=None,
         preview=None,
         extracted=None,
@@ -180,6 +184,7 @@ def choose(name, bundle_path, root):
         hashed=hashed,
         keystore=_keystore(store, root),
         others=inside(store.others),
+        scraps=tuple(inside(pattern) for pattern in store.scraps),
         extracted=inside(store.extracted),
         staging=tuple((inside(folder), inside(stage)) for folder, stage in store.staging),
     )

@@ -324,3 +324,27 @@ def deviations(store, observed, wanted, purge="none"):
             reasons.append("%s is older than the last removal and holds %d certificates of no source"
                            % (path, len(extra)))
     return reasons
+
+
+def lost(store, before, after):
+    """What an extract has dropped though its sources trust it as before: a list of reasons, like ``deviations``.
+
+    update-ca-certificates is a shell script that exits 0 though its reading of the distribution's list has failed.
+    """
+    anchors = {held.fingerprint: held.path for held in after.anchors if held.plain}
+    trusted = dict(after.distribution, **anchors)
+    blocked = {held.fingerprint for held in after.distrusted}
+    reasons = []
+    for path in sorted(before.extracted):
+        gone = (before.extracted[path][0] & set(trusted)) - after.extracted[path][0] - blocked
+        for fingerprint in sorted(gone):
+            certificate = state.find(store, trusted[fingerprint], fingerprint)
+            if certificate and not _key_is_blocked(store, after, certificate):
+                reasons.append("%s lacks %s, which it held before and which %s still trusts"
+                               % (path, label(certificate), trusted[fingerprint]))
+    return reasons[:3] + ["%d more are gone" % (len(reasons) - 3)] * (len(reasons) > 3)
+
+
+def _key_is_blocked(store, observed, certificate):
+    keys = [x509.parse_leniently(held.der) for held in observed.distrusted] if store.distrust == "folder" else []
+    return any(other and other.spki_der == certificate.spki_der for other in keys)

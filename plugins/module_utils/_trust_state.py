@@ -7,7 +7,9 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import collections
+import contextlib
 import errno
+import glob
 import hashlib
 import os
 import re
@@ -112,7 +114,7 @@ def observe(store, recovered=True, unread=None):
         extracted[store.keystore.path] = frozenset(in_keystore), made
     changed = os.stat(store.anchors).st_mtime if store.anchors and os.path.isdir(store.anchors) else 0
     return State(contents, untidy, anchors, distrusted, distribution, extracted, changed,
-                 None if recovered and journal.hidden else recovered and bool(journal.entries))
+                 None if recovered and journal.hidden else recovered and journal.interrupted)
 
 
 def _inside(store, path):
@@ -134,9 +136,17 @@ def _read(store, path, overlay):
             problem = "its owner is not root"
         return data, problem
     except EnvironmentError as error:
-        if isinstance(error, PermissionError):
-            raise files.explain(error, "read")
-        return None, None  # not there, a dangling link, a folder: nothing that a store's tools would read
+        _refuse_unreadable(error)
+        return None, None
+
+
+def _refuse_unreadable(error):
+    """Raises files.FilesError for what is there and can't be read: a store must not be taken for an empty one.
+
+    A dangling link or a folder in the place of a file is nothing that a store's tools would read, either.
+    """
+    if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO):
+        raise files.explain(error, "read")
 
 
 def _regular(place, path=None):
@@ -164,10 +174,11 @@ def _listing(store, folder, overlay):
             place = _inside(store, here)
             status = os.stat(place)
             entries = os.listdir(place) if (status.st_dev, status.st_ino) not in seen else []
-        except PermissionError as error:
-            raise files.explain(error, "read")
-        except (EnvironmentError, files.FilesError):
-            continue  # no such folder, or a loop of links
+        except files.FilesError:
+            continue  # a loop of links
+        except EnvironmentError as error:
+            _refuse_unreadable(error)
+            continue
         seen.add((status.st_dev, status.st_ino))
         for name in entries:
             path = os.path.join(here, name)
@@ -243,9 +254,8 @@ def bundle(path, contents=()):
     try:
         data = _regular(path)[0] if data is None else data
         return frozenset(pem.fingerprints(data)), os.stat(path).st_mtime
-    except PermissionError as error:
-        raise files.explain(error, "read")
-    except EnvironmentError:
+    except EnvironmentError as error:
+        _refuse_unreadable(error)
         return frozenset(), None
 
 
@@ -254,9 +264,8 @@ def hashed(store):
     try:
         changed = os.stat(store.hashed).st_mtime
         return frozenset(hashlib.sha256(der).hexdigest() for der in linked(store)), changed
-    except PermissionError as error:
-        raise files.explain(error, "read")
-    except EnvironmentError:
+    except EnvironmentError as error:
+        _refuse_unreadable(error)
         return frozenset(), None
 
 
@@ -285,10 +294,20 @@ def keystore(store):
         data, status = _regular(store.keystore.path)
         return {hashlib.sha256(der).hexdigest(): alias for alias, der in keystores.entries(data)
                 if alias.startswith(store.keystore.prefix)}, status.st_mtime
-    except PermissionError as error:
-        raise files.explain(error, "read")
-    except (EnvironmentError, ValueError):
+    except ValueError:
         return {}, None
+    except EnvironmentError as error:
+        _refuse_unreadable(error)
+        return {}, None
+
+
+def scraps(store):
+    """What an extract has not finished yet, as set of (path, time of its change); one that was killed leaves it."""
+    found = set()
+    for path in (path for pattern in store.scraps for path in glob.glob(pattern)):
+        with contextlib.suppress(EnvironmentError):
+            found.add((path, os.lstat(path).st_mtime))
+    return found
 
 
 def certificates_with_subjects(path, names):

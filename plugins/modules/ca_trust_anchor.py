@@ -21,8 +21,8 @@ description:
   - What counts is the store as applications read it, after the extract. Each certificate is looked up there by its
     SHA-256 fingerprint. A file that was copied and never extracted, an extract that failed, and a store that was edited
     by hand are repaired by the next run.
-  - It is all or nothing. If the extract fails, or an anchor is not in the extracted store afterwards, the former files
-    come back and the task fails with what was found.
+  - It is all or nothing. If the extract fails, or an anchor is not in the extracted store then, or another one is gone
+    from there, the former files come back and the task fails with what was found.
     A run that was killed in the middle is undone by the next one, which then does its own work.
 options:
   anchors:
@@ -115,6 +115,11 @@ notes:
     primary password) can't be changed.
   - Java's keystore is part of the store. On Debian, whose C(update-ca-certificates) leaves local anchors in it that are
     gone, it is proven too. It is left alone where C(/etc/default/cacerts) says C(cacerts_updates=no).
+  - A run that is killed leaves a store that trusts what it trusted before, or what is wanted. EL 10's own
+    C(update-ca-trust) takes the links away that OpenSSL reads, and makes them anew last. So it is let come to its end
+    when the run that has started it is killed, and the next one waits for that. When the whole host dies just then,
+    its OpenSSL trusts nothing until the next run or the next C(update-ca-trust). On Debian that is so only while a run
+    undoes what an earlier one has left.
   - Files are owned by root and have mode 0644; where SELinux is on, their context is restored.
   - On hosts nothing but Python 3.6 or later and the distribution's trust store tools is needed.
 seealso:
@@ -378,6 +383,8 @@ def main():
         module.fail_json(msg=str(error), **error.facts)
     except (files.FilesError, trust_plan.PlanError, trust_store.TrustError) as error:
         module.fail_json(msg=str(error))
+    except EnvironmentError as error:
+        module.fail_json(msg=str(files.explain(error, "used")))
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     module.exit_json(invocation={"module_args": arguments.told(options)}, **result)

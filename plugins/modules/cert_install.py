@@ -321,6 +321,8 @@ def main():
         result = installation.install(module.params, module.check_mode, module.tmpdir)
     except (installation.InstallationError, verification.Unable, files.FilesError, attributes.AttributesError) as error:
         module.fail_json(msg=str(error), **getattr(error, "facts", {}))
+    except EnvironmentError as error:
+        module.fail_json(msg=str(files.explain(error, "used", module.tmpdir)))
     for warning in result.pop("warnings"):
         module.warn(warning)
     there = [] if result["changed"] else result["files"]  # of new files, they are no reason

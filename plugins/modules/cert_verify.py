@@ -495,7 +495,7 @@ missing_packages:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl, _verification
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files, _openssl, _verification
 
 PURPOSES = sorted(_openssl.PURPOSES)
 CERTIFICATE = {
@@ -536,6 +536,8 @@ def main():
             crls=given["crls"], collect=given["profile"] == "strict")
     except _verification.Unable as error:
         module.fail_json(msg=str(error), **error.facts)
+    except EnvironmentError as error:
+        module.fail_json(msg=str(_files.explain(error, "used", module.tmpdir)))
     for result in outcome["results"]:
         for warning in result["warnings"]:
             module.warn("%s: %s" % (result["name"], warning))

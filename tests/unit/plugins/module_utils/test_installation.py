@@ -410,13 +410,33 @@ def test_runs_at_the_same_time_wait_for_each_other(host, monkeypatch):
 def test_somebody_else_writes_there(host, monkeypatch):
     real = replace.replace
 
-    def disturbed(*arguments):
-        backups = real(*arguments)
-        host.write("web.crt", "mine")
-        return backups
+    def disturbed(replacements, backup, prove):
+        def proven():
+            host.write("web.crt", "mine")
+            prove()
+        return real(replacements, backup, proven)
     monkeypatch.setattr(replace, "replace", disturbed)
+    before = host.everything()
     with pytest.raises(files.FilesError, match="web.crt is not what was just written"):
         host.install()
+    assert host.everything() == before  # all or nothing
+
+
+def test_what_was_written_and_cannot_be_read_is_taken_back(host, monkeypatch):
+    host.install()
+    before = host.everything()
+    real = installation.observe
+
+    def unreadable(*arguments):
+        monkeypatch.setattr(installation, "observe", broken)
+        return real(*arguments)
+
+    def broken(*_arguments):
+        raise installation.InstallationError("%s: it can't be read: Input/output error" % host.at("web.crt"))
+    monkeypatch.setattr(installation, "observe", unreadable)
+    with pytest.raises(installation.InstallationError, match="Input/output error"):
+        host.install(content=renewed((-1, 300)).pem + Corp.chain)
+    assert host.everything() == before
 
 
 # --- an older one ---
