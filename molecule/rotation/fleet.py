@@ -73,7 +73,8 @@ def by_python(name):
 
 def by_curl(name):
     done = subprocess.run(["curl", "--silent", "--show-error", "--fail", "--max-time", str(SECONDS),
-                           "https://%s:%d/" % (name, PORT)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                           "https://%s:%d/" % (name, PORT)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          check=False)
     return done.stdout.decode("utf-8", "replace") if done.returncode else None
 
 

@@ -62,6 +62,8 @@ def installed(tmp_path_factory):
     galaxy("install", str(artifact), "--collections-path", str(folder))
     folder.chmod(0o755)
     return folder
+
+
 def pytest_terminal_summary(terminalreporter):
     """Numbers that tests have counted (record_property "said"), for all to see."""
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):

@@ -27,8 +27,8 @@ SITE, ISSUE, DISTRIBUTE, VERIFY = (
     f"fleetpki.host_trust.{name}" for name in ("site", "issue_certificates", "distribute_trust", "verify"))
 # A slice has a /run of its own, as in a container: what keeps slices apart must lie in what they share. Only root locks
 # something in /run.
-APART = () if os.geteuid() else ("unshare", "--mount", "sh", "-c",
-         'mkdir -p /run/host_trust; mount -t tmpfs -o mode=700 none /run/host_trust; exec "$@"', "sh")
+OWN_RUN = 'mkdir -p /run/host_trust; mount -t tmpfs -o mode=700 none /run/host_trust; exec "$@"'
+APART = () if os.geteuid() else ("unshare", "--mount", "sh", "-c", OWN_RUN, "sh")
 
 
 @pytest.fixture(scope="module")

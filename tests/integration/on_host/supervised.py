@@ -128,8 +128,6 @@ def run(function, decide=None, reads=False) -> tuple[int, str, str]:
         os.close(complained)
 
 
-
-
 def _child(function, theirs: socket.socket | None, reads: bool, said: int, complained: int) -> None:
     """The child's part; it never returns."""
     try:
