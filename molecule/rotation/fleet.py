@@ -59,28 +59,34 @@ def serve(certificates, key):
     in_background("serve", server.serve_forever)
 
 
+# Exit codes of curl that say that TLS failed, and not what is below; see curl(1).
+CURL_REFUSES = (35, 51, 53, 54, 58, 59, 60, 64, 66, 77, 80, 82, 83, 90, 91)
+
+
 def by_python(name):
-    """A complaint, or None."""
+    """(whether the handshake was refused, a complaint) or None."""
     try:
         context = ssl.create_default_context()
         with socket.create_connection((name, PORT), SECONDS) as plain:
             with context.wrap_socket(plain, server_hostname=name) as secured:
                 secured.sendall(b"GET / HTTP/1.0\r\n\r\n")
-                return None if secured.recv(12) == b"HTTP/1.0 200" else "no answer"
+                return None if secured.recv(12) == b"HTTP/1.0 200" else (False, "no answer")
+    except ssl.SSLError as error:
+        return True, repr(error)
     except (OSError, ValueError) as error:
-        return repr(error)
+        return False, repr(error)
 
 
 def by_curl(name):
     done = subprocess.run(["curl", "--silent", "--show-error", "--fail", "--max-time", str(SECONDS),
                            "https://%s:%d/" % (name, PORT)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           check=False)
-    return done.stdout.decode("utf-8", "replace") if done.returncode else None
+    return (done.returncode in CURL_REFUSES, done.stdout.decode("utf-8", "replace")) if done.returncode else None
 
 
 def call(names):
     os.nice(19)
-    told = {"python": 0, "curl": 0, "called": [], "refused": []}
+    told = {"python": 0, "curl": 0, "called": [], "refused": [], "unanswered": []}
     ended = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
     clients = itertools.cycle((("python", by_python), ("curl", by_curl)))
@@ -88,7 +94,8 @@ def call(names):
         complaint = ask(name)
         told[client] += 1
         if complaint:
-            told["refused"].append([time.strftime("%H:%M:%S"), client, name, complaint])
+            kind = "refused" if complaint[0] else "unanswered"  # a busy machine's names and connections time out
+            told[kind].append([time.strftime("%H:%M:%S"), client, name, complaint[1]])
         if name not in told["called"]:
             told["called"].append(name)
         if ended:
