@@ -115,5 +115,6 @@ def _ask(listener, name, program, seconds, tmpdir):
             break
     if not seen.chain and not seen.speaks_tls:
         return None
-    finding = seen.result["finding"] or "; ".join(seen.result["warnings"])
-    return Shown(listener, name, seen.chain, None if seen.chain else finding)
+    # What was shown first is enough where a second look, for the chain, comes to nothing.
+    chain = seen.chain or [seen.shown] * bool(seen.shown)
+    return Shown(listener, name, chain, None if chain else seen.result["finding"])

@@ -26,6 +26,7 @@ Seen = collections.namedtuple("Seen", [
     "chain",    # the certificates as they were sent, as DER
     "untried",  # versions that could not be tried, for the server could not be reached any more or time was up
     "speaks_tls",  # whether the server has answered with TLS, be it that it refused
+    "shown",    # the server's own certificate in the first handshake, as DER, or None
 ])
 Wanted = collections.namedtuple("Wanted", ["timeout", "resumption", "keep_alive", "versions", "http", "path"])
 
@@ -56,7 +57,7 @@ def look(endpoint, wanted, program, tmpdir):
         result["finding"] = result["finding"] or str(error)
     if wanted.versions and looker.speaks_tls:
         result["versions"] = looker.versions()
-    return Seen(result, looker.chain, looker.untried, looker.speaks_tls)
+    return Seen(result, looker.chain, looker.untried, looker.speaks_tls, looker.shown)
 
 
 class _Looker(object):

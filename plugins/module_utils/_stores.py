@@ -33,7 +33,8 @@ Store = collections.namedtuple("Store", [
     "distrusted",    # places of that: the folders, or the configuration file
     "distribution",  # where the distribution's own certificates are
     "bundles",       # extracted PEM bundles: (purpose that a certificate needs to be in it, path)
-    "hashed",        # folder of hashed links (openssl-rehash(1)), and the file that OpenSSL reads where that is there
+    "hashed",        # folder of hashed links (openssl-rehash(1)) that OpenSSL looks issuers up in, or None
+    "instead",       # the file that it reads where that is there: the links don't count then
     "keystore",      # Java's, as Keystore, where the system has one that only its own hook changes; or None
     "others",        # extracted bundle of what fits no purpose, or None
     "extract",       # command that makes the extracted store
@@ -72,7 +73,8 @@ STORES = collections.OrderedDict((store.name, store) for store in [
                  ("email_protection", "/etc/pki/ca-trust/extracted/pem/email-ca-bundle.pem"),
                  ("code_signing", "/etc/pki/ca-trust/extracted/pem/objsign-ca-bundle.pem")),
         # From EL 10 on: before, OpenSSL reads the bundle.
-        hashed=("/etc/pki/tls/certs", "/etc/pki/tls/cert.pem"),
+        hashed="/etc/pki/tls/certs",
+        instead="/etc/pki/tls/cert.pem",
         keystore=None,  # p11-kit makes it from the same sources as the bundles
         others="/etc/pki/ca-trust/extracted/openssl/ca-bundle.trust.crt",
         extract=("update-ca-trust", "extract"),
@@ -95,7 +97,8 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         distrusted=("/etc/ca-certificates.conf",),
         distribution=("/usr/share/ca-certificates",),
         bundles=((ANY_PURPOSE, "/etc/ssl/certs/ca-certificates.crt"),),
-        hashed=("/etc/ssl/certs", None),
+        hashed="/etc/ssl/certs",
+        instead=None,
         # update-ca-certificates tells ca-certificates-java of local certificates that came, but not of those that went.
         keystore=Keystore("/etc/ssl/certs/java/cacerts", "debian:", "/etc/ca-certificates/update.d/jks-keystore",
                           ("/etc/default/cacerts", "cacerts_updates=no"), "java"),
@@ -122,6 +125,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         distribution=(),
         bundles=(),
         hashed=None,
+        instead=None,
         keystore=None,
         others=None,
         extract=None,
@@ -171,9 +175,11 @@ def choose(name, bundle_path, root):
     def inside(path):
         return path and files.resolve(root, path)
 
-    hashed = store.hashed and inside(store.hashed[0])
-    instead = hashed and store.hashed[1] and os.path.join(root, store.hashed[1].lstrip("/"))
-    if hashed and (not os.path.isdir(hashed) or instead and os.path.lexists(instead)):
+    hashed = store.hashed and inside(store.hashed)
+    instead = store.instead and os.path.join(root, store.instead.lstrip("/"))
+    bundle = inside(store.bundles[0][1])
+    if hashed and (not os.path.isdir(hashed)
+                   or instead and os.path.lexists(instead) and not is_bridge(instead, bundle)):
         hashed = None
     return store._replace(
         root=root,
@@ -182,6 +188,7 @@ def choose(name, bundle_path, root):
         distribution=tuple(inside(path) for path in store.distribution),
         bundles=tuple((purpose, inside(path)) for purpose, path in store.bundles),
         hashed=hashed,
+        instead=instead if hashed else None,
         keystore=_keystore(store, root),
         others=inside(store.others),
         scraps=tuple(inside(pattern) for pattern in store.scraps),
@@ -214,6 +221,16 @@ def is_the_systems(path, root):
                 path.startswith(files.resolve(root, folder) + "/") for folder in store.distribution):
             return True
     return False
+
+
+def bridge_to(path, bundle):
+    """What the link says that stands in for the hashed links while they are made anew; no system's own is relative."""
+    return os.path.relpath(bundle, os.path.dirname(path))
+
+
+def is_bridge(path, bundle):
+    """Whether there is that link: a run that was killed has left it."""
+    return os.path.islink(path) and os.readlink(path) == bridge_to(path, bundle)
 
 
 def _distrusted(store, root):

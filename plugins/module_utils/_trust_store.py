@@ -49,7 +49,7 @@ def converge(store, wanted, purge="none", extract="auto", check=False):
         return outcome
     if store.anchors:
         files.make_folder(store.anchors)
-    with files.lock(store.anchors or os.path.dirname(store.bundles[0][1]), LOCK_SECONDS):
+    with files.lock(store.anchors or os.path.dirname(store.bundles[0][1]), LOCK_SECONDS), _bridge(store):
         journal = journals.Journal(store.staging)
         interrupted = journal.interrupted
         if interrupted:
@@ -65,6 +65,24 @@ def converge(store, wanted, purge="none", extract="auto", check=False):
         if outcome.plan.unsent or not outcome.plan.steps:
             return outcome
         return _apply(store, outcome, purge, journal)
+
+
+@contextlib.contextmanager
+def _bridge(store):
+    """Has OpenSSL read the bundle for as long as the extract may take hashed links away and make them anew.
+
+    EL 10's does so, and in between a host would find no root at all. The bundle is replaced at once.
+    """
+    bundle = store.bundles[0][1]
+    if store.instead and not os.path.lexists(store.instead):
+        with contextlib.suppress(EnvironmentError):  # then it is as it would be without
+            os.symlink(stores.bridge_to(store.instead, bundle), store.instead)
+    try:
+        yield
+    finally:
+        if store.instead and stores.is_bridge(store.instead, bundle):
+            with contextlib.suppress(EnvironmentError):
+                os.unlink(store.instead)
 
 
 def _look(store, wanted, purge, extract, interrupted=False):

@@ -69,9 +69,9 @@ options:
     default: []
   timeout:
     description:
-      - Seconds that a step of a connection may take. Ports that wait for the other side to begin take as long.
+      - Seconds that a step of a connection may take. Ports that wait for the other side to say something take as long.
     type: float
-    default: 3
+    default: 10
 notes:
   - Not in use are certificates of CAs themselves, and expired ones.
   - Not seen are keystores of Java and NSS, PKCS#12, certificates that a running client has in its memory, and servers
@@ -224,7 +224,7 @@ ARGUMENTS = {
     "listeners": {"type": "bool", "default": True},
     "ignore_ports": {"type": "list", "elements": "int", "default": []},
     "server_names": {"type": "list", "elements": "str", "default": []},
-    "timeout": {"type": "float", "default": 3},
+    "timeout": {"type": "float", "default": 10},
 }
 
 

@@ -104,6 +104,48 @@ def test_openssl_keeps_its_roots_when_the_extract_dies_half_way():
         assert done["changed"] and host.run("openssl", "verify", root).stdout == f"{root}: OK\n"
 
 
+HANDSHAKES = """
+import os, ssl
+server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+server.load_cert_chain("/root/web.pem")
+met = []
+while not os.path.exists("/root/enough"):
+    back, forth = ssl.MemoryBIO(), ssl.MemoryBIO()
+    # Its trust is read anew each time, as a program does that has just been started.
+    client = ssl.create_default_context().wrap_bio(back, forth, server_hostname="web1.example.com")
+    other = server.wrap_bio(forth, back, server_side=True)
+    said = "accepted"
+    for step in (client, other, client, other):
+        try:
+            step.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as error:
+            said = str(error)
+            break
+    met.append(said)
+open("/root/met.new", "w").write("\\n".join(met))
+os.rename("/root/met.new", "/root/met")
+"""
+
+
+def test_no_handshake_is_refused_while_the_store_changes():
+    """By a program that looks its anchors up in hashed links, on EL 10: they go and come with each extract."""
+    with podman.fleet(["el10"]) as fleet:
+        host, pair = fleet["el10"], pki.server("web1.example.com", FIRST)
+        plays.run(fleet.inventory, [plays.anchors(FIRST)])
+        host.write("/root/web.pem", (pair.pem + pair.key_pem()).encode(), 0o600)
+        host.run("sh", "-c", 'nohup python3 -c "$1" > /root/said 2>&1 &', "sh", HANDSHAKES)
+        gone = {"content": SECOND.pem, "state": "absent"}
+        play = plays.run(fleet.inventory, [plays.anchors(SECOND), plays.anchors(gone)])
+        assert [result["changed"] for result in play.of("el10")] == [True, True]
+        host.write("/root/enough", b"")
+        host.run("sh", "-c", "for try in $(seq 300); do [ -e /root/met ] && exit; sleep 0.1; done; cat /root/said; exit 1")
+        met = host.read("/root/met").decode().splitlines()
+        assert len(met) > 50 and set(met) == {"accepted"}
+        assert not host.exists("/etc/pki/tls/cert.pem")
+
+
 def test_a_run_that_died_half_way_is_repaired(all_hosts):
     """Files in place and never extracted, an extracted store that somebody cut, an anchor with the wrong mode."""
     task = plays.anchors(FIRST, SECOND)

@@ -359,6 +359,30 @@ def test_what_openssl_finds_by_hash_counts_too(system):
     assert actions(converge(system, want(A))) == []
 
 
+def test_openssl_has_the_bundle_while_hashed_links_are_made_anew(redhat, monkeypatch):
+    """EL 10's extract takes them away first; what a run has left that was killed is not taken for a system's own."""
+    link, seen = os.path.join(redhat.path, "etc/pki/tls/cert.pem"), []
+
+    def looking(command, root):
+        seen.append(os.path.realpath(link) == redhat.store.bundles[0][1])
+        return redhat.run(command, root)
+    monkeypatch.setattr(trust_store, "run", looking)
+    converge(redhat, want(A))
+    assert seen == [True] and not os.path.lexists(link)
+    os.symlink("../ca-trust/extracted/pem/tls-ca-bundle.pem", link)
+    assert stores.choose("auto", None, redhat.path) == redhat.store
+    redhat.said = (1, "broken")
+    with pytest.raises(trust_store.TrustError):
+        converge(redhat, want(B))
+    assert not os.path.lexists(link)
+    redhat.said = (0, "")
+    os.symlink(redhat.store.bundles[0][1], link)  # as on EL 9
+    store = stores.choose("auto", None, redhat.path)
+    assert store.hashed is None and store.instead is None
+    trust_store.converge(store, [want(B)])
+    assert os.readlink(link) == redhat.store.bundles[0][1]
+
+
 def test_hashed_links_come_back_when_the_extract_loses_them(debian):
     """On EL 10 they do, too: see the integration tests, for here that family's hashed files are no links."""
     system = debian
