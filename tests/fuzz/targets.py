@@ -94,7 +94,6 @@ def target(inputs: st.SearchStrategy[t.Any], refusals: tuple[type[Exception], ..
                     warnings.simplefilter("ignore")
                     said = function(value)
             except refusals as error:
-                assert ValueError in refusals or error.__class__ is not ValueError
                 assert str(error), "an error that says nothing"
                 said = str(error).split("\n")
             harmless(said)
@@ -190,7 +189,7 @@ def a_file_of_certificates(value):
     for one in found:
         assert one.fingerprint == hashlib.sha256(one.der).hexdigest()
         assert pem.read_certificates(pem.to_pem(one.der).encode()) == [one]
-    assert keys_allowed or not pem.holds_key(data)
+    assert keys_allowed or not pem.holds_key(pem._plain(data))
     return [described(one) for one in found]
 
 
@@ -401,9 +400,8 @@ def what_certutil_prints(printed):
     nss_database.listed(printed), nss_database.flags(printed)
 
 
-@target(mutations.printed_of([
-    "curl: (60) SSL certificate problem: self-signed certificate\n", "OpenSSL 3.0.19 27 Jan",
-    corpus.recorded("openssl-s_client.txt").decode(), "*** Fatal error: x", "curl 7.88.1 (x)"]))
+@target(mutations.printed_of(["curl: (60) SSL certificate problem: self-signed certificate\n", "OpenSSL 3.0.19 27 J",
+                             corpus.recorded("openssl-s_client.txt").decode(), "*** Fatal error: x", "curl 7.88 (x)"]))
 def what_tls_clients_print(printed):
     return [tls_clients.words(printed, client.words) for client in tls_clients.CLIENTS.values()]
 
@@ -553,7 +551,7 @@ def a_list_of_anchors(contents):
     found = anchor_list.read(listed, lambda _src: next(given), [], anchors.Terms(now=NOW))
     for one in found:
         assert one.certificate and x509.basic_constraints(one.certificate)[0]
-    assert not any(pem.holds_key(data) for data in contents)
+    assert not any(pem.holds_key(pem._plain(data)) for data in contents)
     anchor_list.to_send(found)
 
 

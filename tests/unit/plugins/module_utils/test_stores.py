@@ -4,6 +4,7 @@
 import os
 
 import pki
+import fake_root
 import pytest
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
@@ -103,3 +104,13 @@ def test_a_managed_block_holds_one_certificate_whatever_its_names(subject):
     assert block.count(b"-----BEGIN") == 1
     assert block.decode("ascii").splitlines()[0] == (stores.MARK + stores.comment_safe(subject)).strip()
     assert block.decode("ascii").splitlines()[4] == "-----BEGIN CERTIFICATE-----"
+
+
+@pytest.mark.parametrize("kind", ["redhat", "debian"])
+def test_which_files_are_the_systems(tmp_path, kind):
+    """Those that its tools write, and those that these read; in an image, the image's."""
+    root = fake_root.FakeRoot(tmp_path / "root", kind)
+    (tmp_path / "root" / "etc" / "app.pem").write_text(u"")
+    own = [path for _purpose, path in root.store.bundles] + [folder + "/x.pem" for folder in root.store.distribution]
+    assert all(stores.is_the_systems(path, root.path) and not stores.is_the_systems(path, "/") for path in own)
+    assert not stores.is_the_systems(root.path + "/etc/app.pem", root.path)
