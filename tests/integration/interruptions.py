@@ -44,7 +44,7 @@ STORES = {
         "sources": ["/etc/pki/ca-trust/source"],
         "bundle": "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
         "aside": ["/etc/pki/ca-trust/.host_trust/preview"],
-        "loose": ["/java/cacerts$"],
+        "loose": ["/java/cacerts$", "/edk2/cacerts.bin$"],  # other bytes each time, and in no order
         "elsewhere": ["trust", "extract", "--overwrite", "--format=pem-bundle", "--filter=ca-anchors",
                       "--purpose=server-auth", "/srv/aside/ca-certificates.crt"],
         "extract": "update-ca-trust",
@@ -81,7 +81,7 @@ def prepare(host):
 
 def store(host, before, task, **options):
     """A scenario of ca_trust_anchor on a host."""
-    facts = {"hashed": None, "look": "Store", "verify": ["/srv/stays.pem", "/srv/root.pem"],
+    facts = {"hashed": None, "look": "Store", "loose": [], "verify": ["/srv/stays.pem", "/srv/root.pem"],
              **STORES[host.platform.family]}
     if host.platform.name == "el10":
         facts["hashed"] = "/etc/pki/tls/certs"
@@ -128,7 +128,8 @@ def trust_scenarios(host):
         "install": store(host, [anchors(STAYS, purge="all")], anchors(STAYS, FIRST)),
         "replace": store(host, both, anchors(STAYS, SECOND, absent(FIRST))),
         "remove": store(host, both, anchors(absent(FIRST))),
-        "distrust": store(host, both, anchors({"content": FIRST.pem, "state": "distrusted"})),
+        "distrust": store(host, both, anchors({"content": host.read("/srv/root.pem").decode(), "state": "distrusted"}),
+                          verify=["/srv/stays.pem"]),
         "purge": store(host, both, anchors(STAYS, purge="all")),
         # Killed in the middle of the extract; and then the repair of that is interrupted.
         "recover": store(host, both, anchors(STAYS, SECOND, absent(FIRST)),

@@ -31,7 +31,7 @@ def test_ca_trust_anchor(platform, record_property):
             report = interruptions.interrupt(host, scenarios[name], ["KILL_ALL"])
             said = f"{name} on {platform}: killed at {report['places']} places"
             record_property("said", f"{said}, {report['seconds']} s")
-            assert report["places"] > 40 and not report["found"], f"{said}\n" + "\n".join(report["found"])
+            assert report["places"] > 30 and not report["found"], f"{said}\n" + "\n".join(report["found"])
             # EL 10's own command takes OpenSSL's links away, and makes them again last; so does Debian's, from scratch.
             assert bool(report["window"]) is (platform == "el10" or name == "recover" and platform[:3] == "deb"), report
 
