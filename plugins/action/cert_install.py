@@ -13,8 +13,8 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.validation import check_type_list, check_type_str
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _controller_files as controller_files
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _no_keys as no_keys
 
 
 class ActionModule(ActionBase):
@@ -26,6 +26,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
         try:
+            no_keys.refuse(self._task.args, ("content", "trust_content"))
             offered = self._offered()
         except (AnsibleError, TypeError, ValueError) as error:
             return {**result, "failed": True, "msg": str(error)}
@@ -40,12 +41,7 @@ class ActionModule(ActionBase):
         if src is not None:
             return self._read([check_type_str(one) for one in check_type_list(src)])
         if content:
-            content = check_type_str(content)
-            # Refused here, where nothing shows it: a module's arguments are printed with -vvv.
-            if pem.holds_key(content.encode()):
-                raise ValueError("content: there is a private key in it: leave only the certificates, "
-                                 "the host has its key already (privatekey_path)")
-            return {"content": content}
+            return {"content": check_type_str(content)}
         if "content" not in self._task.args:
             raise ValueError("nothing to install: give the certificates with src or content")
         if not self._task.check_mode:

@@ -13,7 +13,10 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _crl_files as crl_files
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _controller_files as controller_files
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _no_keys as no_keys
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _verdicts as verdicts
+
+CONTENTS = {"certificates": ("content", "chain_content"), "crls": ("content",)}
 
 
 class ActionModule(ActionBase):
@@ -27,6 +30,10 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         given = dict(self._task.args)
         try:
+            for option, names in CONTENTS.items():
+                for number, element in enumerate(check_type_list(given.get(option) or [])):
+                    if isinstance(element, dict):
+                        no_keys.refuse(element, names, f"{option}[{number}].")
             given["crls"] = self._lists(check_type_list(given.get("crls") or []))
             terms = self._terms(given)
         except (AnsibleError, TypeError, ValueError) as error:

@@ -10,6 +10,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome, _signed
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _no_keys as no_keys
 
 
 class ActionModule(ActionBase):
@@ -22,6 +23,10 @@ class ActionModule(ActionBase):
         """Runs the action (see ActionBase)."""
         result = super().run(tmp, task_vars)
         del tmp
+        try:
+            no_keys.refuse(self._task.args, ("csr_content", "ca_content", "ownca_content"))
+        except ValueError as error:
+            return {**result, "failed": True, "msg": str(error)}
         if self._is_for_a_process():
             return {**result, **self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)}
         _validation, given = self.validate_argument_spec(

@@ -37,16 +37,26 @@ def explain(error, action="changed", path=None):
         errno.EXDEV: "; the store's folder is a mount of its own: manage what is mounted there instead",
         errno.ENOENT: "; create its folder first",
         errno.ENOTDIR: "; something in its path is no folder",
+        errno.EBADF: "; its file system (NFS?) can't lock folders: keep it on a local one",
     }
     return FilesError("%s can't be %s: %s%s" % (path, action, error.strerror, hints.get(error.errno, "")))
 
 
-def resolve(root, path):
+def system_root(root):
+    """The real place of the folder where a system is mounted; raises FilesError where it is none."""
+    if not os.path.isabs(root) or not os.path.isdir(root):
+        raise FilesError("root: %s is no folder, or not given from / on" % (root or "(empty)"))
+    return os.path.realpath(root)
+
+
+def resolve(root, path, own=False):
     """The real place of the absolute ``path`` of a system whose root is ``root``: links are followed inside it.
 
     An image's absolute links must not lead to the files of the machine that it is mounted on.
+    own: for a place that is written to. A link of another user's is refused then (FilesError): whoever may write into a
+    folder on the way, such as /tmp, could lead what root writes anywhere.
     """
-    if root == "/":
+    if root == "/" and not own:
         return os.path.realpath(path)
     parts, found, links = path.split("/")[::-1], "", 0
     while parts:
@@ -58,17 +68,30 @@ def resolve(root, path):
             continue
         here = "%s/%s" % (found, part)
         outside = root.rstrip("/") + here
-        if not os.path.islink(outside):
+        owner = _owner_of_link(outside)
+        if owner is None:
             found = here
             continue
         links += 1
         if links > 40:
             raise FilesError("%s can't be found: too many links" % (root.rstrip("/") + path))
         target = os.readlink(outside)
+        if own and owner not in (0, os.geteuid()):
+            raise FilesError("%s can't be written: %s is a link of another user's, which leads to %s; remove it" % (
+                root.rstrip("/") + path, "it" if not parts else outside, target))
         if target.startswith("/"):
             found = ""
         parts.extend(target.split("/")[::-1])
     return root.rstrip("/") + (found or "/")
+
+
+def _owner_of_link(path):
+    """The user number of a symbolic link's owner; None for what is no link."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_uid if stat.S_ISLNK(status.st_mode) else None
 
 
 @contextlib.contextmanager
@@ -91,7 +114,7 @@ def lock(folder, seconds):
                 if error.errno not in (errno.EAGAIN, errno.EACCES):
                     raise explain(error, "locked")
             if time.time() > end:
-                raise FilesError("%s is locked for more than %d seconds by %s; try again when it is done"
+                raise FilesError("%s is locked for more than %d seconds by %s. Try again when that has ended"
                                  % (folder, seconds, _holder(os.fstat(descriptor))))
             time.sleep(0.05)
         os.set_inheritable(descriptor, True)
@@ -104,10 +127,12 @@ def lock(folder, seconds):
 def _open_lock(folder):
     """What is locked for a folder: a file that root alone can open; a folder can be locked by all who may read it.
 
-    For other users, and where there is no /run, it is the folder itself.
+    For other users, and where there is no /run, it is the folder itself. So it is where nobody else may read it, as is
+    the case with a private CA's: containers that share the folder have each a /run of their own.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    if os.geteuid() != 0:
+    own = os.fstat(descriptor)
+    if os.geteuid() != 0 or own.st_uid == 0 and not own.st_mode & 0o077:
         return descriptor
     try:
         with contextlib.suppress(FileExistsError):
@@ -124,21 +149,48 @@ def _open_lock(folder):
 
 
 def _holder(status):
-    """Who holds a lock on the inode: who took it, or what that one has started and left behind, when it was killed."""
+    """Who holds a lock on the inode, as a phrase: process, command, since when it runs (proc_locks(5), proc(5))."""
     wanted = ":%d" % status.st_ino
+    # First who took it; then what that one has started and left behind, when it was killed.
     for path in ["/proc/locks"] + glob.glob("/proc/[0-9]*/fdinfo/*"):
         try:
-            with open(path) as stream:  # the same form in both, see proc_locks(5)
-                found = [fields for fields in (line.split() for line in stream) if "FLOCK" in fields
-                         and "->" not in fields and any(field.endswith(wanted) for field in fields)]
-            for fields in found:
-                holder = fields[4] if path == "/proc/locks" else path.split("/")[2]
-                with open("/proc/%s/cmdline" % holder, "rb") as command:
-                    words = command.read(200).decode("ascii", "replace").split("\0")
-                return "process %s (%s)" % (holder, " ".join(words).strip())
-        except (EnvironmentError, IndexError):
-            continue
-    return "another process"
+            with open(path) as stream:  # the same form in both
+                lines = [line.split() for line in stream if "FLOCK" in line and "->" not in line]
+            for line in lines:
+                if any(field.endswith(wanted) for field in line):
+                    process = line[4] if path == "/proc/locks" else path.split("/")[2]
+                    # File systems in layers have another device here than in stat(2): the inode may be another's.
+                    if _has_open(process, status):
+                        return _spoken_process(process)
+        except (EnvironmentError, IndexError, ValueError):
+            continue  # it has ended meanwhile
+    return "a process that can't be seen from here (another user's, or one in another container)"
+
+
+def _has_open(process, status):
+    """Whether a process has a file open; of another user's process that can't be seen, and is not denied then."""
+    folder = "/proc/%s/fd" % process
+    try:
+        descriptors = os.listdir(folder)
+    except PermissionError:
+        return True
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.stat(os.path.join(folder, descriptor)), status):
+                return True
+    return False
+
+
+def _spoken_process(process):
+    with open("/proc/%s/cmdline" % process, "rb") as stream:
+        words = stream.read(200).decode("ascii", "replace").replace("\0", " ").strip()
+    with open("/proc/%s/stat" % process) as stream:
+        ticks = int(stream.read().rpartition(")")[2].split()[19])
+    with open("/proc/stat") as stream:
+        boot = next(int(line.split()[1]) for line in stream if line.startswith("btime "))
+    since = time.gmtime(boot + ticks // os.sysconf("SC_CLK_TCK"))
+    command = "".join(character if character.isprintable() else "?" for character in words)
+    return "process %s (%s), which runs since %s" % (process, command, time.strftime("%Y-%m-%dT%H:%M:%SZ", since))
 
 
 def make_folder(path):

@@ -35,6 +35,7 @@ class Journal:
     def __init__(self, staging):
         self.staging = staging
         self.path = os.path.join(staging[0][1], JOURNAL)
+        self.hidden = False  # whether there may be one that this user can't read
         self.entries = self._read()
         self.interrupted = os.path.lexists(self.path)  # also where it was only the extract that was going on
 
@@ -58,8 +59,9 @@ class Journal:
             # Who may not look into the staging folder may not change the store either: that fails later, by name.
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
                 raise files.explain(error, "read")
+            self.hidden = error.errno == errno.EACCES
             return []
-        except (ValueError, KeyError, TypeError, IndexError):
+        except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError):
             raise files.FilesError("%s is damaged, so that the change of an interrupted run can't be undone: look at "
                                    "the folder, bring back by hand what is missing, and remove it" % self.path)
 
@@ -67,11 +69,11 @@ class Journal:
         """An entry of the journal with its paths, which are always inside the folders that are given."""
         folder, stage = self.staging[entry["folder"]]
         inside = os.path.normpath(entry["name"])
-        if os.path.isabs(inside) or inside.split("/")[0] == "..":
-            raise ValueError("a path outside")
+        if os.path.isabs(inside) or inside.split("/")[0] == ".." or b"\0" in os.fsencode(inside):
+            raise ValueError("a path outside, or none")
         number = int(entry["number"])
-        return dict(entry, path=os.path.join(folder, inside), new=os.path.join(stage, "%d.new" % number),
-                    undo=os.path.join(stage, "%d.undo" % number))
+        return dict(entry, existed=bool(entry["existed"]), path=os.path.join(folder, inside),
+                    new=os.path.join(stage, "%d.new" % number), undo=os.path.join(stage, "%d.undo" % number))
 
     def overlay(self):
         """{path: the file that holds what is there after recovery, or None}."""

@@ -112,6 +112,7 @@ def info(options):
         "interrupted": False,
         "in_sync": True,
         "deviations": [],
+        "unread": [],
         "warnings": warnings,
     }
 

@@ -19,6 +19,7 @@ import subprocess
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 SECONDS = 60  # no single answer of openssl takes longer, unless something hangs
 SYSTEM_PATH = os.pathsep.join(["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
@@ -27,7 +28,7 @@ SYSTEM_PATH = os.pathsep.join(["/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
 # _verification looks at its extensions itself.
 PURPOSES = {"server": "sslserver", "client": "sslclient", "email": "smimesign", "ca": "any", "any": "any"}
 
-HASHED_NAME = re.compile(r"[0-9a-f]{8}\.[0-9]+$", re.ASCII)  # what 'openssl rehash' makes of a certificate
+HASHED_NAME = re.compile(r"[0-9a-f]{8}\.[0-9]+\Z", re.ASCII)  # what 'openssl rehash' makes of a certificate
 VERSION = re.compile(r"OpenSSL ([0-9]+)\.([0-9]+)\.([0-9]+)", re.ASCII)
 DIRECTORY = re.compile(r'^OPENSSLDIR: "(.*)"', re.MULTILINE)
 ERROR = re.compile(r"^error ([0-9]+) at ([0-9]+) depth lookup: ?(.*)$", re.MULTILINE | re.ASCII)
@@ -121,6 +122,21 @@ def trust_files(trust):
     return found
 
 
+def unreadable(trust):
+    """Of the places that OpenSSL may take anchors from, those that are there and that this user can't read."""
+    folders = [trust.directory] if trust.given else trust.directory.split(os.pathsep)
+    return [path for path in folders if path and _denied(path, os.R_OK | os.X_OK)] + [
+        path for path in trust_files(trust) if _denied(path, os.R_OK)]
+
+
+def _denied(path, rights):
+    try:
+        os.stat(path)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return not os.access(path, rights)
+
+
 def crl_options(lists):
     """Options that have the whole chain looked up in the revocation lists of the PEM file ``lists``, deltas too."""
     return ["-CRLfile", lists, "-crl_check", "-crl_check_all", "-extended_crl", "-use_deltas"]
@@ -161,6 +177,7 @@ def verify_command(openssl, trust, purpose, certificate, chain=None, options=())
 
 def parse_verdict(command, return_code, output):
     """A Verdict from what ``openssl verify -show_chain`` of one certificate printed (str)."""
+    output = x509.printable_lines(output)
     errors = [(int(number), int(depth), text) for number, depth, text in ERROR.findall(output)]
     links = [(subject, bool(mark)) for subject, mark in LINK.findall(output)]
     return Verdict(return_code == 0 and not errors, errors, links, command, return_code, output)

@@ -19,6 +19,7 @@ Store = collections.namedtuple("Store", [
     "trust",    # _openssl.Trust: where the anchors come from
     "anchors",  # list of x509.Certificate
     "pool",     # the same, as chains.index
+    "unread",   # list of str: places of anchors that could not be read
 ])
 
 # X509_V_ERR_* of OpenSSL 1.1.1 to 3.5 whose sentence needs no more than the certificate at that depth. Numbers that
@@ -160,7 +161,7 @@ def _not_trusted(number, who, certificate, sent, store):
 
 def _near(certificate, store):
     """What the store has instead of the missing issuer."""
-    if not store.anchors:
+    if not store.anchors and not store.unread:
         return "; the store has no anchors at all"
     same = chains.namesakes(certificate, store.pool)
     if same:

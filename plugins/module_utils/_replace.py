@@ -58,9 +58,9 @@ def check(paths, check_mode=False):
             warnings.append("%s is to be written, and the folder %s does not exist yet" % (path, folder))
         elif os.path.lexists(place) and not os.path.isfile(place):
             raise files.FilesError("%s can't be written: something that is no file is there" % path)
-        elif os.path.islink(path) and os.lstat(path).st_uid not in (0, os.geteuid()):
-            raise files.FilesError("%s can't be written: it is a link of another user's, which leads to %s; remove it"
-                                   % (path, place))
+        elif os.path.lexists(place) and _planted(os.lstat(place), os.stat(folder)):
+            raise files.FilesError("%s can't be written: it is another user's file, in a folder that everybody may "
+                                   "write to, and would stay theirs; remove it, or choose another folder" % path)
     return warnings
 
 
@@ -104,7 +104,12 @@ def replace(replacements, backup=False, prove=None):
 
 
 def _place(path):
-    return os.path.realpath(path)
+    return files.resolve("/", os.path.join(os.getcwd(), path), own=True)
+
+
+def _planted(status, folder):
+    """Whether somebody may have put a file there so as to own what is written in its place."""
+    return folder.st_mode & 0o002 and status.st_uid not in (0, os.geteuid())
 
 
 def _beside(place, what):

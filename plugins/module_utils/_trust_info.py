@@ -21,13 +21,19 @@ PURPOSES = {"server_auth": "server-auth", "email_protection": "email", "code_sig
 
 def info(store):
     """The module's result (without ``changed``)."""
-    observed = trust_state.observe(store)
+    unread = []
+    observed = trust_state.observe(store, unread=unread)
+    if observed.interrupted is None:
+        unread.append("%s can't be read: whether a run was interrupted, and what it has left, is not known"
+                      % store.staging[0][1])
     trusted = observed.extracted[store.bundles[0][1]][0]
     local = [_certificate(held, trusted) for held in observed.anchors]
     distribution = [_certificate(held, trusted) for held in trust_state.of_distribution(store, observed)]
     distrusted = [_certificate(held, trusted) for held in observed.distrusted]
     names = {each["fingerprint_sha256"]: each["subject"] for each in local + distribution + distrusted}
-    deviations, unknown = _deviations(store, observed, names)
+    deviations, unknown = _deviations(store, observed, names) if not unread else (
+        [], "whether the extracted store is in order is not known, for not all that it is made from could be read; run "
+            "the task as root (become: true)")
     return {
         "store": store.name,
         "bundle": store.bundles[0][1],
@@ -42,7 +48,8 @@ def info(store):
         "interrupted": observed.interrupted,
         "in_sync": None if unknown else not deviations and not observed.interrupted,
         "deviations": deviations,
-        "warnings": [unknown] if unknown else [],
+        "unread": unread,
+        "warnings": unread + ([unknown] if unknown else []),
     }
 
 

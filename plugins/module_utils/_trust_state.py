@@ -22,7 +22,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
-HASHED_LINK = re.compile(r"[0-9a-f]{8}\.[0-9]+$")
+HASHED_LINK = re.compile(r"[0-9a-f]{8}\.[0-9]+\Z")
 
 Held = collections.namedtuple("Held", [
     "path",         # of the file that holds the certificate
@@ -42,22 +42,35 @@ State = collections.namedtuple("State", [
     "distribution",  # {fingerprint: path} of certificates that are trusted by other settings, mostly the distribution's
     "extracted",     # {path of a bundle, hashed folder or keystore: (set of fingerprints, when it changed or None)}
     "changed",       # when a local anchor was last added or removed, in seconds since the epoch
-    "interrupted",   # whether an earlier run was killed in the middle of a change
+    "interrupted",   # whether an earlier run was killed in the middle of a change; None where that can't be seen
 ])
 
 
-def observe(store, recovered=True):
+def observe(store, recovered=True, unread=None):
     """Reads the whole State of a store. Files that nobody can make sense of count as holding nothing.
 
     recovered: as it will be when an interrupted change is undone; False: as it is, in the middle of a change.
+    unread: a list that takes sentences on sources that can't be read; without it, the first raises files.FilesError.
     """
     journal = journals.Journal(store.staging)
     overlay = journal.overlay() if recovered else {}
     contents, untidy, anchors, distrusted = {}, {}, [], []
 
+    def see(look, path, with_overlay, nothing):
+        try:
+            return look(store, path, with_overlay)
+        except files.FilesError as error:
+            if unread is None:
+                raise
+            unread.append(str(error))
+            return nothing
+
+    def content(path, with_overlay):
+        return see(_read, path, with_overlay, (None, None))[0] or b""
+
     def read(paths, into):
         for path in paths:
-            data, problem = _read(store, path, overlay)
+            data, problem = see(_read, path, overlay, (None, None))
             if data is None:
                 continue
             contents[path] = data
@@ -72,27 +85,27 @@ def observe(store, recovered=True):
     if store.anchors is None:
         read([store.bundles[0][1]], anchors)
     else:
-        read(_listing(store, store.anchors, overlay), anchors)
+        read(see(_listing, store.anchors, overlay, []), anchors)
     distribution = {}
     if store.distrust == "folder":
         for folder in store.distrusted:
-            read(_listing(store, folder, overlay), distrusted)
+            read(see(_listing, folder, overlay, []), distrusted)
         for folder in store.distribution:
             bare = folder == os.path.dirname(store.anchors)  # p11-kit knows plain certificates there, and trusts none
-            for path in _listing(store, folder, {}):
-                for held in _trusted_elsewhere(path, _read(store, path, {})[0] or b"", bare):
+            for path in see(_listing, folder, {}, []):
+                for held in _trusted_elsewhere(path, content(path, {}), bare):
                     distribution.setdefault(held.fingerprint, path)
     elif store.distrust == "configuration":
         path, folder = store.distrusted[0], store.distribution[0]
-        contents[path] = _read(store, path, overlay)[0] or b""
+        contents[path] = content(path, overlay)
         active, inactive = configured(contents[path])
         for name in active:
             full = os.path.join(folder, name)
-            for held in certificates_in(full, _read(store, full, {})[0] or b""):
+            for held in certificates_in(full, content(full, {})):
                 distribution.setdefault(held.fingerprint, full)
         for name in inactive:
             full = os.path.join(folder, name)
-            distrusted.extend(certificates_in(full, _read(store, full, {})[0] or b""))
+            distrusted.extend(certificates_in(full, content(full, {})))
     extracted = {path: bundle(path, contents) for path in bundle_paths(store)}
     if store.hashed:
         extracted[store.hashed] = hashed(store)
@@ -101,7 +114,7 @@ def observe(store, recovered=True):
         extracted[store.keystore.path] = frozenset(in_keystore), made
     changed = os.stat(store.anchors).st_mtime if store.anchors and os.path.isdir(store.anchors) else 0
     return State(contents, untidy, anchors, distrusted, distribution, extracted, changed,
-                 recovered and journal.interrupted)
+                 None if recovered and journal.hidden else recovered and journal.interrupted)
 
 
 def _inside(store, path):
@@ -115,19 +128,13 @@ def _read(store, path, overlay):
     if place is None:
         return None, None
     try:
-        with os.fdopen(os.open(_inside(store, place), os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                return None, None
-            if status.st_size > pem.MAX_BYTES:
-                raise files.FilesError("%s is larger than %d MiB, which no trust store needs: take it away"
-                                       % (path, pem.MAX_BYTES // 1024 // 1024))
-            problem = None
-            if stat.S_IMODE(status.st_mode) != 0o644:
-                problem = "its mode is %04o, not 0644" % stat.S_IMODE(status.st_mode)
-            elif os.geteuid() == 0 and (status.st_uid, status.st_gid) != (0, 0):
-                problem = "its owner is not root"
-            return stream.read(), problem
+        data, status = _regular(_inside(store, place), path)
+        problem = None
+        if stat.S_IMODE(status.st_mode) != 0o644:
+            problem = "its mode is %04o, not 0644" % stat.S_IMODE(status.st_mode)
+        elif os.geteuid() == 0 and (status.st_uid, status.st_gid) != (0, 0):
+            problem = "its owner is not root"
+        return data, problem
     except EnvironmentError as error:
         _refuse_unreadable(error)
         return None, None
@@ -140,6 +147,21 @@ def _refuse_unreadable(error):
     """
     if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO):
         raise files.explain(error, "read")
+
+
+def _regular(place, path=None):
+    """(bytes of a regular file, its os.stat_result); what is none is not there, and is not waited for.
+
+    path: what messages call it.
+    """
+    with os.fdopen(os.open(place, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise FileNotFoundError(errno.ENOENT, "not a regular file", place)
+        if status.st_size > pem.MAX_BYTES:
+            raise files.FilesError("%s is larger than %d MiB, which no trust store needs: take it away"
+                                   % (path or place, pem.MAX_BYTES // 1024 // 1024))
+        return stream.read(), status
 
 
 def _listing(store, folder, overlay):
@@ -164,10 +186,14 @@ def _listing(store, folder, overlay):
                 mode = os.stat(_inside(store, path)).st_mode
             except (EnvironmentError, files.FilesError):
                 continue  # a link that leads nowhere, or in a circle
+            counts = not store.recursive or name.endswith(store.suffix)
             if stat.S_ISDIR(mode) and store.recursive:
                 folders.append(path)
-            elif stat.S_ISREG(mode) and (not store.recursive or name.endswith(store.suffix)):
+            elif stat.S_ISREG(mode) and counts:
                 found.add(path)
+            elif (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)) and counts:
+                raise files.FilesError("%s is a pipe or a device, at which the store's tools would wait for ever: take "
+                                       "it away" % path)
     return sorted(path for path in found if overlay.get(path, path) is not None)
 
 
@@ -226,9 +252,7 @@ def bundle(path, contents=()):
     """(fingerprints of a PEM bundle, time of its change in seconds since the epoch or None where it is missing)."""
     data = contents[path] if path in contents else None
     try:
-        if data is None:
-            with open(path, "rb") as stream:
-                data = stream.read()
+        data = _regular(path)[0] if data is None else data
         return frozenset(pem.fingerprints(data)), os.stat(path).st_mtime
     except EnvironmentError as error:
         _refuse_unreadable(error)
@@ -256,8 +280,7 @@ def linked(store):
             if real in seen:
                 continue
             seen.add(real)
-            with open(real, "rb") as stream:
-                data = stream.read()
+            data = _regular(real)[0]
         except (EnvironmentError, files.FilesError):
             continue
         for _block, content in pem.certificate_blocks(data):
@@ -268,10 +291,9 @@ def linked(store):
 def keystore(store):
     """({fingerprint: alias} of what the system has put into Java's keystore, time of its change as of a bundle)."""
     try:
-        with open(store.keystore.path, "rb") as stream:
-            held = keystores.entries(stream.read())
-            return {hashlib.sha256(der).hexdigest(): alias for alias, der in held
-                    if alias.startswith(store.keystore.prefix)}, os.fstat(stream.fileno()).st_mtime
+        data, status = _regular(store.keystore.path)
+        return {hashlib.sha256(der).hexdigest(): alias for alias, der in keystores.entries(data)
+                if alias.startswith(store.keystore.prefix)}, status.st_mtime
     except ValueError:
         return {}, None
     except EnvironmentError as error:
@@ -290,8 +312,7 @@ def scraps(store):
 
 def certificates_with_subjects(path, names):
     """The certificates of a PEM bundle whose subject is one of these Names (DER); only what holds one is parsed."""
-    with open(path, "rb") as stream:
-        blocks = pem.certificate_blocks(stream.read())
+    blocks = pem.certificate_blocks(_regular(path)[0])
     found = [x509.parse_leniently(content) for _block, content in blocks if any(name in content for name in names)]
     return [certificate for certificate in found if certificate]
 

@@ -24,11 +24,12 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _durati
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _places as places
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 DAY = 86400
-PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}$", re.ASCII)
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}\Z", re.ASCII)
 NOTHING_KNOWN = dict.fromkeys([
     "subject", "issuer", "serial", "fingerprint_sha256", "not_before", "not_after", "key_type", "remaining_days",
     "private_key_matches", "openssl"])
@@ -96,6 +97,10 @@ def _item(number, given, purpose, min_remaining):
     item = {key: value for key, value in given.items() if value is not None}
     item.setdefault("purpose", purpose)
     item.setdefault("min_remaining", min_remaining)
+    for option, place in (("path", places.certificate), ("private_key", places.key)):
+        if option in item:
+            item[option] = place(item[option])
+    item["chain"] = [places.certificate(path) for path in item.get("chain", [])]
     item["name"] = item.get("path") or "certificates[%d]" % number
     try:
         duration.seconds(item["min_remaining"])
@@ -133,7 +138,7 @@ def host(trust, name=None):
     if trust and not anchors:
         raise Unable("the trust in %s can't be used: %s" % (name or trust, _why_empty(place)))
     place = place._replace(given=name or place.given)
-    return program, reasons.Store(place, anchors, chains.index(anchors))
+    return program, reasons.Store(place, anchors, chains.index(anchors), openssl.unreadable(place))
 
 
 def _why_empty(place):
@@ -166,6 +171,9 @@ def _result(item, program, store, directory, now):
         result["reasons"] = [str(error)]
     except der.DerError as error:  # an extension that only now was looked into
         result["reasons"] = ["it or a certificate of its chain is malformed: %s" % error]
+    if result["reasons"] and result["subject"] is not None and store.unread:
+        result["reasons"].append("not all that this host trusts was seen, for this user can't read %s; does the task "
+                                 "need 'become'?" % ", ".join(store.unread))
     verdicts = {"openssl": {"accepted": not result["reasons"], "reasons": result["reasons"]}}
     return dict(result, verified=not result["reasons"], verdicts=verdicts if result["subject"] is not None else {})
 

@@ -151,6 +151,7 @@ bundles:
 interrupted:
   description:
     - Whether a run of M(fleetpki.host_trust.ca_trust_anchor) was killed in the middle. The next one undoes that.
+      Null where only root can see it.
   type: bool
   returned: success
   sample: false
@@ -161,6 +162,14 @@ in_sync:
   sample: true
 deviations:
   description: What they lack or hold without a source.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+unread:
+  description:
+    - What could not be read, a sentence each, which is a warning, too. Such files are left out of all lists, and
+      RV(in_sync) is null then.
   type: list
   elements: str
   returned: success

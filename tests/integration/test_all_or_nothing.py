@@ -7,8 +7,6 @@ A kill and a failure at every single place: test_killed_anywhere.py, test_every_
 
 from __future__ import annotations
 
-import concurrent.futures
-
 import pki
 import plays
 import podman
@@ -148,17 +146,6 @@ def test_a_read_only_store(tmp_path):
         refused, foreseen = play.of(host.container)
         assert refused["failed"] and "Read-only file system" in refused["msg"] and "mount it writable" in refused["msg"]
         assert foreseen["changed"]
-
-
-def test_runs_at_the_same_time_lose_nothing(one_of_each):
-    roots = [pki.root(f"Root {number}") for number in range(4)]
-    plays.run(one_of_each.inventory, [plays.anchors(FIRST)])
-    tasks = [plays.anchors(root) for root in roots] + [plays.anchors({"content": FIRST.pem, "state": "absent"})]
-    with concurrent.futures.ThreadPoolExecutor(5) as pool:
-        done = list(pool.map(lambda task: plays.run(one_of_each.inventory, [task]), tasks))
-    assert all(not result.get("failed") for play in done for results in play.results.values() for result in results)
-    last = plays.run(one_of_each.inventory, [plays.anchors(*roots, {"content": FIRST.pem, "state": "absent"})])
-    assert [results[0]["changed"] for results in last.results.values()] == [False, False]
 
 
 def test_a_mounted_image(one_of_each):

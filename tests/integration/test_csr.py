@@ -8,8 +8,6 @@ The tests share their hosts; each has a folder of its own there.
 from __future__ import annotations
 
 import itertools
-import json
-from concurrent.futures import ThreadPoolExecutor
 
 import judges
 import pki
@@ -336,30 +334,3 @@ def test_moving_over_from_community_crypto_and_back(hosts):
         assert [result["changed"] for result in back] == [False, False, False], (name, back)
         for wanted in ("web1.example.com", "IP Address:192.0.2.1", "Digital Signature, Key Enc", "status_request"):
             assert wanted in said["stdout"]
-
-
-def test_several_runs_at_once_end_with_one_key_that_fits(hosts, tmp_path):
-    """The same host under four names: four processes meet on the same files, in both modules."""
-    folder = bring(hosts)
-    inventory = json.loads(hosts.inventory.read_text())
-    (connection,) = [one for group in inventory["all"]["children"].values() for name, one in group["hosts"].items()
-                     if name == "debian13"]
-    several = tmp_path / "hosts.json"
-    several.write_text(json.dumps({"all": {"vars": inventory["all"]["vars"], "hosts": {
-        f"name{number}": connection for number in range(4)}}}))
-    tasks = [csr(folder, privatekey_path=f"{folder}/{number}.key", path=f"{folder}/{number}.csr", key_type="RSA 2048",
-                 common_name="{{ inventory_hostname }}") for number in range(2)]
-    tasks += [{"fleetpki.host_trust.selfsigned_cert": {
-        "path": f"{folder}/{number}.crt", "privatekey_path": f"{folder}/{number}.key", "key_type": "RSA 2048",
-        "common_name": "{{ inventory_hostname }}"}} for number in (2,)]
-    with ThreadPoolExecutor(2) as pool:
-        done = list(pool.map(lambda _number: plays.run(several, tasks), range(2)))
-    results = [results for play in done for results in play.results.values()]
-    assert not [result["msg"] for one in results for result in one if result.get("failed")]
-    host = hosts["debian13"]
-    for number in range(3):
-        kinds = ("req", "csr") if number < 2 else ("x509", "crt")
-        assert len({one[number]["privatekey"]["public_key_sha256"] for one in results}) == 1, "several keys were made"
-        assert host.run("openssl", "pkey", "-in", f"{folder}/{number}.key", "-pubout").stdout == host.run(
-            "openssl", kinds[0], "-in", f"{folder}/{number}.{kinds[1]}", "-noout", "-pubkey").stdout
-    assert len(host.run("ls", "-A", folder).stdout.split()) == 6

@@ -1,8 +1,10 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Locks, and paths inside a root."""
+import calendar
 import fcntl
 import os
+import re
 import subprocess
 import sys
 import time
@@ -31,12 +33,31 @@ def test_lock_waits_and_names_its_holder(tmp_path):
             with files.lock(str(tmp_path), 0.3):
                 pass
         assert 0.3 <= time.time() - start < 5
-        assert "process %d" % process.pid in str(caught.value)
+        said = re.match("%s is locked for more than 0 seconds by process %d %s -c (.*)%s" % (
+            re.escape(str(tmp_path)), process.pid, re.escape("(" + sys.executable),
+            r"\), which runs since (\S+Z)\. Try again when that has ended$"), str(caught.value))
+        assert said and said.group(1).startswith("import subprocess, sys, time?sys.path"), str(caught.value)
+        since = calendar.timegm(time.strptime(said.group(2), "%Y-%m-%dT%H:%M:%SZ"))
+        assert abs(since - start) < 30
     finally:
         process.kill()
         process.communicate()
     with files.lock(str(tmp_path), 1):
         assert os.listdir(str(tmp_path)) == []
+
+
+def test_a_holder_that_nobody_can_name(tmp_path, monkeypatch):
+    """Where /proc shows nothing of it, as with a holder in another container, that is said in its place."""
+    folder = os.open(str(tmp_path), os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    monkeypatch.setattr(files.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(files, "_has_open", lambda *_: False)
+    try:
+        with pytest.raises(files.FilesError, match="by a process that can't be seen from here"):
+            with files.lock(str(tmp_path), 0.1):
+                pass
+    finally:
+        os.close(folder)
 
 
 STARTS = "child = subprocess.Popen(['sleep', '60'], close_fds=False); print(child.pid, flush=True); "
@@ -67,6 +88,7 @@ def test_what_a_killed_holder_has_started_goes_on_holding_the_lock(tmp_path):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has something that others can't lock")
 def test_nobody_else_can_hold_the_lock_of_root(tmp_path):
     """Whoever may read a folder may lock it, and would keep root from renewing its certificates."""
+    tmp_path.chmod(0o755)
     folder = os.open(str(tmp_path), os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)
     try:
@@ -74,6 +96,25 @@ def test_nobody_else_can_hold_the_lock_of_root(tmp_path):
             assert os.stat(files.LOCKS).st_mode & 0o077 == 0
     finally:
         os.close(folder)
+
+
+def test_what_nobody_else_can_read_is_locked_itself(tmp_path, monkeypatch):
+    """Containers that share a private CA's folder have each a /run of their own."""
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(files, "LOCKS", str(tmp_path / "one container's"))
+    with files.lock(str(tmp_path), 1):
+        monkeypatch.setattr(files, "LOCKS", str(tmp_path / "another one's"))
+        with pytest.raises(files.FilesError, match="is locked for more than"):
+            with files.lock(str(tmp_path), 0.1):
+                pass
+
+
+def test_a_root_is_a_folder(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert files.system_root("/") == "/" and files.system_root(str(tmp_path / "link")) == str(tmp_path)
+    for wrong in ("", "mnt", str(tmp_path / "nosuch")):
+        with pytest.raises(files.FilesError, match="^root: .* is no folder, or not given from / on$"):
+            files.system_root(wrong)
 
 
 def test_resolve_stays_inside_the_root(tmp_path):
@@ -88,4 +129,22 @@ def test_resolve_stays_inside_the_root(tmp_path):
     assert files.resolve(root, "/") == root + "/"
     with pytest.raises(files.FilesError, match="too many links"):
         files.resolve(root, "/etc/loop")
+    with pytest.raises(files.FilesError, match="too many links"):
+        files.resolve("/", root + "/etc/loop", own=True)
     assert files.resolve("/", root + "/etc/../etc") == os.path.realpath(root + "/etc")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what is another user's")
+def test_links_of_other_users_lead_nothing_that_is_written(tmp_path):
+    for name, target in (("mine", "real"), ("planted", "/etc")):
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / "real").mkdir()
+    os.lchown(str(tmp_path / "planted"), 12345, -1)
+    here = str(tmp_path)
+    assert files.resolve("/", here + "/mine/x", own=True) == os.path.realpath(here) + "/real/x"
+    assert files.resolve("/", here + "/planted/passwd") == "/etc/passwd"
+    for path, said in (("/planted", "it is a link"), ("/planted/x", "%s/planted is a link" % here)):
+        with pytest.raises(files.FilesError, match=said + " of another user's, which leads to /etc; remove it"):
+            files.resolve("/", here + path, own=True)
+        with pytest.raises(files.FilesError, match=" of another user's"):
+            files.resolve(here, path, own=True)

@@ -542,3 +542,33 @@ def test_differences_of_two_certificates():
 def test_the_key_is_warned_of_that_everybody_can_read(host):
     os.chmod(host.at("web.key"), 0o644)
     assert host.install()["warnings"][0].endswith("web.key is readable by every user of the host")
+
+
+# --- a mounted system ---
+
+def test_below_a_root(host, tmp_path):
+    """The image's own anchors judge, and links in it lead nowhere else."""
+    root = tmp_path / "image"
+    for folder in ("etc/ssl/private", "etc/ssl/certs", "srv"):
+        (root / folder).mkdir(parents=True)
+    (root / "etc" / "ssl" / "certs" / "web.crt").symlink_to("/srv/web.crt")
+    (root / "etc" / "ssl" / "private" / "web.key").write_text(u"%s" % Corp.web.key_pem())
+    given = {"root": str(root), "path": "web.crt", "chain_path": None, "fullchain_path": "full.pem",
+             "privatekey_path": "web.key", "trust_content": None}
+    with pytest.raises(planning.InstallationError, match="family is not known .*name a file in the image with"):
+        host.install(**given)
+    (root / "etc" / "os-release").write_text(u"ID=debian\n")
+    with pytest.raises(verification.Unable, match="etc/ssl/certs/ca-certificates.crt can't be used"):
+        host.install(**given)
+    bundle = root / "etc" / "ssl" / "certs" / "ca-certificates.crt"
+    bundle.write_text(u"%s" % pki.root("Somebody Else").pem)
+    with pytest.raises(planning.InstallationError, match="CN=Corp Root CA, which is not among the anchors"):
+        host.install(**given)
+    bundle.write_text(u"%s" % Corp.root.pem)
+    assert host.install(**given)["changed"] and not host.install(**given)["changed"]
+    assert (root / "srv" / "web.crt").read_text() == Corp.web.pem
+    (root / "srv" / "own.pem").write_text(u"%s" % Corp.root.pem)
+    bundle.unlink()
+    assert not host.install(**dict(given, trust="/srv/own.pem"))["changed"]
+    with pytest.raises(planning.InstallationError, match="is a folder, whose links may lead out"):
+        host.install(**dict(given, trust="/etc/ssl/certs"))

@@ -343,3 +343,9 @@ def test_readable_by_all(tmp_path):
     assert openssl.readable_by_all(str(tmp_path / "key.pem"))
     (tmp_path / "key.pem").chmod(0o640)
     assert not openssl.readable_by_all(str(tmp_path / "key.pem"))
+
+
+def test_what_openssl_prints_of_a_name_is_harmless():
+    verdict = openssl.parse_verdict([], 0, u"depth=0: CN = a\x9b2J\u202eb\r (untrusted)\n")
+    assert verdict.output == "depth=0: CN = a\\C2\\9B2J\\E2\\80\\AEb\\0D (untrusted)\n"
+    assert verdict.links == [("CN = a\\C2\\9B2J\\E2\\80\\AEb\\0D", True)]

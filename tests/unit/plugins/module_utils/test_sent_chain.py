@@ -22,7 +22,7 @@ MISSING = "the server does not send CN=Corp Issuing CA 1; browsers may hide this
 
 def examine(*sent, **options):
     anchors = [x509.parse(pair.der) for pair in options.get("anchors", [ROOT])]
-    store = reasons.Store(None, anchors, chains.index(anchors))
+    store = reasons.Store(None, anchors, chains.index(anchors), [])
     return sent_chain.examine([x509.parse(pair.der) for pair in sent], store, int(time.time()))
 
 
