@@ -4,7 +4,7 @@
 # Everything that is made here lies in .build and .venv.
 build := $(CURDIR)/.build
 collection := .build/collections/ansible_collections/fleetpki/host_trust
-containers := podman runc netavark aardvark-dns firewall mmdebstrap debian-keyring openssl trust p11-kit-trust
+containers := podman buildah runc netavark aardvark-dns firewall mmdebstrap debian-keyring openssl trust p11-kit-trust
 judges := certtool openssl
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -67,15 +67,27 @@ integration: hosts  ## the modules against real hosts
 molecule: hosts  ## the roles against fleets of containers
 	tools/molecule
 
+matrix: hosts  ## units, sanity and a short integration with every supported ansible-core
+	tools/matrix $(CORES)
+
 bench: hosts  ## speed, side by side
 	python tests/benchmarks/trust.py
 	python tests/benchmarks/certificates.py
 
+bench-fleet: hosts  ## what fleets cost, up to 100 hosts: make bench-fleet HOSTS=30
+	python tests/benchmarks/fleet.py --hosts $(or $(HOSTS),100)
+
 load: hosts  ## much of everything: what it costs, and that twice as much costs twice
 	python tests/benchmarks/load.py
 
+kill-everywhere: hosts  ## kills and faults at every system call, of every scenario on every kind of host; an hour
+	EVERYWHERE=1 pytest -n 2 tests/integration/test_killed_anywhere.py tests/integration/test_every_fault.py
+
 oracle: venv $(collection)  ## cert_verify's engines against public cases: make oracle LIMBO=FILE PKITS=FILE
 	python tests/oracle.py $(LIMBO) $(PKITS)
+
+fuzz: venv $(collection)  ## 200,000 hostile inputs to every parser of what others wrote; some minutes
+	python tests/fuzz/fuzz.py
 
 hosts: venv $(collection)  ## the images of the test hosts
 	@tools/system-packages $(containers) $(judges)
@@ -92,4 +104,4 @@ $(collection):
 	@ln -sfn ../../../.. $@
 
 .PHONY: help quickstart test lint lint-yaml lint-ansible lint-python lint-spelling lint-licences lint-changelog \
-	lint-docs units sanity integration molecule bench load oracle hosts venv clean
+	lint-docs units sanity integration molecule matrix bench bench-fleet load kill-everywhere oracle fuzz hosts venv clean

@@ -66,7 +66,7 @@ def issue(subject, issuer=None, ca=False, key=None, key_type="ec", days=(-1, 365
     key_usage: True for what is usual, False for none, or a list out of KEY_USAGES.
     more: extensions as (value, whether critical).
     """
-    now = now or datetime.datetime.utcnow().replace(microsecond=0)
+    now = now or datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0, tzinfo=None)  # as 3.2 wants it
     key = key or new_key(key_type)
     signer = issuer.key if issuer else key
     fields = [("CN", subject)] if isinstance(subject, str) else subject

@@ -19,6 +19,13 @@ options:
         C(/etc/pki/tls) is there, C(/etc/ssl/private) otherwise.
     type: path
     required: true
+  root:
+    description:
+      - Folder where the system is mounted that the files belong to, such as C(/mnt/sysimage) in a kickstart's C(%post).
+      - All paths are inside it, links are followed inside it, and owners and groups are looked up there. The work is
+        done by the Python of the machine that it is mounted on.
+    type: path
+    default: /
   privatekey_passphrase:
     description:
       - The passphrase that the private key is encrypted with.

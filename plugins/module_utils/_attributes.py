@@ -14,8 +14,9 @@ import re
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 
-WRONG = {"mode": "%r is no mode: write for example '0640' or u=rw,g=r", "owner": "there is no user %r on this host",
-         "group": "there is no group %r on this host"}
+WRONG = {"mode": "%r is no mode: write for example '0640' or u=rw,g=r", "owner": "there is no user %r",
+         "group": "there is no group %r"}
+NUMBERED = ("owner", "group", "privatekey_owner", "privatekey_group")
 
 
 class AttributesError(Exception):
@@ -32,7 +33,8 @@ def hide_keys(module, names):
 
 def check(params):
     """Raises AttributesError for modes, owners and groups that can't be set, before anything is changed."""
-    for name, known in (("owner", pwd.getpwnam), ("group", grp.getgrnam), ("mode", None)):
+    root = params.get("root", "/")
+    for name in ("owner", "group", "mode"):
         for option in (name, "privatekey_" + name):
             value = params.get(option)
             if value is None:
@@ -40,15 +42,38 @@ def check(params):
             try:
                 if name == "mode":
                     _mode(value)
-                elif not re.match("-?[0-9]+$", value, re.ASCII):
-                    known(value)
+                else:
+                    _number(name, value, root)
             except (KeyError, ValueError):
-                raise AttributesError("%s: %s" % (option, WRONG[name] % value))
+                where = "" if name == "mode" else " on this host" if root == "/" else " in the system below %s" % root
+                raise AttributesError("%s: %s%s" % (option, WRONG[name] % value, where))
+
+
+def _number(name, value, root):
+    """The number of an owner or group of the system whose root is ``root``; raises KeyError for an unknown one."""
+    if re.match(r"-?[0-9]+\Z", value, re.ASCII):
+        return int(value)
+    if root == "/":
+        return pwd.getpwnam(value).pw_uid if name == "owner" else grp.getgrnam(value).gr_gid
+    try:
+        with open(files.resolve(root, "/etc/passwd" if name == "owner" else "/etc/group"), "rb") as stream:
+            rows = [line.decode("utf-8", "replace").strip().split(":") for line in stream]
+    except EnvironmentError:
+        rows = []
+    return {row[0]: int(row[2]) for row in rows if len(row) > 3 and row[2].isdigit()}[value]
+
+
+def _of_root(params):
+    """The options with an image's owners and groups as numbers: this machine has others by the same names."""
+    root = params.get("root", "/")
+    return params if root == "/" else dict(params, **{
+        option: str(_number(option.rpartition("_")[2], params[option], root))
+        for option in NUMBERED if params.get(option) is not None})
 
 
 def _mode(value):
     """Raises ValueError for what is neither a number nor a symbolic mode (chmod(1))."""
-    if not isinstance(value, int) and not re.match(r"[ugoa]*[-+=][rwxXstugo]*([-+=,][ugoarwxXst]*)*$", str(value)):
+    if not isinstance(value, int) and not re.match(r"[ugoa]*[-+=][rwxXstugo]*([-+=,][ugoarwxXst]*)*\Z", str(value)):
         int(str(value), 8)
 
 
@@ -58,16 +83,16 @@ def apply(module, paths, private_key, there):
     Returns what that changed, as list of text, for files that were ``there`` before: new ones are a change anyway.
     """
     wanted = [(path, "") for path in paths] + ([(private_key, "privatekey_")] if private_key else [])
-    found = []
+    found, params = [], _of_root(module.params)
     for path, prefix in wanted:
         try:
             real = files.resolve("/", os.path.join(os.getcwd(), path), own=True)
         except files.FilesError as error:  # planted since it was written
             module.fail_json(msg=str(error))
-        common = module.load_file_common_arguments(module.params, path=real)
+        common = module.load_file_common_arguments(params, path=real)
         if prefix:
             common = dict.fromkeys(common, None)
-            common.update({name: module.params[prefix + name] for name in ("mode", "owner", "group")},
+            common.update({name: params[prefix + name] for name in ("mode", "owner", "group")},
                           path=real, secontext=[None, None, None], attributes=None)
         changes = {}
         if module.set_fs_attributes_if_different(common, False, changes) and path in there:

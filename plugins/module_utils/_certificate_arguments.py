@@ -22,6 +22,7 @@ WRITTEN = {
 REQUEST = dict(
     WRITTEN,
     path={"type": "path", "required": True},
+    root={"type": "path", "default": "/"},
     privatekey_path={"type": "path", "required": True, "no_log": False},  # where it lies is no secret
     privatekey_passphrase={"type": "str", "no_log": True},
     privatekey_mode={"type": "raw", "no_log": False},

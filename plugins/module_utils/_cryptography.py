@@ -43,5 +43,5 @@ def require():
 def _package(interpreter, redhat):
     """On EL each further Python has packages of its own, such as python3.12-cryptography."""
     name = os.path.basename(os.path.realpath(interpreter) if interpreter.endswith("/python3") else interpreter)
-    further = re.match(r"python3\.[0-9]+$", name) and not interpreter.endswith(("/python3", "/platform-python"))
+    further = re.match(r"python3\.[0-9]+\Z", name) and not interpreter.endswith(("/python3", "/platform-python"))
     return "%s-cryptography" % (name if redhat and further else "python3")

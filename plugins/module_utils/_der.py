@@ -10,12 +10,15 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import functools
+
 INTEGER = 0x02
 BIT_STRING = 0x03
 OCTET_STRING = 0x04
 OID = 0x06
 SEQUENCE = 0x30
 SET = 0x31
+MAX_OID = 256  # bytes; the longest that are in use have 20, and what is made of them is text
 
 
 class DerError(ValueError):
@@ -63,10 +66,13 @@ def expect(data, start, end, tag):
     return content, behind
 
 
+@functools.lru_cache(maxsize=1024)
 def oid(content):
     """The dotted form of an object identifier's content bytes."""
     if not content or content[-1] & 0x80:
         raise DerError("malformed object identifier")
+    if len(content) > MAX_OID:
+        raise DerError("an object identifier of %d bytes" % len(content))
     arcs, value = [], 0
     for byte in content:
         value = value << 7 | byte & 0x7F

@@ -58,7 +58,7 @@ def _attribute(name, value):
         raise ValueError("subject: %s is %d characters long, and RFC 5280 allows %d%s" % (
             short, len(text), LONGEST.get(short, 1000),
             ": leave the common name out and use subject_alt_name, which is what clients look at" * (short == "CN")))
-    if short == "C" and not re.match("[A-Za-z]{2}$", text, re.ASCII):
+    if short == "C" and not re.match(r"[A-Za-z]{2}\Z", text, re.ASCII):
         raise ValueError("subject: C is the two letters of a country (ISO 3166), not %r" % text)
     if short in ("DC", "emailAddress") and any(ord(character) > 126 for character in text):
         raise ValueError("subject: %s is ASCII, not %r" % (short, text))

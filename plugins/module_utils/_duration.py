@@ -11,6 +11,7 @@ import re
 UNITS = (("w", "week", 7 * 86400), ("d", "day", 86400), ("h", "hour", 3600), ("m", "minute", 60), ("s", "second", 1))
 SIZES = {letter: size for letter, _name, size in UNITS}
 PART = re.compile(r"([0-9]+)\s*([wdhms])\s*", re.ASCII)
+LONGEST = 1000  # characters
 MAX_SECONDS = 10000 * 366 * 86400  # no certificate can be valid any longer: GeneralizedTime ends in the year 9999
 
 
@@ -20,7 +21,9 @@ def seconds(text):
     Raises ValueError with a sentence for anything else.
     """
     written = str(text).strip()
-    if re.match(r"[0-9]+$", written, re.ASCII):
+    if len(written) > LONGEST:
+        raise ValueError("%r... is no span of time: it is too long" % written[:50])
+    if re.match(r"[0-9]+\Z", written, re.ASCII):
         total = int(written)
     else:
         parts = PART.findall(written)

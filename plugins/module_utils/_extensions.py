@@ -62,7 +62,7 @@ def basic_constraints(given):
         name, _colon, value = re.sub(r"\s", "", text).lower().partition(":")
         if name == "ca" and value in ("true", "false"):
             ca = value == "true"
-        elif name == "pathlen" and re.match("[0-9]{1,3}$", value, re.ASCII):
+        elif name == "pathlen" and re.match(r"[0-9]{1,3}\Z", value, re.ASCII):
             length = int(value)
         else:
             raise ValueError("basic_constraints: %r is none of CA:TRUE, CA:FALSE and pathlen:NUMBER" % text)

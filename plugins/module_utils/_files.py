@@ -9,6 +9,7 @@ __metaclass__ = type
 import contextlib
 import errno
 import fcntl
+import glob
 import os
 import shutil
 import stat
@@ -21,9 +22,12 @@ class FilesError(Exception):
     """A file could not be changed; the message names it, the reason and the way out."""
 
 
-def explain(error, action="changed"):
-    """An OSError as a FilesError that says what it means to the person who ran the play."""
-    path = error.filename2 or error.filename if error.errno == errno.EXDEV else error.filename
+def explain(error, action="changed", path=None):
+    """An OSError as a FilesError that says what it means to the person who ran the play.
+
+    ``path`` is what the message names where the error itself names nothing.
+    """
+    path = (error.filename2 if error.errno == errno.EXDEV else None) or error.filename or path or "something"
     hints = {
         errno.EACCES: "; run the task as root (become: true)",
         errno.EPERM: "; run the task as root (become: true), and see whether the file is immutable (lsattr)",
@@ -33,8 +37,16 @@ def explain(error, action="changed"):
         errno.EXDEV: "; the store's folder is a mount of its own: manage what is mounted there instead",
         errno.ENOENT: "; create its folder first",
         errno.ENOTDIR: "; something in its path is no folder",
+        errno.EBADF: "; its file system (NFS?) can't lock folders: keep it on a local one",
     }
     return FilesError("%s can't be %s: %s%s" % (path, action, error.strerror, hints.get(error.errno, "")))
+
+
+def system_root(root):
+    """The real place of the folder where a system is mounted; raises FilesError where it is none."""
+    if not os.path.isabs(root) or not os.path.isdir(root):
+        raise FilesError("root: %s is no folder, or not given from / on" % (root or "(empty)"))
+    return os.path.realpath(root)
 
 
 def resolve(root, path, own=False):
@@ -84,7 +96,10 @@ def _owner_of_link(path):
 
 @contextlib.contextmanager
 def lock(folder, seconds):
-    """Holds an exclusive lock for ``folder``; waits at most ``seconds``. Raises FilesError."""
+    """Holds an exclusive lock for ``folder``; waits at most ``seconds``. Raises FilesError.
+
+    What is started meanwhile with ``close_fds=False`` holds it, too: if this process is killed, until that has ended.
+    """
     try:
         descriptor = _open_lock(folder)
     except OSError as error:
@@ -102,18 +117,22 @@ def lock(folder, seconds):
                 raise FilesError("%s is locked for more than %d seconds by %s. Try again when that has ended"
                                  % (folder, seconds, _holder(os.fstat(descriptor))))
             time.sleep(0.05)
+        os.set_inheritable(descriptor, True)
         yield
     finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for a service that was started and goes on
         os.close(descriptor)
 
 
 def _open_lock(folder):
     """What is locked for a folder: a file that root alone can open; a folder can be locked by all who may read it.
 
-    For other users, and where there is no /run, it is the folder itself.
+    For other users, and where there is no /run, it is the folder itself. So it is where nobody else may read it, as is
+    the case with a private CA's: containers that share the folder have each a /run of their own.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    if os.geteuid() != 0:
+    own = os.fstat(descriptor)
+    if os.geteuid() != 0 or own.st_uid == 0 and not own.st_mode & 0o077:
         return descriptor
     try:
         with contextlib.suppress(FileExistsError):
@@ -131,19 +150,19 @@ def _open_lock(folder):
 
 def _holder(status):
     """Who holds a lock on the inode, as a phrase: process, command, since when it runs (proc_locks(5), proc(5))."""
-    try:
-        with open("/proc/locks") as stream:
-            lines = [line.split() for line in stream]
-        # File systems in layers have another device here than in stat(2), so that inodes alone may be another's.
-        processes = [line[4] for line in lines
-                     if "FLOCK" in line and "->" not in line and line[5].endswith(":%d" % status.st_ino)]
-    except (IOError, OSError, IndexError):
-        processes = []
-    for process in processes:
+    wanted = ":%d" % status.st_ino
+    # First who took it; then what that one has started and left behind, when it was killed.
+    for path in ["/proc/locks"] + glob.glob("/proc/[0-9]*/fdinfo/*"):
         try:
-            if _has_open(process, status):
-                return _spoken_process(process)
-        except (IOError, OSError, IndexError, ValueError):
+            with open(path) as stream:  # the same form in both
+                lines = [line.split() for line in stream if "FLOCK" in line and "->" not in line]
+            for line in lines:
+                if any(field.endswith(wanted) for field in line):
+                    process = line[4] if path == "/proc/locks" else path.split("/")[2]
+                    # File systems in layers have another device here than in stat(2): the inode may be another's.
+                    if _has_open(process, status):
+                        return _spoken_process(process)
+        except (EnvironmentError, IndexError, ValueError):
             continue  # it has ended meanwhile
     return "a process that can't be seen from here (another user's, or one in another container)"
 

@@ -123,7 +123,7 @@ def _read(path):
         document = json.loads(pem.read_file(path).decode("utf-8"), object_pairs_hook=collections.OrderedDict)
     except pem.CertificateFileError as error:
         raise PolicyError("%s: %s" % (path, pem.advised(str(error))))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PolicyError("%s is not JSON (%s), so Firefox reads no policy from it: repair it, or move it away"
                           % (path, error))
     if not isinstance(document, dict):

@@ -16,9 +16,9 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as plain_x509
 
 KINDS = ("DNS", "IP", "URI", "email", "RID")
-LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$", re.ASCII)
-SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]+$", re.ASCII)
-MAILBOX = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*$", re.ASCII)  # RFC 5321: Dot-string
+LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\Z", re.ASCII)
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]+\Z", re.ASCII)
+MAILBOX = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*\Z", re.ASCII)  # RFC 5321: Dot-string
 
 
 def canonical(text):

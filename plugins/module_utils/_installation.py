@@ -22,6 +22,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _places as places
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _verification as verification
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._installation_plan import InstallationError
@@ -48,7 +49,8 @@ def install(options, check_mode=False, tmpdir=None, now=None):
         warnings = replace.check(paths, check_mode)
         with contextlib.ExitStack() as stack:
             if not check_mode:
-                stack.enter_context(replace.lock(paths + [key] * os.path.isdir(os.path.dirname(key))))
+                keys = [key, key + places.NEXT] if os.path.isdir(os.path.dirname(key)) else []
+                stack.enter_context(replace.lock(paths + keys))
             result = _converge(options, offer, check_mode, tmpdir, now)
         result["warnings"] += warnings
         return result
@@ -58,11 +60,13 @@ def install(options, check_mode=False, tmpdir=None, now=None):
 
 def _placed(options):
     """The options with whole paths; raises InstallationError where they make no sense."""
-    options = dict(options, privatekey_path=os.path.abspath(places.key(options["privatekey_path"])))
+    root = files.system_root(options.get("root", "/"))
+    options = dict(options, privatekey_path=os.path.abspath(places.key(options["privatekey_path"], root)),
+                   trust=_trust(options, root))
     used = {os.path.realpath(options["privatekey_path"]): "privatekey_path"}
     for option in FILES:
         if options[option]:
-            options[option] = os.path.abspath(places.certificate(options[option]))
+            options[option] = os.path.abspath(places.certificate(options[option], root))
             other = used.setdefault(os.path.realpath(options[option]), option)
             if other != option:
                 raise InstallationError("%s and %s are the same file, %s: give each its own" % (
@@ -72,6 +76,19 @@ def _placed(options):
     except ValueError as error:
         raise InstallationError("min_remaining: %s" % error)
     return dict(options, names=planning.split_names(options["subject_alt_name"] or []))
+
+
+def _trust(options, root):
+    """Path of the anchors to judge against, None for what this host's OpenSSL uses; an image is asked for its own."""
+    if root == "/" or options["trust_content"] is not None:
+        return options["trust"]
+    try:
+        path = places.certificate(options["trust"], root) or stores.bundle_of(root)
+    except stores.StoreError as error:
+        raise InstallationError("%s; or name a file in the image with the option trust" % error)
+    if os.path.isdir(path):
+        raise InstallationError("trust: %s is a folder, whose links may lead out of %s: name a PEM file" % (path, root))
+    return path
 
 
 def _foreseen(sentence, paths):
@@ -113,10 +130,9 @@ def _converge(options, offer, check_mode, tmpdir, now):
         raise InstallationError(_refusal(choice, offer, judged["reasons"], in_use), in_use=in_use)
     backups = {}
     if plan.replacements and not check_mode:
-        backups = replace.replace(plan.replacements, options["backup"])
+        backups = replace.replace(plan.replacements, options["backup"], lambda: _prove(choice, options, program))
         with contextlib.suppress(OSError, KeyError):  # it is in its place now; there need be no copy
             os.unlink(backups.pop(options["privatekey_path"] + places.NEXT))
-        _prove(choice, options, program)
     target = options["privatekey_path"] if choice.key is state.next else choice.key.path
     return dict(
         x509.describe(choice.leaf), changed=bool(plan.replacements), reasons=plan.reasons,

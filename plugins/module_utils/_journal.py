@@ -37,6 +37,11 @@ class Journal:
         self.path = os.path.join(staging[0][1], JOURNAL)
         self.hidden = False  # whether there may be one that this user can't read
         self.entries = self._read()
+        self.interrupted = os.path.lexists(self.path)  # also where it was only the extract that was going on
+
+    def left_over(self):
+        """Whether a run was killed before its change or after it, so that nothing but its staging folders is left."""
+        return not self.interrupted and any(os.path.lexists(stage) for _folder, stage in self.staging)
 
     def _read(self):
         for _folder, stage in self.staging:
@@ -56,7 +61,7 @@ class Journal:
                 raise files.explain(error, "read")
             self.hidden = error.errno == errno.EACCES
             return []
-        except (ValueError, KeyError, TypeError, IndexError):
+        except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError):
             raise files.FilesError("%s is damaged, so that the change of an interrupted run can't be undone: look at "
                                    "the folder, bring back by hand what is missing, and remove it" % self.path)
 
@@ -64,11 +69,11 @@ class Journal:
         """An entry of the journal with its paths, which are always inside the folders that are given."""
         folder, stage = self.staging[entry["folder"]]
         inside = os.path.normpath(entry["name"])
-        if os.path.isabs(inside) or inside.split("/")[0] == "..":
-            raise ValueError("a path outside")
+        if os.path.isabs(inside) or inside.split("/")[0] == ".." or b"\0" in os.fsencode(inside):
+            raise ValueError("a path outside, or none")
         number = int(entry["number"])
-        return dict(entry, path=os.path.join(folder, inside), new=os.path.join(stage, "%d.new" % number),
-                    undo=os.path.join(stage, "%d.undo" % number))
+        return dict(entry, existed=bool(entry["existed"]), path=os.path.join(folder, inside),
+                    new=os.path.join(stage, "%d.new" % number), undo=os.path.join(stage, "%d.undo" % number))
 
     def overlay(self):
         """{path: the file that holds what is there after recovery, or None}."""
@@ -145,17 +150,19 @@ class Journal:
             self.clean()
 
     def clean(self):
-        """Forgets the change: what is there now stays. The journal goes first, then what it speaks of."""
+        """Forgets the change: what is there now stays. The journal goes first, then what it speaks of.
+
+        Raises files.FilesError, with the change as good as before; of what it speaks of, the next run takes what stays.
+        """
         try:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.unlink(self.path)
                 files.sync_folder(os.path.dirname(self.path))
-            self.entries = []
-            for _folder, stage in self.staging:
-                if os.path.lexists(stage):
-                    shutil.rmtree(stage)
         except OSError as error:
             raise files.explain(error, "removed")
+        self.entries, self.interrupted = [], False
+        for _folder, stage in self.staging:
+            shutil.rmtree(stage, ignore_errors=True)
 
 
 def _sync_folders(entries):

@@ -69,14 +69,14 @@ def read(data, passphrase, name, option="privatekey_passphrase"):
     loader = serialization.load_pem_private_key if form == "PEM" else serialization.load_der_private_key
     try:
         key = loader(data, passphrase.encode("utf-8") if passphrase else None, default_backend())
-    except (ValueError, TypeError) as error:
+    except UnsupportedAlgorithm:
+        raise KeyFileError("%s is of a kind that this host's cryptography can't use" % name)
+    except Exception as error:  # of many kinds, by version: an Ed25519 key without a key is an InternalError
         if encrypted:
             raise KeyFileError("%s can't be decrypted: %s is wrong, or the file is damaged. It is left as it is"
                                % (name, option))
         raise KeyFileError("%s can't be read as a private key: it is damaged, or of an unknown kind (%s)"
                            % (name, type(error).__name__))
-    except UnsupportedAlgorithm:
-        raise KeyFileError("%s is of a kind that this host's cryptography can't use" % name)
     if not isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey,
                             ed448.Ed448PrivateKey)):
         raise KeyFileError("%s is of a kind that certificates for TLS are not made with: use one of %s"

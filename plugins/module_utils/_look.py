@@ -25,6 +25,7 @@ Seen = collections.namedtuple("Seen", [
     "result",   # dict as of ``blank``
     "chain",    # the certificates as they were sent, as DER
     "untried",  # versions that could not be tried, for the server could not be reached any more or time was up
+    "speaks_tls",  # whether the server has answered with TLS, be it that it refused
 ])
 Wanted = collections.namedtuple("Wanted", ["timeout", "resumption", "keep_alive", "versions", "http", "path"])
 
@@ -55,7 +56,7 @@ def look(endpoint, wanted, program, tmpdir):
         result["finding"] = result["finding"] or str(error)
     if wanted.versions and looker.speaks_tls:
         result["versions"] = looker.versions()
-    return Seen(result, looker.chain, looker.untried)
+    return Seen(result, looker.chain, looker.untried, looker.speaks_tls)
 
 
 class _Looker(object):

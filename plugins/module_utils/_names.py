@@ -11,6 +11,9 @@ __metaclass__ = type
 
 import ipaddress
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+LONGEST = 1000  # characters of what is taken for a host name, before it is encoded
 SHOWN = 10  # names of a certificate that a sentence lists
 
 # IDNA 2003, which Python brings, and IDNA 2008 turn these into different names (RFC 5894 section 7.2).
@@ -34,11 +37,13 @@ def a_label(name):
     Raises ValueError with a sentence for what can't be a host name.
     """
     written = name.strip()
+    if len(written) > LONGEST:  # before it is encoded, which takes time
+        raise ValueError("%r... is no host name: it is too long" % written[:50])
     bare = written[:-1] if written.endswith(".") else written
     if not all(32 < ord(character) < 127 for character in bare):
         if any(character in DEVIATIONS for character in bare):
             raise ValueError("%s: the standards disagree on how this name is encoded; give it as it stands in DNS "
-                             "(xn--...)" % written)
+                             "(xn--...)" % x509.printable(written))
         try:
             bare = bare.encode("idna").decode("ascii")
         except UnicodeError:
@@ -83,14 +88,14 @@ def findings(hostnames, ips, alt_names, common_name):
                 continue
             covered = any(matches(pattern, name) for pattern in alt_names["dns"])
         if not covered:
-            unmatched.append(text)
+            unmatched.append(x509.printable(text))
     if unmatched:
         found.append(_unmatched(unmatched, alt_names, common_name))
     return found
 
 
 def _unmatched(asked, alt_names, common_name):
-    offered = alt_names["dns"] + alt_names["ip"]
+    offered = [x509.printable(name) for name in alt_names["dns"] + alt_names["ip"]]
     if not offered:
         aside = "; CN=%s is not looked at (RFC 9525)" % common_name if common_name else ""
         return "asked for %s, the certificate has no subject alternative names%s" % (", ".join(asked), aside)

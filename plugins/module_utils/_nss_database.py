@@ -33,8 +33,8 @@ TOKEN = "NSS Certificate DB:"  # where certutil would take what stands before a 
 WRONG_PASSWORD = "SEC_ERROR_BAD_PASSWORD"
 CERTIFICATE_CLASS = b"\x00\x00\x00\x01"
 NO_VALUE = b"\xa5\x00Z"
-LISTED = re.compile(r"(.*?) +([A-Za-z]*,[A-Za-z]*,[A-Za-z]*) *$")
-FINGERPRINT = re.compile(r" *Fingerprint \(SHA-256\): *$")
+TRUST = re.compile(r"[A-Za-z]*,[A-Za-z]*,[A-Za-z]*\Z")
+FINGERPRINT = re.compile(r" *Fingerprint \(SHA-256\): *\Z")
 FLAGS = {"Terminal Record": "p", "Trusted": "P", "Valid CA": "c", "Trusted CA": "C", "Trusted Client CA": "T",
          "User": "u", "Warn When Sending": "w"}
 
@@ -165,9 +165,9 @@ def listed(output):
     """{nickname: list of trust} of what ``certutil -L`` prints."""
     found = {}
     for line in output.splitlines():
-        match = LISTED.match(line)
-        if match:
-            found.setdefault(match.group(1).rstrip(), []).append(match.group(2))
+        nickname, space, trust = line.rstrip(" ").rpartition(" ")
+        if space and TRUST.match(trust):
+            found.setdefault(nickname.rstrip(), []).append(trust)
     return found
 
 
@@ -221,7 +221,7 @@ def _delete(folder, fingerprint):
         _certutil(folder, ["-D", "-n", _reference(before[fingerprint]["nickname"])])
         left = there()
         if len(left) >= len(now):
-            raise DatabaseError("%s: certutil does not delete %s" % (folder, before[fingerprint]["nickname"]))
+            raise DatabaseError("%s: certutil does not delete %s" % (folder, ascii(before[fingerprint]["nickname"])))
         now = left
     for lost in sorted(set(before) - set(now) - {fingerprint}):
         one = before[lost]

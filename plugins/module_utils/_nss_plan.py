@@ -19,7 +19,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 a
 
 # A nickname of ours says whose it is and which certificate: in a database, a nickname is for one subject only.
 NICKNAME = "%s (fleetpki.host_trust %s)"
-MANAGED = re.compile(r"(.*) \(fleetpki\.host_trust ([0-9a-f]{16})\)$")
+MANAGED = re.compile(r"(.*) \(fleetpki\.host_trust ([0-9a-f]{16})\)\Z")
 DISTRUST = "p,p,p"
 LONGEST_NAME = 200
 

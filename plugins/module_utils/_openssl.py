@@ -19,6 +19,7 @@ import subprocess
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 SECONDS = 60  # no single answer of openssl takes longer, unless something hangs
 SYSTEM_PATH = os.pathsep.join(["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
@@ -27,11 +28,13 @@ SYSTEM_PATH = os.pathsep.join(["/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
 # _verification looks at its extensions itself.
 PURPOSES = {"server": "sslserver", "client": "sslclient", "email": "smimesign", "ca": "any", "any": "any"}
 
-HASHED_NAME = re.compile(r"[0-9a-f]{8}\.[0-9]+$", re.ASCII)  # what 'openssl rehash' makes of a certificate
+HASHED_NAME = re.compile(r"[0-9a-f]{8}\.[0-9]+\Z", re.ASCII)  # what 'openssl rehash' makes of a certificate
 VERSION = re.compile(r"OpenSSL ([0-9]+)\.([0-9]+)\.([0-9]+)", re.ASCII)
 DIRECTORY = re.compile(r'^OPENSSLDIR: "(.*)"', re.MULTILINE)
 ERROR = re.compile(r"^error ([0-9]+) at ([0-9]+) depth lookup: ?(.*)$", re.MULTILINE | re.ASCII)
 LINK = re.compile(r"^depth=[0-9]+: (.*?)( \(untrusted\))?$", re.MULTILINE)
+# What an error of the system looks like among the errors of OpenSSL 1.1.1 and 3.
+SYSTEM_ERROR = re.compile(rb"system library:\w*:([A-Z][^:\n]{3,60}):")
 
 OpenSSL = collections.namedtuple("OpenSSL", [
     "command",    # path of the program
@@ -174,6 +177,7 @@ def verify_command(openssl, trust, purpose, certificate, chain=None, options=())
 
 def parse_verdict(command, return_code, output):
     """A Verdict from what ``openssl verify -show_chain`` of one certificate printed (str)."""
+    output = x509.printable_lines(output)
     errors = [(int(number), int(depth), text) for number, depth, text in ERROR.findall(output)]
     links = [(subject, bool(mark)) for subject, mark in LINK.findall(output)]
     return Verdict(return_code == 0 and not errors, errors, links, command, return_code, output)
@@ -205,9 +209,12 @@ def public_key(openssl, path, passphrase=None, option="private_key_passphrase"):
         raise KeyFileError("%s has a line end in it, which openssl can't be given" % option)
     command = [openssl.command, "pkey", "-inform", inform, "-in", path, "-passin", "stdin",
                "-pubout", "-outform", "DER"]
-    return_code, output, _errors = run(command, ((passphrase or "") + "\n").encode("utf-8", "surrogateescape"))
+    return_code, output, errors = run(command, ((passphrase or "") + "\n").encode("utf-8", "surrogateescape"))
     if return_code == 0 and output:
         return output
+    reason = SYSTEM_ERROR.search(errors)
+    if reason:
+        raise KeyFileError("it can't be read: %s" % reason.group(1).decode("ascii", "replace"))
     if encrypted and inform == "DER" and openssl.release < (3, 0, 0):
         raise KeyFileError("%s does not read encrypted keys in DER: convert it to PEM" % openssl.version)
     if encrypted:

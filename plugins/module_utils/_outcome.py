@@ -44,10 +44,14 @@ CERTIFICATES = ("path", "csr_path", "certificate_path", "chain_path", "fullchain
 
 
 def placed(options):
-    """The options with files that are named without a folder in those of the system."""
+    """The options with files that are named without a folder in those of the system, and all inside its root.
+
+    Raises files.FilesError.
+    """
+    root = files.system_root(options.get("root", "/"))
     made = dict(options)
-    made.update({name: places.key(options[name]) for name in KEYS if name in options})
-    made.update({name: places.certificate(options[name]) for name in CERTIFICATES if name in options})
+    made.update({name: places.key(options[name], root) for name in KEYS if name in options})
+    made.update({name: places.certificate(options[name], root) for name in CERTIFICATES if name in options})
     return made
 
 
@@ -90,7 +94,8 @@ def attempt(converge, options, check_mode, written=WRITTEN):
     warnings = replace.check(paths, check_mode)
     with contextlib.ExitStack() as stack:
         if not check_mode:
-            stack.enter_context(replace.lock(paths))
+            key = options.get("privatekey_path")
+            stack.enter_context(replace.lock(paths + ([key + places.NEXT] if key else [])))
         outcome = converge(options, check_mode)
     return outcome._replace(warnings=warnings + outcome.warnings)
 
@@ -142,15 +147,17 @@ def success(outcome, diff_wanted):
 
 def run(module, converge, written=WRITTEN):
     """Runs one of the modules to its end. ``converge(options, check_mode)`` returns an Outcome; see ``attempt``."""
-    options = placed(module.params)
     attributes.hide_keys(module, CONTENTS)
     try:
+        _refuse_no_paths(module.params)
+        options = placed(module.params)
         attributes.check(module.params)
-        _refuse_no_paths(options)
         there = [options[name] for name in written if options.get(name) and os.path.lexists(options[name])]
         outcome = attempt(converge, options, module.check_mode, written)
     except FAILURES as error:
         module.fail_json(**failure(error))
+    except EnvironmentError as error:
+        module.fail_json(msg=str(files.explain(error, "used")))
     for warning in outcome.warnings:
         module.warn(warning)
     changed = attributes.apply(module, [path for path in outcome.files if path], outcome.private_key, there)

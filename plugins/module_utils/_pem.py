@@ -14,6 +14,7 @@ import base64
 import binascii
 import collections
 import errno
+import functools
 import hashlib
 import os
 import re
@@ -23,6 +24,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 MAX_BYTES = 128 * 1024 * 1024
+LEAST_BYTES = 64 * 1024  # that are looked for in a file, for those of /proc say that they have none
 CERTIFICATE_LABELS = (b"CERTIFICATE", b"X509 CERTIFICATE")
 TRUSTED_LABEL = b"TRUSTED CERTIFICATE"
 PKCS7_LABELS = (b"PKCS7", b"CMS", b"PKCS #7 SIGNED DATA")
@@ -54,7 +56,7 @@ def read_file(path):
         if status.st_size > MAX_BYTES:
             raise CertificateFileError("it is larger than %d MiB" % (MAX_BYTES // 1024 // 1024))
         with os.fdopen(os.dup(descriptor), "rb") as stream:
-            return stream.read(MAX_BYTES + 1)
+            return stream.read(max(status.st_size, LEAST_BYTES))  # which takes that much memory at once
     except EnvironmentError as error:
         raise CertificateFileError("it can't be read: %s" % error.strerror)
     finally:
@@ -107,18 +109,28 @@ def certificate_blocks(data):
     """
     for block in any_blocks(data):
         if block.label in CERTIFICATE_LABELS or block.label == TRUSTED_LABEL:
-            try:
-                content = decode(block)
-                content = content[:der.element(content, 0, len(content))[2]]
-            except (CertificateFileError, der.DerError):
-                continue
-            yield block, content
+            content = _certificate(block.content)
+            if content is not None:
+                yield block, content
+
+
+@functools.lru_cache(maxsize=4096)  # the bundles of a store hold the same certificates, a bundle for each purpose
+def _certificate(text):
+    try:
+        content = _decode(text)
+        return content[:der.element(content, 0, len(content))[2]]
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _decode(text):
+    return base64.b64decode(b"".join(text.split()), validate=True)
 
 
 def decode(block):
     """The bytes that a PEM block holds."""
     try:
-        return base64.b64decode(b"".join(block.content.split()), validate=True)
+        return _decode(block.content)
     except (binascii.Error, ValueError):
         raise CertificateFileError("a PEM block in it (%s) is not valid base64" % block.label.decode("ascii"))
 

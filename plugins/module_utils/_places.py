@@ -8,22 +8,34 @@ __metaclass__ = type
 
 import os
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+
 NEXT = ".next"  # the end of the name of a private key that waits for its certificate
 SYSTEM = ("/etc/pki/tls", "/etc/ssl")  # the first that is there: RHEL, its relatives and Fedora; Debian and Ubuntu
 
 
-def key(path):
-    """``web.key`` as /etc/pki/tls/private/web.key or /etc/ssl/private/web.key; a path with a slash, and None, as is."""
-    return _placed(path, "private")
+def key(path, root="/"):
+    """``web.key`` as /etc/pki/tls/private/web.key or /etc/ssl/private/web.key; a path with a slash, and None, as is.
+
+    Of a system that is mounted at ``root``, the real place on this machine. Raises files.FilesError.
+    """
+    placed = _placed(path, "private", root)
+    if placed and root != "/" and os.path.islink(placed + NEXT):
+        raise files.FilesError("%s is a link, which may lead out of %s: remove it" % (placed + NEXT, root))
+    return placed
 
 
-def certificate(path):
-    """``web.crt`` as /etc/pki/tls/certs/web.crt or /etc/ssl/certs/web.crt; a path with a slash, and None, as is."""
-    return _placed(path, "certs")
+def certificate(path, root="/"):
+    """``web.crt`` as /etc/pki/tls/certs/web.crt or /etc/ssl/certs/web.crt; else as ``key``."""
+    return _placed(path, "certs", root)
 
 
-def _placed(path, folder):
-    if not path or "/" in path:
+def _placed(path, folder, root):
+    if path and "/" not in path:
+        system = [place for place in SYSTEM if os.path.isdir(files.resolve(root, place))] or SYSTEM[-1:]
+        path = os.path.join(system[0], folder, path)
+    if not path or root == "/":
         return path
-    system = [place for place in SYSTEM if os.path.isdir(place)] or SYSTEM[-1:]
-    return os.path.join(system[0], folder, path)
+    if not os.path.isabs(path):
+        raise files.FilesError("%s is not given from / on, as files below root (%s) must be" % (path, root))
+    return files.resolve(root, path)

@@ -64,8 +64,10 @@ def check(paths, check_mode=False):
     return warnings
 
 
-def replace(replacements, backup=False):
+def replace(replacements, backup=False, prove=None):
     """Carries out the replacements, all or none, in their order; returns {path: where its old content is kept}.
+
+    ``prove`` is called when all is in place; what it raises takes everything back.
 
     With ``backup`` the former files stay beside the new ones, under names such as ``web.crt.417.2026-11-23@12:00:00~``,
     with the owner and mode that they had. Call it under the lock. Raises files.FilesError, with all files as they were.
@@ -87,9 +89,14 @@ def replace(replacements, backup=False):
             done.append(place)
         for folder in sorted({os.path.dirname(place) for place in places}):
             files.sync_folder(folder)
+        if prove:
+            prove()
     except OSError as error:
         _undo(done, existed, backups.values())
         raise files.explain(error, "written")
+    except BaseException:
+        _undo(done, existed, backups.values())
+        raise
     finally:
         for place in places:
             _forget(place)

@@ -73,7 +73,7 @@ def serial_number(text):
     """A serial number as results here and OpenSSL show it, in hexadecimal digits; raises _facts.OptionError."""
     plain = re.sub(r"[:\s]", "", str(text)).lower()
     plain = plain[2:] if plain.startswith("0x") else plain
-    if not re.match("[0-9a-f]{1,40}$", plain, re.ASCII) or not 0 < int(plain, 16) < 1 << 159:
+    if not re.match(r"[0-9a-f]{1,40}\Z", plain, re.ASCII) or not 0 < int(plain, 16) < 1 << 159:
         raise facts_of.OptionError("revoked: %r is no serial number: write its hexadecimal digits, in quotes" % text)
     return int(plain, 16)
 

@@ -26,6 +26,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connec
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _handshake as handshake
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 MAX_PATH = 90  # of a socket; the limit is 107
 OPTIONS = {"TLSv1.0": "-tls1", "TLSv1.1": "-tls1_1", "TLSv1.2": "-tls1_2", "TLSv1.3": "-tls1_3"}
@@ -61,6 +62,7 @@ def command(program, protocol, server_name, alpn, lowered, cipher=None):
 
 def parse(printed):
     """What s_client printed (str), as dict; each value is None where it says nothing."""
+    printed = x509.printable_lines(printed)
     chain, group, staple = CHAIN.search(printed), GROUP.search(printed), STAPLE.search(printed)
     signature, digest = SIGNATURE.search(printed), DIGEST.search(printed)
     described = signature and signature.group(1).strip()
@@ -101,7 +103,7 @@ def staple_finding(printed, now):
 def complaint(printed):
     """Why s_client gave up, in OpenSSL's words."""
     reasons = ERROR.findall(printed)
-    return reasons[0] if reasons else "it printed no reason"
+    return x509.printable(reasons[0]) if reasons else "it printed no reason"
 
 
 def look(sock, program, protocol, server_name, alpn, lowered, deadline, tmpdir, cipher=None):

@@ -38,6 +38,7 @@ Store = collections.namedtuple("Store", [
     "others",        # extracted bundle of what fits no purpose, or None
     "extract",       # command that makes the extracted store
     "again",         # the same from scratch, for another attempt
+    "scraps",        # patterns of what a killed extract leaves: it stays for ever, or the next one takes it up again
     "sources",       # command that writes what a bundle should hold, but for purpose and file; None: all there is
     "preview",       # option of that command that writes the same into another folder, and what it needs to be there
     "extracted",     # what the preview's folder stands for
@@ -76,6 +77,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         others="/etc/pki/ca-trust/extracted/openssl/ca-bundle.trust.crt",
         extract=("update-ca-trust", "extract"),
         again=("update-ca-trust", "extract"),
+        scraps=("/etc/pki/ca-trust/extracted/*/*." + 6 * "[A-Za-z0-9]",),  # of mkstemp(3)
         sources=("trust", "extract", "--overwrite", "--format=pem-bundle", "--filter=ca-anchors"),
         preview=("--output", ("openssl", "pem", "java", "edk2")),
         extracted="/etc/pki/ca-trust/extracted",
@@ -101,6 +103,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         extract=("update-ca-certificates",),
         # It makes the links of new files only: those that an attempt before has missed want this.
         again=("update-ca-certificates", "--fresh"),
+        scraps=("/etc/ssl/certs/ca-certificates.crt.new",),
         sources=None,
         preview=None,
         extracted="/etc/ssl/certs",
@@ -123,6 +126,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         others=None,
         extract=None,
         again=None,
+        scraps=(),
         sources=None,
         preview=None,
         extracted=None,
@@ -146,9 +150,10 @@ def choose(name, bundle_path, root):
     name: a store's name, or ``auto`` for the one of the host's family (os-release(5)).
     Raises StoreError for an unknown family, or where the store's tools are missing (facts: missing_packages).
     """
-    if not os.path.isabs(root) or not os.path.isdir(root):
-        raise StoreError("root: %s is no folder, or not given from / on" % (root or "(empty)"))
-    root = os.path.realpath(root)
+    try:
+        root = files.system_root(root)
+    except files.FilesError as error:
+        raise StoreError(str(error))
     if name == "auto":
         name = store_of_family(root)
     store = STORES[name]
@@ -156,6 +161,8 @@ def choose(name, bundle_path, root):
         if not os.path.isabs(bundle_path):
             raise StoreError("bundle_path: %s is not given from / on" % (bundle_path or "(empty)"))
         path = files.resolve(root, bundle_path, own=True)
+        if os.path.lexists(path) and not os.path.isfile(path):  # or a device would be replaced, through a link
+            raise StoreError("bundle_path: %s is there, and is not a regular file" % bundle_path)
         folder, base = os.path.split(path)
         stage = os.path.join(folder, ".%s.host_trust" % base)
         return store._replace(root=root, bundles=((ANY_PURPOSE, path),), staging=((folder, stage),))
@@ -177,6 +184,7 @@ def choose(name, bundle_path, root):
         hashed=hashed,
         keystore=_keystore(store, root),
         others=inside(store.others),
+        scraps=tuple(inside(pattern) for pattern in store.scraps),
         extracted=inside(store.extracted),
         staging=tuple((inside(folder), inside(stage)) for folder, stage in store.staging),
     )
@@ -196,6 +204,16 @@ def _keystore(store, root):
     works = (os.path.isfile(keystore.path) and os.access(files.resolve(root, keystore.hook), os.X_OK)
              and find_command(keystore.needs, root) and os.path.isdir(os.path.join(root, "proc/self")))
     return keystore if works and not switched_off else None
+
+
+def is_the_systems(path, root):
+    """Whether the file (a real path) is one that a system's store is extracted to, or that it is extracted from."""
+    for store in STORES.values():
+        extracted = [each for _purpose, each in store.bundles] + [store.others] * bool(store.others)
+        if path in [files.resolve(root, each) for each in extracted] or any(
+                path.startswith(files.resolve(root, folder) + "/") for folder in store.distribution):
+            return True
+    return False
 
 
 def _distrusted(store, root):
@@ -253,6 +271,11 @@ def store_of_family(root):
         % (release.get("ID", "(nothing)"), release.get("ID_LIKE", "(nothing)"),
            ", ".join("%s (%s)" % (store.name, ", ".join(store.families))
                      for store in STORES.values() if store.families)))
+
+
+def bundle_of(root):
+    """Path of the extracted bundle that the TLS clients of the system under ``root`` read; raises StoreError."""
+    return files.resolve(root, STORES[store_of_family(root)].bundles[0][1])
 
 
 def find_command(name, root):

@@ -68,3 +68,10 @@ def wanted(anchors):
         found.append(trust_plan.Wanted(anchor["state"], anchor["name"],
                                        fingerprint and x509.plain_fingerprint(fingerprint), certificate))
     return found
+
+
+def told(options):
+    """ca_trust_anchor's options for its result, to which Ansible adds them; the certificates would be most of it."""
+    return dict(options, anchors=[
+        {key: "(PEM)" if key == "content" else value for key, value in anchor.items() if value is not None}
+        for anchor in options["anchors"]])

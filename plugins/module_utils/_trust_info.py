@@ -79,9 +79,15 @@ def _deviations(store, observed, names):
             continue
         for fingerprint in sorted(should[path] - fingerprints):
             found.append("%s lacks %s" % (path, _name_of(names, fingerprint)))
-        for fingerprint in sorted(fingerprints - should[path]):
+        for fingerprint in sorted(fingerprints - should[path] - (_leaves(store) if path == store.hashed else set())):
             found.append("%s holds %s, which no source gives" % (path, _name_of(names, fingerprint)))
     return found, unknown
+
+
+def _leaves(store):
+    """Fingerprints of what is linked beside the anchors and is no CA: servers' certificates customarily lie there."""
+    certificates = [x509.parse_leniently(der) for der in trust_state.linked(store)]
+    return {each.fingerprint for each in certificates if each and not x509.basic_constraints(each)[0]}
 
 
 def _made_from_sources(store):

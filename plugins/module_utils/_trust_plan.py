@@ -62,8 +62,12 @@ def plan(store, observed, wanted, purge="none", extract="auto"):
 
 
 def _refuse_other_file(store, observed):
-    """A bundle's path with a slip in it must not end in somebody else's configuration file."""
+    """A bundle's path with a slip in it must not lead to the system's own store, or to other configuration."""
     path = store.bundles[0][1]
+    if stores.is_the_systems(path, store.root):
+        raise PlanError("%s belongs to the system's own trust store, with the distribution's certificates in it: for "
+                        "anchors there, leave store and bundle_path out; an application's bundle is a file of its own"
+                        % path)
     lines = observed.files.get(path, b"").split(b"\n")
     if not observed.anchors and any(line.strip() and not line.startswith(b"#") for line in lines):
         raise PlanError("%s is there and holds no certificate: is it the right file? If so, empty it first" % path)
@@ -76,11 +80,12 @@ def resolve(store, observed, wanted):
     """
     known = {held.fingerprint: held.der for held in observed.anchors + observed.distrusted}
     listed = {want.fingerprint for want in wanted}
+    names = _names(store, observed) if None in listed else {}
     found = collections.OrderedDict()
     for want in wanted:
         # What a name stands for is less exact than a certificate: what is listed itself is not meant by it.
         fingerprints = [want.fingerprint] if want.fingerprint else [
-            fingerprint for fingerprint in _named(store, observed, want.name) if fingerprint not in listed]
+            fingerprint for fingerprint in _named(names, want.name) if fingerprint not in listed]
         for fingerprint in fingerprints:
             certificate = want.certificate or x509.parse_leniently(known.get(fingerprint))
             entry = Wanted(want.state, want.name, fingerprint, certificate)
@@ -92,15 +97,32 @@ def resolve(store, observed, wanted):
     return list(found.values())
 
 
-def _named(store, observed, name):
-    """Fingerprints of the local anchors that go by ``name``: ours by the name in the comment, others by the file."""
-    def goes_by_it(held):
-        if held.name is not None:
-            return held.name == stores.comment_safe(name)
-        file_name = os.path.basename(held.path)
-        return store.anchors and name in (file_name, os.path.splitext(file_name)[0])
+def _names(store, observed):
+    """{name: fingerprints of the local anchors that go by it}: ours by the name in the comment, others by the file.
 
-    return [held.fingerprint for held in observed.anchors if goes_by_it(held)]
+    A name in a comment is as stores.comment_safe writes it, and (True, name) here; a file's is (False, name).
+    """
+    found = collections.defaultdict(list)
+    for held in observed.anchors:
+        if held.name is not None:
+            found[True, held.name].append(held.fingerprint)
+        elif store.anchors:
+            file_name = os.path.basename(held.path)
+            for name in sorted({file_name, os.path.splitext(file_name)[0]}):
+                found[False, name].append(held.fingerprint)
+    return found
+
+
+def _named(names, name):
+    return names.get((True, stores.comment_safe(name)), []) + names.get((False, name), [])
+
+
+def by_fingerprint(listed):
+    """{fingerprint: those of ``listed`` (Held or Step) that have it}, so that nobody searches the list for each."""
+    found = collections.defaultdict(list)
+    for one in listed:
+        found[one.fingerprint].append(one)
+    return found
 
 
 def label(certificate):
@@ -110,19 +132,20 @@ def label(certificate):
 
 def _steps(store, observed, wanted, purge):
     steps = []
+    local, distrust = by_fingerprint(observed.anchors), by_fingerprint(observed.distrusted)
+    blocked = _blocked_keys(store, observed, wanted)
 
     def step(action, path, want, reason):
         steps.append(Step(action, path, want.fingerprint, want.certificate, want.name, reason))
 
     for want in wanted:
-        held = [one for one in observed.anchors if one.fingerprint == want.fingerprint]
-        blocks = [one for one in observed.distrusted if one.fingerprint == want.fingerprint]
+        held, blocks = local.get(want.fingerprint, []), distrust.get(want.fingerprint, [])
         in_force = [one for one in blocks
                     if store.distrust != "folder" or one.path.startswith(store.distrusted[0] + "/")]
         if want.state == "present":
             for path in _paths(blocks):
                 step("trust_again", path, want, "it is distrusted there")
-            _refuse_blocked_key(store, observed, wanted, want)
+            _refuse_blocked_key(blocked, want)
             if not any(one.plain for one in held):
                 step("install", _anchor_path(store, want), want, "no local anchor holds it")
         else:
@@ -140,12 +163,14 @@ def _steps(store, observed, wanted, purge):
         for path, fingerprint in collections.OrderedDict.fromkeys(
                 (held.path, held.fingerprint) for held in observed.anchors
                 if held.fingerprint not in listed and (purge == "all" or held.name is not None)):
-            held = next(one for one in observed.anchors if one.fingerprint == fingerprint)
+            held = local[fingerprint][0]
             gone = Wanted("absent", held.name, fingerprint, x509.parse_leniently(held.der))
             step("remove", path, gone, "not listed (purge: %s)" % purge)
+    touched = {one.path for one in steps}
+    first = {one.path: one for one in reversed(observed.anchors + observed.distrusted)}
     for path in sorted(observed.untidy):
-        held = next(one for one in observed.anchors + observed.distrusted if one.path == path)
-        if not any(one.path == path for one in steps):
+        held = first[path]
+        if path not in touched:
             ours = Wanted("present", held.name, held.fingerprint, x509.parse_leniently(held.der))
             step("repair", path, ours, observed.untidy[path])
     return steps
@@ -173,19 +198,24 @@ def _distrust_paths(store, observed, want):
     return [observed.distribution[want.fingerprint]] if want.fingerprint in observed.distribution else []
 
 
-def _refuse_blocked_key(store, observed, wanted, want):
-    """p11-kit distrusts by public key: another certificate with the same key blocks this one too."""
-    if want.certificate is None or store.distrust != "folder":
-        return
+def _blocked_keys(store, observed, wanted):
+    """{public key: (place, certificate through which it is distrusted there)}, where p11-kit goes by the key."""
+    if store.distrust != "folder":
+        return {}
     lifted = {one.fingerprint for one in wanted if one.state == "present"}
     blocked = [(held.path, x509.parse_leniently(held.der))
                for held in observed.distrusted if held.fingerprint not in lifted]
     blocked += [("this list", one.certificate) for one in wanted if one.state == "distrusted"]
-    for place, other in blocked:
-        if other and other.spki_der == want.certificate.spki_der:
-            raise PlanError("%s (SHA-256 %s) can't be trusted: %s distrusts its public key, through the certificate %s "
-                            "(SHA-256 %s); take that one off first" % (
-                                label(want.certificate), want.fingerprint, place, label(other), other.fingerprint))
+    return {other.spki_der: (place, other) for place, other in reversed(blocked) if other}
+
+
+def _refuse_blocked_key(blocked, want):
+    """p11-kit distrusts by public key: another certificate with the same key blocks this one too."""
+    if want.certificate and want.certificate.spki_der in blocked:
+        place, other = blocked[want.certificate.spki_der]
+        raise PlanError("%s (SHA-256 %s) can't be trusted: %s distrusts its public key, through the certificate %s "
+                        "(SHA-256 %s); take that one off first" % (
+                            label(want.certificate), want.fingerprint, place, label(other), other.fingerprint))
 
 
 def _changes(store, observed, steps):
@@ -270,7 +300,7 @@ def deviations(store, observed, wanted, purge="none"):
     trusted = [path for _purpose, path in store.bundles] + ([store.hashed] if store.hashed else [])
     if store.keystore:
         trusted.append(store.keystore.path)
-    local = {held.fingerprint for held in observed.anchors}
+    local, distrusted = ({held.fingerprint for held in listed} for listed in (observed.anchors, observed.distrusted))
     for want in wanted:
         found = [path for path in trusted if want.fingerprint in observed.extracted[path][0]]
         if want.state == "present" and want.certificate is not None:
@@ -282,7 +312,7 @@ def deviations(store, observed, wanted, purge="none"):
         elif want.state == "absent" and want.fingerprint not in observed.distribution and want.fingerprint not in local:
             if store.others and not found and want.fingerprint in observed.extracted[store.others][0]:
                 # What is distrusted is in there, too, with a note that says so.
-                if want.fingerprint not in {held.fingerprint for held in observed.distrusted}:
+                if want.fingerprint not in distrusted:
                     found = [store.others]
             if found:
                 reasons.append("%s still holds %s, which is removed" % (found[0], label(want.certificate)))
@@ -294,3 +324,27 @@ def deviations(store, observed, wanted, purge="none"):
             reasons.append("%s is older than the last removal and holds %d certificates of no source"
                            % (path, len(extra)))
     return reasons
+
+
+def lost(store, before, after):
+    """What an extract has dropped though its sources trust it as before: a list of reasons, like ``deviations``.
+
+    update-ca-certificates is a shell script that exits 0 though its reading of the distribution's list has failed.
+    """
+    anchors = {held.fingerprint: held.path for held in after.anchors if held.plain}
+    trusted = dict(after.distribution, **anchors)
+    blocked = {held.fingerprint for held in after.distrusted}
+    reasons = []
+    for path in sorted(before.extracted):
+        gone = (before.extracted[path][0] & set(trusted)) - after.extracted[path][0] - blocked
+        for fingerprint in sorted(gone):
+            certificate = state.find(store, trusted[fingerprint], fingerprint)
+            if certificate and not _key_is_blocked(store, after, certificate):
+                reasons.append("%s lacks %s, which it held before and which %s still trusts"
+                               % (path, label(certificate), trusted[fingerprint]))
+    return reasons[:3] + ["%d more are gone" % (len(reasons) - 3)] * (len(reasons) > 3)
+
+
+def _key_is_blocked(store, observed, certificate):
+    keys = [x509.parse_leniently(held.der) for held in observed.distrusted] if store.distrust == "folder" else []
+    return any(other and other.spki_der == certificate.spki_der for other in keys)

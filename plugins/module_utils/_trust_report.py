@@ -6,6 +6,7 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import collections
 import os
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
@@ -18,18 +19,33 @@ EFFECTS = {"install": (None, "trusted"), "remove": ("trusted", None), "distrust"
 DONE = {"install": "installed", "remove": "removed", "distrust": "distrusted", "trust_again": "trusted again",
         "repair": "repaired"}
 
+# Facts of an anchor that are told in runs that change something, or would in check mode.
+TOLD_OF_CHANGES = ("issuer", "serial", "not_before")
+
+Look = collections.namedtuple("Look", [
+    "store",
+    "plan",
+    "after",       # trust_state.State
+    "check",       # whether it is check mode
+    "steps",       # {fingerprint: list of Step}
+    "anchors",     # {fingerprint: list of Held} of what there is afterwards
+    "distrusted",  # the same
+    "orphans",     # see _orphans
+])
+
 
 def report(store, outcome, check):
-    """The module's result (without ``changed`` and ``failed``)."""
-    plan, after = outcome.plan, outcome.after
-    orphans = _orphans(store, plan.wanted)
-    anchors = [_anchor(store, plan, after, want, check, orphans) for want in plan.wanted]
+    """The module's result (without ``changed`` and ``failed``); short where nothing is changed."""
+    plan = outcome.plan
+    look = Look(store, plan, outcome.after, check, trust_plan.by_fingerprint(plan.steps),
+                trust_plan.by_fingerprint(outcome.after.anchors), trust_plan.by_fingerprint(outcome.after.distrusted),
+                _orphans(store, plan.wanted))
+    anchors = [_anchor(look, want) for want in plan.wanted]
     listed = {want.fingerprint for want in plan.wanted}
     for step in plan.steps:
         if step.action == "remove" and step.fingerprint not in listed:
             listed.add(step.fingerprint)
-            want = trust_plan.Wanted("absent", step.name, step.fingerprint, step.certificate)
-            anchors.append(_anchor(store, plan, after, want, check, orphans))
+            anchors.append(_anchor(look, trust_plan.Wanted("absent", step.name, step.fingerprint, step.certificate)))
     return {
         "store": store.name,
         "bundle": store.bundles[0][1],
@@ -62,25 +78,28 @@ def line(step):
                                            known["not_after"] or "(unknown)")
 
 
-def _anchor(store, plan, after, want, check, orphans):
-    steps = [step for step in plan.steps if step.fingerprint == want.fingerprint]
+def _anchor(look, want):
+    steps = look.steps.get(want.fingerprint, [])
     if want.state == "absent":
         paths = [step.path for step in steps]
     else:
-        planned = [step.path for step in steps if check and step.action in ("install", "distrust")]
-        holding = after.distrusted if want.state == "distrusted" else after.anchors
-        paths = planned or [held.path for held in holding if held.fingerprint == want.fingerprint]
+        planned = [step.path for step in steps if look.check and step.action in ("install", "distrust")]
+        holding = look.distrusted if want.state == "distrusted" else look.anchors
+        paths = planned or [held.path for held in holding.get(want.fingerprint, [])]
     found = facts(want.certificate, want.fingerprint)
     found.update(
         name=want.name,
         state=want.state,
         path=paths[0] if paths else None,
         action=", ".join(DONE[step.action] for step in steps) or "none",
-        found_in=sorted(path for path, (fingerprints, _time) in after.extracted.items()
-                        if want.fingerprint in fingerprints),
-        notes=_notes(store, after, want),
-        warnings=_warnings(store, after, want, orphans),
+        notes=_notes(look.store, look.after, want),
+        warnings=_warnings(look, want),
     )
+    if not look.plan.steps:
+        # On a fleet most runs change nothing. What they tell goes through the controller's memory, host by host.
+        return {key: value for key, value in found.items() if key not in TOLD_OF_CHANGES}
+    found["found_in"] = sorted(path for path, (fingerprints, _time) in look.after.extracted.items()
+                               if want.fingerprint in fingerprints)
     return found
 
 
@@ -96,27 +115,26 @@ def _notes(store, after, want):
     return notes
 
 
-def _warnings(store, after, want, orphans):
+def _warnings(look, want):
     """What was asked for and does not have the effect that one would expect."""
-    elsewhere = after.distribution.get(want.fingerprint)
-    distrusted = any(held.fingerprint == want.fingerprint for held in after.distrusted)
+    elsewhere, distrusted = look.after.distribution.get(want.fingerprint), want.fingerprint in look.distrusted
     found = []
     if want.state == "absent" and elsewhere and not distrusted:
         found.append("it stays trusted through %s, which is not a local anchor; use state: distrusted against that"
                      % elsewhere)
     if want.state == "distrusted":
-        if store.distrust == "configuration" and not elsewhere and not distrusted:
+        if look.store.distrust == "configuration" and not elsewhere and not distrusted:
             found.append("this store can distrust only what the distribution brings: it is not trusted now, and would "
                          "be if the distribution began to bring it")
         if want.certificate and not x509.is_self_issued(want.certificate):
             found.append("distrusting an intermediate does not stop OpenSSL from using one that a server sends, as "
                          "long as its root is trusted")
     if want.state == "present" and want.certificate:
-        if want.fingerprint in orphans:
+        if want.fingerprint in look.orphans:
             found.append("it is an intermediate and its issuer %s is no anchor of this host: OpenSSL here refuses "
                          "chains that end at it; curl, GnuTLS, Go and Python 3.13 accept them. Install the root, too"
                          % x509.name(want.certificate.issuer_der))
-        if not trust_plan.expected_bundles(store, after, want.certificate):
+        if not trust_plan.expected_bundles(look.store, look.after, want.certificate):
             found.append("no extracted file of this host shows certificates for its purposes (%s): that it is trusted "
                          "is not proven" % ", ".join(x509.extended_key_usage(want.certificate) or []))
     return found
@@ -132,8 +150,11 @@ def _orphans(store, wanted):
     path = store.bundles[0][1]
     if os.path.exists(path):
         issuers += trust_state.certificates_with_subjects(path, {each.issuer_der for each in intermediates})
+    by_name = {}
+    for issuer in issuers:
+        by_name.setdefault(issuer.subject_der, []).append(issuer)
     return {each.fingerprint for each in intermediates
-            if not any(x509.may_have_issued(issuer, each) for issuer in issuers)}
+            if not any(x509.may_have_issued(issuer, each) for issuer in by_name.get(each.issuer_der, []))}
 
 
 def diff(store, plan):

@@ -7,6 +7,9 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import collections
+import contextlib
+import errno
+import glob
 import hashlib
 import os
 import re
@@ -19,7 +22,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
-HASHED_LINK = re.compile(r"[0-9a-f]{8}\.[0-9]+$")
+HASHED_LINK = re.compile(r"[0-9a-f]{8}\.[0-9]+\Z")
 
 Held = collections.namedtuple("Held", [
     "path",         # of the file that holds the certificate
@@ -111,7 +114,7 @@ def observe(store, recovered=True, unread=None):
         extracted[store.keystore.path] = frozenset(in_keystore), made
     changed = os.stat(store.anchors).st_mtime if store.anchors and os.path.isdir(store.anchors) else 0
     return State(contents, untidy, anchors, distrusted, distribution, extracted, changed,
-                 None if recovered and journal.hidden else recovered and bool(journal.entries))
+                 None if recovered and journal.hidden else recovered and journal.interrupted)
 
 
 def _inside(store, path):
@@ -125,23 +128,40 @@ def _read(store, path, overlay):
     if place is None:
         return None, None
     try:
-        with os.fdopen(os.open(_inside(store, place), os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                return None, None
-            if status.st_size > pem.MAX_BYTES:
-                raise files.FilesError("%s is larger than %d MiB, which no trust store needs: take it away"
-                                       % (path, pem.MAX_BYTES // 1024 // 1024))
-            problem = None
-            if stat.S_IMODE(status.st_mode) != 0o644:
-                problem = "its mode is %04o, not 0644" % stat.S_IMODE(status.st_mode)
-            elif os.geteuid() == 0 and (status.st_uid, status.st_gid) != (0, 0):
-                problem = "its owner is not root"
-            return stream.read(), problem
+        data, status = _regular(_inside(store, place), path)
+        problem = None
+        if stat.S_IMODE(status.st_mode) != 0o644:
+            problem = "its mode is %04o, not 0644" % stat.S_IMODE(status.st_mode)
+        elif os.geteuid() == 0 and (status.st_uid, status.st_gid) != (0, 0):
+            problem = "its owner is not root"
+        return data, problem
     except EnvironmentError as error:
-        if isinstance(error, PermissionError):
-            raise files.explain(error, "read")
-        return None, None  # not there, a dangling link, a folder: nothing that a store's tools would read
+        _refuse_unreadable(error)
+        return None, None
+
+
+def _refuse_unreadable(error):
+    """Raises files.FilesError for what is there and can't be read: a store must not be taken for an empty one.
+
+    A dangling link or a folder in the place of a file is nothing that a store's tools would read, either.
+    """
+    if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO):
+        raise files.explain(error, "read")
+
+
+def _regular(place, path=None):
+    """(bytes of a regular file, its os.stat_result); what is none is not there, and is not waited for.
+
+    path: what messages call it.
+    """
+    with os.fdopen(os.open(place, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise FileNotFoundError(errno.ENOENT, "not a regular file", place)
+        if status.st_size > pem.MAX_BYTES:
+            raise files.FilesError("%s is larger than %d MiB, which no trust store needs: take it away"
+                                   % (path or place, pem.MAX_BYTES // 1024 // 1024))
+        return stream.read(), status
 
 
 def _listing(store, folder, overlay):
@@ -154,10 +174,11 @@ def _listing(store, folder, overlay):
             place = _inside(store, here)
             status = os.stat(place)
             entries = os.listdir(place) if (status.st_dev, status.st_ino) not in seen else []
-        except PermissionError as error:
-            raise files.explain(error, "read")
-        except (EnvironmentError, files.FilesError):
-            continue  # no such folder, or a loop of links
+        except files.FilesError:
+            continue  # a loop of links
+        except EnvironmentError as error:
+            _refuse_unreadable(error)
+            continue
         seen.add((status.st_dev, status.st_ino))
         for name in entries:
             path = os.path.join(here, name)
@@ -165,10 +186,14 @@ def _listing(store, folder, overlay):
                 mode = os.stat(_inside(store, path)).st_mode
             except (EnvironmentError, files.FilesError):
                 continue  # a link that leads nowhere, or in a circle
+            counts = not store.recursive or name.endswith(store.suffix)
             if stat.S_ISDIR(mode) and store.recursive:
                 folders.append(path)
-            elif stat.S_ISREG(mode) and (not store.recursive or name.endswith(store.suffix)):
+            elif stat.S_ISREG(mode) and counts:
                 found.add(path)
+            elif (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)) and counts:
+                raise files.FilesError("%s is a pipe or a device, at which the store's tools would wait for ever: take "
+                                       "it away" % path)
     return sorted(path for path in found if overlay.get(path, path) is not None)
 
 
@@ -227,56 +252,67 @@ def bundle(path, contents=()):
     """(fingerprints of a PEM bundle, time of its change in seconds since the epoch or None where it is missing)."""
     data = contents[path] if path in contents else None
     try:
-        if data is None:
-            with open(path, "rb") as stream:
-                data = stream.read()
+        data = _regular(path)[0] if data is None else data
         return frozenset(pem.fingerprints(data)), os.stat(path).st_mtime
-    except PermissionError as error:
-        raise files.explain(error, "read")
-    except EnvironmentError:
+    except EnvironmentError as error:
+        _refuse_unreadable(error)
         return frozenset(), None
 
 
 def hashed(store):
     """The same of the store's folder of hashed links: what OpenSSL finds there, and when a link was last made."""
-    found, seen = set(), set()
     try:
-        names = [name for name in os.listdir(store.hashed) if HASHED_LINK.match(name)]
         changed = os.stat(store.hashed).st_mtime
-    except PermissionError as error:
-        raise files.explain(error, "read")
-    except EnvironmentError:
+        return frozenset(hashlib.sha256(der).hexdigest() for der in linked(store)), changed
+    except EnvironmentError as error:
+        _refuse_unreadable(error)
         return frozenset(), None
-    for name in names:
+
+
+def linked(store):
+    """Yields the certificates (DER) that OpenSSL finds in the folder of hashed links (openssl-rehash(1))."""
+    seen = set()
+    for name in os.listdir(store.hashed):
+        if not HASHED_LINK.match(name):
+            continue
         try:
             real = files.resolve(store.root, os.path.join(store.hashed, name)[len(store.root.rstrip("/")):])
             if real in seen:
                 continue
             seen.add(real)
-            with open(real, "rb") as stream:
-                found.update(pem.fingerprints(stream.read())[:1])  # OpenSSL reads no more than the first
+            data = _regular(real)[0]
         except (EnvironmentError, files.FilesError):
             continue
-    return frozenset(found), changed
+        for _block, content in pem.certificate_blocks(data):
+            yield content
+            break  # OpenSSL reads no more than the first
 
 
 def keystore(store):
     """({fingerprint: alias} of what the system has put into Java's keystore, time of its change as of a bundle)."""
     try:
-        with open(store.keystore.path, "rb") as stream:
-            held = keystores.entries(stream.read())
-            return {hashlib.sha256(der).hexdigest(): alias for alias, der in held
-                    if alias.startswith(store.keystore.prefix)}, os.fstat(stream.fileno()).st_mtime
-    except PermissionError as error:
-        raise files.explain(error, "read")
-    except (EnvironmentError, ValueError):
+        data, status = _regular(store.keystore.path)
+        return {hashlib.sha256(der).hexdigest(): alias for alias, der in keystores.entries(data)
+                if alias.startswith(store.keystore.prefix)}, status.st_mtime
+    except ValueError:
         return {}, None
+    except EnvironmentError as error:
+        _refuse_unreadable(error)
+        return {}, None
+
+
+def scraps(store):
+    """What an extract has not finished yet, as set of (path, time of its change); one that was killed leaves it."""
+    found = set()
+    for path in (path for pattern in store.scraps for path in glob.glob(pattern)):
+        with contextlib.suppress(EnvironmentError):
+            found.add((path, os.lstat(path).st_mtime))
+    return found
 
 
 def certificates_with_subjects(path, names):
     """The certificates of a PEM bundle whose subject is one of these Names (DER); only what holds one is parsed."""
-    with open(path, "rb") as stream:
-        blocks = pem.certificate_blocks(stream.read())
+    blocks = pem.certificate_blocks(_regular(path)[0])
     found = [x509.parse_leniently(content) for _block, content in blocks if any(name in content for name in names)]
     return [certificate for certificate in found if certificate]
 

@@ -44,18 +44,22 @@ def converge(store, wanted, purge="none", extract="auto", check=False):
     Raises files.FilesError or trust_plan.PlanError before anything is changed, TrustError after taking it back.
     """
     outcome = _look(store, wanted, purge, extract)
-    if check or outcome.plan.unsent or not outcome.plan.steps:
+    idle = not outcome.plan.steps
+    if check or outcome.plan.unsent or idle and not journals.Journal(store.staging).left_over():
         return outcome
     if store.anchors:
         files.make_folder(store.anchors)
     with files.lock(store.anchors or os.path.dirname(store.bundles[0][1]), LOCK_SECONDS):
         journal = journals.Journal(store.staging)
-        interrupted = bool(journal.entries)
+        interrupted = journal.interrupted
         if interrupted:
             # The journal goes last: whatever happens until then, the next run starts here again.
             journal.undo(clean=False)
             if store.extract:
+                _remove(trust_state.scraps(store))
                 run(store.again, store.root)
+            journal.clean()
+        elif idle:
             journal.clean()
         outcome = _look(store, wanted, purge, extract, interrupted)  # others may have been here before the lock was
         if outcome.plan.unsent or not outcome.plan.steps:
@@ -86,38 +90,48 @@ def _apply(store, outcome, purge, journal):
         _restore_labels(plan.changes, store.root)
         if extracts:
             kept = _keep(store)
-            _preview(store, plan, purge)
-            after = _until_proven(store, plan, purge, store.extract, store.again,
+            _preview(store, outcome, purge)
+            after = _until_proven(store, outcome, purge, store.extract, store.again,
                                   lambda: trust_state.observe(store, recovered=False))
         else:
             after = trust_state.observe(store, recovered=False)
             if not store.extract:  # with extract: never, nothing is proven
                 _refuse(store, plan, trust_plan.deviations(store, after, plan.wanted, purge))
+        journal.clean()
     except TrustError as error:
         raise TrustError("%s. %s" % (error, _take_back(store, outcome, journal, kept)))
     except BaseException:
         _take_back(store, outcome, journal, kept)
         raise
-    journal.clean()
     return outcome._replace(after=after, extracted=extracts)
 
 
-def _until_proven(store, plan, purge, command, again, look):
+def _until_proven(store, outcome, purge, command, again, look):
     """Runs an extract until it succeeds and ``look`` (a function that returns a State) shows what is wanted.
 
-    Returns that State; raises TrustError where it does not come to that.
+    Nothing else may be gone. Returns that State; raises TrustError where it does not come to that.
     """
+    plan = outcome.plan
     for pause in RETRY_AFTER_SECONDS + (None,):
         code, output = run(command, store.root)
         _empty_keystore(store)
         observed = look()
         found = trust_plan.deviations(store, observed, plan.wanted, purge)
+        found += trust_plan.lost(store, outcome.before, observed)
         if code == 0 and not found or pause is None:
             break
+        left = trust_state.scraps(store)
         time.sleep(pause)
+        _remove(left & trust_state.scraps(store))  # others', whose extract goes on, have changed
         command = again
     _refuse(store, plan, found, code, output)
     return observed
+
+
+def _remove(scraps):
+    for path, _changed in scraps:
+        with contextlib.suppress(EnvironmentError):
+            os.unlink(path)
 
 
 def _empty_keystore(store):
@@ -131,7 +145,7 @@ def _empty_keystore(store):
                 "-%s\n" % alias[len(store.keystore.prefix):] for alias in gone).encode("utf-8", "replace"))
 
 
-def _preview(store, plan, purge):
+def _preview(store, outcome, purge):
     """Looks at the outcome in a folder of its own before the live store is touched, where the command can do that."""
     if not store.preview or not _knows(stores.find_command(store.extract[0], store.root), store.preview[0], store.root):
         return
@@ -148,7 +162,7 @@ def _preview(store, plan, purge):
             extracted[store.hashed] = extracted[store.bundles[0][1]]
         return trust_state.observe(store, recovered=False)._replace(extracted=extracted)
 
-    _until_proven(store, plan, purge, command, command, look)
+    _until_proven(store, outcome, purge, command, command, look)
 
 
 def _keep(store):
@@ -166,7 +180,7 @@ def _keep(store):
             if entry.is_symlink():
                 kept[entry.path] = (os.readlink(entry.path),)
     except EnvironmentError as error:
-        raise files.explain(error, "copied")
+        raise files.explain(error, "copied", path)
     return kept
 
 
@@ -232,7 +246,7 @@ def run(command, root, given=None):
     try:
         process = subprocess.Popen(command, stdin=subprocess.PIPE if given else subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment,
-                                   start_new_session=True)
+                                   start_new_session=True, close_fds=False)  # it inherits the lock
     except OSError as error:
         return 127, "%s can't be run: %s" % (command[0], error.strerror)
     try:

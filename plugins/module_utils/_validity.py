@@ -22,7 +22,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 a
 DAY = 86400
 # What certificates can say (RFC 5280 section 4.1.2.5), from 1950-01-01 to 9999-12-31.
 EARLIEST, LATEST = -631152000, 253402300799
-ABSOLUTE = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?:[T ]?([0-9]{2}):?([0-9]{2}):?([0-9]{2})Z?)?$", re.ASCII)
+ABSOLUTE = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?:[T ]?([0-9]{2}):?([0-9]{2}):?([0-9]{2})Z?)?\Z", re.ASCII)
 
 Moment = collections.namedtuple("Moment", ["at", "relative"])
 Validity = collections.namedtuple("Validity", [

@@ -24,11 +24,12 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _durati
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _places as places
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 DAY = 86400
-PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}$", re.ASCII)
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}\Z", re.ASCII)
 NOTHING_KNOWN = dict.fromkeys([
     "subject", "issuer", "serial", "fingerprint_sha256", "not_before", "not_after", "key_type", "remaining_days",
     "private_key_matches", "openssl"])
@@ -96,6 +97,10 @@ def _item(number, given, purpose, min_remaining):
     item = {key: value for key, value in given.items() if value is not None}
     item.setdefault("purpose", purpose)
     item.setdefault("min_remaining", min_remaining)
+    for option, place in (("path", places.certificate), ("private_key", places.key)):
+        if option in item:
+            item[option] = place(item[option])
+    item["chain"] = [places.certificate(path) for path in item.get("chain", [])]
     item["name"] = item.get("path") or "certificates[%d]" % number
     try:
         duration.seconds(item["min_remaining"])

@@ -12,6 +12,7 @@ __metaclass__ = type
 
 import calendar
 import collections
+import functools
 import hashlib
 import re
 import socket
@@ -59,9 +60,12 @@ KEY_ALGORITHMS = {
     "1.2.840.113549.1.1.1": "RSA", "1.2.840.113549.1.1.10": "RSA-PSS", "1.2.840.10040.4.1": "DSA",
     "1.2.840.10045.2.1": "EC", "1.3.101.112": "Ed25519", "1.3.101.113": "Ed448",
 }
-DOTTED = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+$", re.ASCII)  # an object identifier as it is written
+SPECIAL = re.compile(r'[,+"\\<>;]')  # in a name, by RFC 4514
+HARMLESS = re.compile(r"\w(?:[\w .()/-]*\w)?\Z", re.ASCII)  # text with nothing in it that ``escape`` would change
+MAX_NAME = 16 * 1024  # bytes of a subject or an issuer: it is shown and compared again and again
+DOTTED = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+\Z", re.ASCII)  # an object identifier as it is written
 UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
-_ZONE = r"(?:Z|([+-])(\d\d)(\d\d))$"
+_ZONE = r"(?:Z|([+-])(\d\d)(\d\d))\Z"
 TIMES = {
     UTC_TIME: re.compile(r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?" + _ZONE, re.ASCII),
     GENERALIZED_TIME: re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(?:\.\d+)?" + _ZONE, re.ASCII),
@@ -108,7 +112,10 @@ def parse(data):
         spki_der=data[spki[1]:spki[3]],
         extensions=_extensions(data, fields[6:]),
     )
-    name(certificate.issuer_der), name(certificate.subject_der)  # malformed ones are an error here, not later
+    for each in (certificate.issuer_der, certificate.subject_der):
+        if len(each) > MAX_NAME:
+            raise der.DerError("a name of %d bytes" % len(each))
+        name(each)  # a malformed one is an error here, not later
     return certificate
 
 
@@ -163,6 +170,7 @@ def iso_time(seconds):
         return "%d seconds since the epoch" % seconds
 
 
+@functools.lru_cache(maxsize=4096)  # a store's certificates have few issuers, and each name is asked for several times
 def name(encoded):
     """A Name in the form of RFC 4514, on one line and harmless to a terminal: what can't be printed is escaped."""
     content, end = der.expect(encoded, 0, len(encoded), der.SEQUENCE)
@@ -198,19 +206,28 @@ def _attribute(data, content, end):
 
 def printable(value):
     """Text of others, harmless to a terminal: as hex pairs what does not print (control characters, line ends, ...)."""
+    if value.isprintable():
+        return value
     return "".join(character if character.isprintable() else
                    "".join("\\%02X" % byte for byte in character.encode("utf-8", "surrogatepass"))
                    for character in value)
 
 
+def printable_lines(text):
+    """What a program printed, which may have names of others in it: ``printable``, line by line."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
 def escape(value):
     """RFC 4514 section 2.4, and ``printable``."""
-    escaped = ["\\" + character if character in ',+"\\<>;' else printable(character) for character in value]
-    if escaped and escaped[0] == " ":
-        escaped[0] = "\\ "
-    if len(escaped) > 1 and escaped[-1] == " ":
-        escaped[-1] = "\\ "
-    return "".join(escaped)
+    if HARMLESS.match(value):  # nearly all are
+        return value
+    escaped = printable(SPECIAL.sub(r"\\\g<0>", value))
+    if value[:1] == " ":
+        escaped = "\\" + escaped
+    if len(value) > 1 and value[-1] == " ":
+        escaped = escaped[:-1] + "\\ "
+    return escaped
 
 
 def basic_constraints(certificate):
@@ -225,6 +242,8 @@ def basic_constraints(certificate):
             is_ca = value[inner:behind] != b"\0"
         elif tag == der.INTEGER:
             path_length = der.integer(value[inner:behind])
+            if not 0 <= path_length < 1 << 64:
+                raise der.DerError("malformed path length")
     return is_ca, path_length
 
 
@@ -333,7 +352,7 @@ def may_have_issued(issuer, certificate):
 def plain_fingerprint(text):
     """A SHA-256 fingerprint as people write it (``AB:CD:…``, ``sha256:…``) in lower-case hex; ValueError otherwise."""
     plain = re.sub("[:\\s]", "", re.sub("^sha-?256[:=]", "", text.strip().lower()))
-    if not re.match("[0-9a-f]{64}$", plain):
+    if not re.match(r"[0-9a-f]{64}\Z", plain):
         raise ValueError("%r is not a SHA-256 fingerprint: that has 64 hexadecimal digits" % text)
     return plain
 

@@ -21,8 +21,8 @@ description:
   - What counts is the store as applications read it, after the extract. Each certificate is looked up there by its
     SHA-256 fingerprint. A file that was copied and never extracted, an extract that failed, and a store that was edited
     by hand are repaired by the next run.
-  - It is all or nothing. If the extract fails, or an anchor is not in the extracted store afterwards, the former files
-    come back and the task fails with what was found.
+  - It is all or nothing. If the extract fails, or an anchor is not in the extracted store then, or another one is gone
+    from there, the former files come back and the task fails with what was found.
     A run that was killed in the middle is undone by the next one, which then does its own work.
 options:
   anchors:
@@ -42,6 +42,7 @@ options:
       src:
         description:
           - A file on the controller, found as M(ansible.builtin.copy) finds it. It may be encrypted by Ansible Vault.
+            Nothing is downloaded. An address such as C(https://pki.example.com/root.crt) is refused.
           - PEM with one certificate or many, DER, or PKCS#7 (C(.p7b)). Each certificate becomes a file of its own.
         type: path
       content:
@@ -114,6 +115,11 @@ notes:
     primary password) can't be changed.
   - Java's keystore is part of the store. On Debian, whose C(update-ca-certificates) leaves local anchors in it that are
     gone, it is proven too. It is left alone where C(/etc/default/cacerts) says C(cacerts_updates=no).
+  - A run that is killed leaves a store that trusts what it trusted before, or what is wanted. EL 10's own
+    C(update-ca-trust) takes the links away that OpenSSL reads, and makes them anew last. So it is let come to its end
+    when the run that has started it is killed, and the next one waits for that. When the whole host dies just then,
+    its OpenSSL trusts nothing until the next run or the next C(update-ca-trust). On Debian that is so only while a run
+    undoes what an earlier one has left.
   - Files are owned by root and have mode 0644; where SELinux is on, their context is restored.
   - On hosts nothing but Python 3.6 or later and the distribution's trust store tools is needed.
 seealso:
@@ -219,7 +225,10 @@ extracted:
   returned: success
   sample: true
 anchors:
-  description: Every certificate that was listed, and those that were purged.
+  description:
+    - Every certificate that was listed, and those that were purged.
+    - Of a run that changes nothing, and would change nothing in check mode, without C(issuer), C(serial), C(not_before)
+      and C(found_in), but with O(store=nss). M(fleetpki.host_trust.ca_trust_info) tells all that there is to tell.
   type: list
   elements: dict
   returned: success
@@ -251,15 +260,18 @@ anchors:
     issuer:
       description: Its issuer.
       type: str
+      returned: when something changes
     serial:
       description: Its serial number in hexadecimal.
       type: str
+      returned: when something changes
     fingerprint_sha256:
       description: SHA-256 of the certificate in hexadecimal.
       type: str
     not_before:
       description: When it becomes valid, in UTC.
       type: str
+      returned: when something changes
     not_after:
       description: When it expires, in UTC.
       type: str
@@ -273,6 +285,7 @@ anchors:
       description: The extracted bundles that hold it, or the databases that trust or distrust it as wanted.
       type: list
       elements: str
+      returned: when something changes
     notes:
       description: What is good to know of it.
       type: list
@@ -314,8 +327,6 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss as nss
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss_report as nss_report
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_arguments as arguments
@@ -340,12 +351,23 @@ def converge(options, check_mode):
     """The module's result, or which certificates the controller has to send along."""
     wanted = arguments.wanted(options["anchors"])
     if options["store"] == "nss":
-        return nss_report.anchor(options, wanted, check_mode)
+        return nss_anchor(options, wanted, check_mode)
     store = stores.choose(options["store"], options["bundle_path"], options["root"])
     outcome = trust_store.converge(store, wanted, options["purge"], options["extract"], check_mode)
     if outcome.plan.unsent:
         return {"changed": False, "unsent": outcome.plan.unsent}
     return dict(trust_report.report(store, outcome, check_mode), changed=bool(outcome.plan.steps))
+
+
+def nss_anchor(options, wanted, check_mode):
+    """The same for databases of NSS; raises StoreError."""
+    # Only where it is asked for: to all other hosts it would be a third of what they have to compile.
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss as nss
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss_report as nss_report
+    try:
+        return nss_report.anchor(options, wanted, check_mode)
+    except nss.FAILURES as error:
+        raise stores.StoreError(str(error))
 
 
 def main():
@@ -359,11 +381,13 @@ def main():
         result = converge(options, module.check_mode)
     except stores.StoreError as error:
         module.fail_json(msg=str(error), **error.facts)
-    except (files.FilesError, trust_plan.PlanError, trust_store.TrustError) + nss.FAILURES as error:
+    except (files.FilesError, trust_plan.PlanError, trust_store.TrustError) as error:
         module.fail_json(msg=str(error))
+    except EnvironmentError as error:
+        module.fail_json(msg=str(files.explain(error, "used")))
     for warning in result.pop("warnings", ()):
         module.warn(warning)
-    module.exit_json(**result)
+    module.exit_json(invocation={"module_args": arguments.told(options)}, **result)
 
 
 if __name__ == "__main__":

@@ -203,6 +203,8 @@ def main():
         module.fail_json(msg=str(error), **error.facts)
     except (files.FilesError,) + nss.FAILURES as error:
         module.fail_json(msg=str(error))
+    except EnvironmentError as error:
+        module.fail_json(msg=str(files.explain(error, "used")))
     for warning in result.pop("warnings"):
         module.warn(warning)
     module.exit_json(changed=False, **result)

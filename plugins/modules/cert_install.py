@@ -92,6 +92,14 @@ options:
     type: str
     choices: [server, client, any]
     default: server
+  root:
+    description:
+      - Folder where the system is mounted that the files belong to, such as C(/mnt/sysimage) in a kickstart's C(%post).
+      - All paths but O(src) are inside it, links are followed inside it, and O(owner) and O(group) are looked up there.
+        The certificate is judged by the OpenSSL of the machine that it is mounted on, against the anchors of the
+        mounted system's trust store where neither O(trust) nor O(trust_content) says otherwise.
+    type: path
+    default: /
   min_remaining:
     description:
       - How long the certificate and its chain must still be valid, such as V(30d).
@@ -297,6 +305,7 @@ ARGUMENTS = {
     "trust": {"type": "path"},
     "trust_content": {"type": "str"},
     "purpose": {"type": "str", "choices": ["server", "client", "any"], "default": "server"},
+    "root": {"type": "path", "default": "/"},
     "min_remaining": {"type": "str", "default": "0"},
     "backup": {"type": "bool", "default": False},
 }
@@ -312,6 +321,8 @@ def main():
         result = installation.install(module.params, module.check_mode, module.tmpdir)
     except (installation.InstallationError, verification.Unable, files.FilesError, attributes.AttributesError) as error:
         module.fail_json(msg=str(error), **getattr(error, "facts", {}))
+    except EnvironmentError as error:
+        module.fail_json(msg=str(files.explain(error, "used", module.tmpdir)))
     for warning in result.pop("warnings"):
         module.warn(warning)
     there = [] if result["changed"] else result["files"]  # of new files, they are no reason

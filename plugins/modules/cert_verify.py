@@ -36,6 +36,7 @@ options:
           - A file on the host with the certificate in it, as PEM, DER or PKCS#7 (C(.p7b)).
           - In a PEM file the host's own certificate comes first. The others in the file are its chain.
             A private key in the file is passed over.
+          - Without a folder it is in C(/etc/pki/tls/certs), on Debian in C(/etc/ssl/certs).
           - Exactly one of O(certificates[].path) and O(certificates[].content) says which certificate is meant.
         type: path
       content:
@@ -45,6 +46,7 @@ options:
       chain:
         description:
           - Files on the host with the intermediate certificates, for a certificate whose own file does not hold them.
+          - Without a folder they are where O(certificates[].path) is without one.
           - They are not trusted by being named here.
         type: list
         elements: path
@@ -57,6 +59,7 @@ options:
           - A file on the host with the private key. It fails if the certificate does not belong to it.
           - Any type of key that the host's OpenSSL knows, in PEM or DER, PKCS#8 or the older forms, encrypted or not.
             For a file with both in it, name the same file here and in O(certificates[].path).
+          - Without a folder it is in C(/etc/pki/tls/private), on Debian in C(/etc/ssl/private).
         type: path
       private_key_passphrase:
         description:
@@ -492,7 +495,7 @@ missing_packages:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl, _verification
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files, _openssl, _verification
 
 PURPOSES = sorted(_openssl.PURPOSES)
 CERTIFICATE = {
@@ -533,6 +536,8 @@ def main():
             crls=given["crls"], collect=given["profile"] == "strict")
     except _verification.Unable as error:
         module.fail_json(msg=str(error), **error.facts)
+    except EnvironmentError as error:
+        module.fail_json(msg=str(_files.explain(error, "used", module.tmpdir)))
     for result in outcome["results"]:
         for warning in result["warnings"]:
             module.warn("%s: %s" % (result["name"], warning))

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import collections.abc as c
+import re
 import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
@@ -15,6 +16,7 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchor
 
 # Up to this size certificates go along at once; above, their fingerprints go first, and the rest where it is missing.
 SENT_AT_ONCE_BYTES = 16 * 1024
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")  # the option's type takes the second slash away
 
 
 class AnchorListError(Exception):
@@ -87,6 +89,10 @@ def _read_one(
             raise ValueError("a fingerprint alone can't be installed: give the certificate (src, content or path)")
         yield Anchor(state, name, x509.plain_fingerprint(element["fingerprint"]), None, origin)
         return
+    for source in (element["src"], element["path"]):
+        if source and ADDRESS.match(source):
+            raise ValueError("nothing is downloaded here, for whoever can answer in its place would be trusted: "
+                             "download it, compare its fingerprint with what the CA's people say, and give the file")
     if element["src"] is not None:
         data = load(element["src"])
     elif element["content"] is not None:

@@ -11,7 +11,6 @@ import typing as t
 
 try:
     from cryptography import x509 as strict_x509
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 except ImportError as error:  # ansible-core brings it; a controller without is told so when something is judged
     CRYPTOGRAPHY_ERROR: ImportError | None = error
@@ -44,8 +43,6 @@ def objections(certificate: x509.Certificate, terms: Terms) -> list[str]:
     """
     if CRYPTOGRAPHY_ERROR:
         return [f"it can't be judged, because the controller's Python has no cryptography ({CRYPTOGRAPHY_ERROR})"]
-    malformed = (ValueError, UnsupportedAlgorithm, strict_x509.DuplicateExtension, strict_x509.InvalidVersion,
-                 strict_x509.UnsupportedGeneralNameType)
     try:
         parsed = strict_x509.load_der_x509_certificate(certificate.der)
         key = parsed.public_key()
@@ -53,8 +50,8 @@ def objections(certificate: x509.Certificate, terms: Terms) -> list[str]:
         constraints = _extension(parsed, strict_x509.BasicConstraints)
         usage = _extension(parsed, strict_x509.KeyUsage)
         _extension(parsed, strict_x509.ExtendedKeyUsage)
-    except malformed as error:
-        return [f"it is malformed: {x509.escape(str(error))}"]
+    except Exception as error:  # of many kinds, by version, as in module_utils/_requests.py
+        return [f"it is malformed: {x509.escape(str(error)) or type(error).__name__}"]
     found = _time_objections(certificate, terms)
     if not terms.allow_non_ca:
         if constraints is None or not constraints.ca:

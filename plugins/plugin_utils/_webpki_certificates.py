@@ -13,7 +13,6 @@ import warnings
 try:
     from cryptography import __version__ as cryptography_version
     from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
 except ImportError:  # _webpki.unable() says so
     cryptography_version = ""
 
@@ -96,11 +95,16 @@ def read(data: bytes) -> Certificate:
             serial, version = found.serial_number, found.version.value + 1
             extensions, malformed = _extensions(found)
             subject, issuer = found.subject.public_bytes(), found.issuer.public_bytes()
-    except (ValueError, TypeError, x509.InvalidVersion) as error:
-        raise Malformed(f"it can't be read as a certificate: {plain.printable(str(error))}")
+    except Exception as error:  # of many kinds, by version, as in module_utils/_requests.py
+        raise Malformed(f"it can't be read as a certificate: {said(error)}")
     return Certificate(
         found, data, serial, version, subject, issuer, _spki(data), found.not_valid_before_utc.timestamp(),
         found.not_valid_after_utc.timestamp(), extensions, malformed)
+
+
+def said(error: Exception) -> str:
+    """What cryptography says is wrong, in one line."""
+    return plain.printable(str(error).partition("\n")[0]) or type(error).__name__
 
 
 def _extensions(found: x509.Certificate) -> tuple[dict[str, t.Any], str | None]:
@@ -108,8 +112,8 @@ def _extensions(found: x509.Certificate) -> tuple[dict[str, t.Any], str | None]:
         return {one.oid.dotted_string: one for one in found.extensions}, None
     except x509.DuplicateExtension as error:
         return {}, f"has the extension {error.oid.dotted_string} twice"
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.UnsupportedGeneralNameType) as error:
-        return {}, f"has an extension that can't be read: {plain.printable(str(error)).splitlines()[0]}"
+    except Exception as error:  # a feature of TLS without a name here is a KeyError
+        return {}, f"has an extension that can't be read: {said(error)}"
 
 
 def fields(data: bytes) -> tuple[list[bytes], bytes]:

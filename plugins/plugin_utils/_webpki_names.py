@@ -28,7 +28,7 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki_certif
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki_table import Finding, finding
 
 # RFC 1034 section 3.5 with RFC 1123 section 2.1, and a wildcard as the whole left-most label (RFC 9525 section 6.3).
-HOST_NAME = re.compile(r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$",
+HOST_NAME = re.compile(r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z",
                        re.ASCII | re.IGNORECASE)
 
 
@@ -92,8 +92,8 @@ def _wildcards(patterns: list[str], hostnames: list[str]) -> c.Iterator[Finding]
             continue
         covering = [pattern.lower() for pattern in patterns if names.matches(pattern, name)]
         if covering and all(_is_too_wide(pattern) for pattern in covering):
-            yield finding("cabf-wildcard", f"covers {text} with {covering[0]}, a wildcard directly below a public "
-                                           "suffix")
+            yield finding("cabf-wildcard", f"covers {plain.printable(text)} with {covering[0]}, a wildcard directly "
+                                           "below a public suffix")
 
 
 def _is_too_wide(pattern: str) -> bool:
@@ -116,8 +116,8 @@ def _common_name(leaf: Certificate, offered: dict[str, list[str]]) -> c.Iterator
         meant = _same(written)
         same = [name for name in offered["dns"] + offered["ip"] if meant == _same(name)]
         if same:
-            yield finding("cabf-common-name", f"writes its name {same[0]} in another way as its common name "
-                                              f"({plain.printable(written)!r})")
+            yield finding("cabf-common-name", f"writes its name {plain.printable(same[0])} in another way as its "
+                                              f"common name ({plain.printable(written)!r})")
 
 
 def _same(written: str) -> str:
@@ -127,7 +127,7 @@ def _same(written: str) -> str:
         return str(ipaddress.ip_address(text))
     except ValueError:
         pass
-    if re.match(r"(0x)?[0-9a-f]+(\.(0x)?[0-9a-f]+){0,3}$", text) and re.match(r"[0-9x.a-f]*[0-9]", text):
+    if re.match(r"(0x)?[0-9a-f]+(\.(0x)?[0-9a-f]+){0,3}\Z", text) and re.match(r"[0-9x.a-f]*[0-9]", text):
         decimal = re.sub(r"(?<![0-9a-fx])0+(?=[0-9])", "", text)  # 001 is read as 1 by some, and as octal by others
         try:
             return socket.inet_ntoa(socket.inet_aton(decimal))

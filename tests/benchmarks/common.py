@@ -11,6 +11,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import typing as t
 from pathlib import Path
@@ -38,18 +39,36 @@ def write_play(path: Path, **play: t.Any) -> None:
     path.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, **play}]), encoding="utf-8")
 
 
-def time_play(inventory: Path, play: Path, changed: int) -> float:
-    """Seconds that ansible-playbook takes; every host must report so many changes."""
-    command = ["ansible-playbook", "--forks", str(FORKS), "-i", str(inventory), str(play)]
+class Cost(t.NamedTuple):
+    """What a play took on the controller."""
+
+    seconds: float
+    cpu: float  # seconds, of ansible-playbook and all that it started and waited for
+    memory: float  # MiB, the largest of these processes at its peak
+
+
+def run_play(inventory: Path, play: Path, changed: int | None, forks: int = FORKS) -> Cost:
+    """What ansible-playbook takes; every host must report so many changes, or with None no host is to be asked."""
+    command = ["ansible-playbook", "--forks", str(forks), "-i", str(inventory), str(play)]
     environment = plays.ansible_environment()
     environment.pop("ANSIBLE_PIPELINING", None)  # the inventory says
-    begin = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    seconds = time.monotonic() - begin
-    changes = re.findall(r" changed=(\d+) ", done.stdout)
-    if done.returncode or not changes or set(changes) != {str(changed)}:
-        raise BenchError(f"{play.name} should have succeeded with {changed} changed:\n{done.stdout}{done.stderr}")
-    return seconds
+    with tempfile.TemporaryFile("w+") as output:
+        begin = time.monotonic()
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+        _pid, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - begin
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        said = output.read()
+    changes = re.findall(r" changed=(\d+) ", said)
+    if process.returncode or set(changes) != (set() if changed is None else {str(changed)}):
+        raise BenchError(f"{play.name} should have succeeded with {changed} changed:\n{said}")
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def time_play(inventory: Path, play: Path, changed: int) -> float:
+    """The seconds of it."""
+    return run_play(inventory, play, changed).seconds
 
 
 def say(text: str) -> None:
@@ -63,7 +82,7 @@ def spread(seconds: list[float]) -> str:
     return f"{statistics.median(seconds):.2f} ({min(seconds):.2f}-{max(seconds):.2f})"
 
 
-def machine() -> str:
+def machine(forks: int = FORKS) -> str:
     """What all times depend on."""
     core, python = importlib.metadata.version("ansible-core"), platform.python_version()
-    return f"{len(os.sched_getaffinity(0))} cores; ansible-core {core}, Python {python}; forks {FORKS}"
+    return f"{len(os.sched_getaffinity(0))} cores; ansible-core {core}, Python {python}; forks {forks}"

@@ -258,15 +258,16 @@ class Fleet(Mapping):
 
 
 @contextmanager
-def fleet(platforms: Iterable[str] | Mapping[str, str]) -> Iterator[Fleet]:
+def fleet(platforms: Iterable[str] | Mapping[str, str],
+          options: Mapping[str, Iterable[str]] | None = None) -> Iterator[Fleet]:
     """Start hosts at once, on a network of their own where they find each other by name.
 
     `platforms` are platforms, one host each; or names of hosts with their platforms:
-    ``{"web1": "el9", "web2": "el9"}``.
+    ``{"web1": "el9", "web2": "el9"}``. `options` are more of podman run's, by the host's name.
     """
     wanted = dict(platforms) if isinstance(platforms, Mapping) else {name: name for name in platforms}
     network = f"host-trust-{os.getpid()}-{os.urandom(3).hex()}"
-    hosts = {name: Host(name, platform, network) for name, platform in wanted.items()}
+    hosts = {name: Host(name, platform, network, (options or {}).get(name, ())) for name, platform in wanted.items()}
     with tempfile.TemporaryDirectory(prefix="host-trust-") as folder, ThreadPoolExecutor(8) as pool:
         inventory, key = Path(folder, "hosts.json"), Path(folder, "key")
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)

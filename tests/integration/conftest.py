@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "hosts"), str(TESTS / "integration")]
 
-import podman  # noqa: E402  (found through the path above)
+import plays  # noqa: E402  (found through the path above)
+import podman  # noqa: E402
 
 ALL = ("el8", "el9", "el10", "debian12", "debian13")
 EL = ("el8", "el9", "el10")
@@ -44,3 +46,25 @@ def el_hosts():
     """One fresh EL stand-in of each generation."""
     with podman.fleet(EL) as fleet:
         yield fleet
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    """A folder in which the collection is installed as users install it: from its artifact."""
+    folder = tmp_path_factory.mktemp("installed")
+    environment = {**plays.ansible_environment(), "ANSIBLE_COLLECTIONS_PATH": str(folder)}
+
+    def galaxy(*command):
+        subprocess.run(["ansible-galaxy", "collection", *command], check=True, capture_output=True, env=environment)
+
+    galaxy("build", str(plays.ROOT), "--output-path", str(folder))
+    (artifact,) = folder.glob("*.tar.gz")
+    galaxy("install", str(artifact), "--collections-path", str(folder))
+    folder.chmod(0o755)
+    return folder
+def pytest_terminal_summary(terminalreporter):
+    """Numbers that tests have counted (record_property "said"), for all to see."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties:
+            if name == "said" and report.when == "call":
+                terminalreporter.write_line(value)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import collections.abc as c
+import contextlib
 import json
 import os
 import re
@@ -50,36 +52,55 @@ def run(inventory: Path | str, tasks: list[dict], *args: str, hosts: str = "all"
 
     args: more arguments of ansible-playbook (``--check``). folder: where the playbook lies, and its folder files/.
     """
-    book = [{"hosts": hosts, "gather_facts": False, "ignore_errors": True, **play, "tasks": tasks}]
+    with written(tasks, folder, hosts=hosts, **play) as path:
+        return playbook(inventory, path, *args, environment=environment)
+
+
+def shown(inventory: Path | str, tasks: list[dict], *args: str, **play: t.Any) -> str:
+    """What a user sees at the terminal of the same."""
+    with written(tasks, **play) as path:
+        done = started(inventory, path, *args, environment={"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"})
+    return (done.stdout + done.stderr).decode("utf-8", "backslashreplace")
+
+
+@contextlib.contextmanager
+def written(tasks: list[dict], folder: Path | None = None, **play: t.Any) -> c.Iterator[str]:
+    """The path of a playbook with one play."""
+    book = [{"hosts": "all", "gather_facts": False, "ignore_errors": True, **play, "tasks": tasks}]
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(folder or scratch, "play.yml")
         path.write_text(yaml.safe_dump(book), encoding="utf-8")
-        return playbook(inventory, str(path), *args, environment=environment)
+        yield str(path)
+
+
+def started(inventory: Path | str, name: str, *args: str,
+            environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+    """ansible-playbook, come to its end."""
+    return subprocess.run(["ansible-playbook", "-i", str(inventory), name, *args], capture_output=True, check=False,
+                          stdin=subprocess.DEVNULL, env={**ansible_environment(), **(environment or {})})
 
 
 def playbook(inventory: Path | str, name: str, *args: str, environment: dict[str, str] | None = None,
-             variables: dict[str, t.Any] | None = None) -> PlayResult:
+             variables: dict[str, t.Any] | None = None, reached: bool = True) -> PlayResult:
     """Runs a playbook: a path, or one of a collection's by its full name; ``variables`` as with -e.
 
-    The results of several plays follow each other.
+    The results of several plays follow each other. All hosts must be reached, unless ``reached`` says otherwise.
     """
-    done = subprocess.run(
-        ["ansible-playbook", "-i", str(inventory), name, *args, *(["-e", json.dumps(variables)] if variables else [])],
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-        env={**ansible_environment(), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", **(environment or {})},
-    )
+    done = started(inventory, name, *args, *(["-e", json.dumps(variables)] if variables else []),
+                   environment={"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", **(environment or {})})
+    stdout, stderr = done.stdout.decode(), done.stderr.decode()
     try:
         # With -vvv much is printed before the report.
-        report, _end = json.JSONDecoder().raw_decode(done.stdout, re.search(r"^\{$", done.stdout, re.MULTILINE).start())
+        report, _end = json.JSONDecoder().raw_decode(stdout, re.search(r"^\{$", stdout, re.MULTILINE).start())
     except (AttributeError, ValueError):
-        raise AssertionError(f"ansible-playbook ended with {done.returncode}:\n{done.stdout}\n{done.stderr}") from None
+        raise AssertionError(f"ansible-playbook ended with {done.returncode}:\n{stdout}\n{stderr}") from None
     results: dict[str, list[dict]] = {}
     for task in (task for play in report["plays"] for task in play["tasks"]):
         for host, result in task["hosts"].items():
             # A connection that broke says nothing about what is tested: it must not pass for a result.
-            assert not result.get("unreachable"), f"{host} was not reached: {result}\n{done.stderr}"
+            assert not (reached and result.get("unreachable")), f"{host} was not reached: {result}\n{stderr}"
             results.setdefault(host, []).append({"task": task["task"]["name"], **result})
-    return PlayResult(results, done.stdout + done.stderr, done.returncode)
+    return PlayResult(results, stdout + stderr, done.returncode)
 
 
 def anchors(*elements: t.Any, **options: t.Any) -> dict:

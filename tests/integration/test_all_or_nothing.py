@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What breaks in the middle: the real tools, a full or read-only file system, a kill.
+"""What breaks in the middle: the real tools, a full or read-only file system. The store is as it was.
 
-The store is as it was, or the next run repairs it.
+A kill and a failure at every single place: test_killed_anywhere.py, test_every_fault.py.
 """
 
 from __future__ import annotations
@@ -117,80 +117,6 @@ def test_a_run_that_died_half_way_is_repaired(all_hosts):
         assert foreseen["plan"] == done["plan"] and not again["changed"]
         assert [step["action"] for step in done["plan"]] == ["repair", "extract"], name
         assert all(anchor["found_in"] for anchor in done["anchors"])
-
-
-INJECTED = "/root/injected"  # what strace saw there
-INJECTING = """#!/bin/sh
-exec strace -qq -o {log} -P '{path}' -e trace={call} -e inject={call}:{what} /usr/bin/python3 "$@"
-"""
-PYTHON = "/usr/local/bin/python-injected"
-
-
-def inject(host, call, path, what):
-    """Makes a Python of the host's in which a system call on a path fails or kills.
-
-    By path, and not by the number of the call: Python and Ansible make folders and files of their own before.
-    """
-    host.run("rm", "-f", INJECTED)
-    host.write(PYTHON, INJECTING.format(log=INJECTED, path=path, call=call, what=what).encode(), 0o755)
-
-
-def run_injected(fleet, task):
-    """Runs a task with that Python. Returns {host: (its result, strace's words, a text of all for a failure)}."""
-    play = plays.run(fleet.inventory, [task], "-e", f"ansible_python_interpreter={PYTHON}")
-    seen = {name: host.run("cat", INJECTED, check=False).stdout for name, host in fleet.items()}
-    return {name: (result, seen[name], f"{name}\n{result}\nstrace: {seen[name]}\n{play.output}")
-            for name, (result,) in play.results.items()}
-
-
-KILLED = (  # the call, what it is for, which of those for that, and what the next run does first
-    ("mkdir", "{stage}", 1, "install"),
-    ("rename", "{stage}/journal.json.new", 1, "install"),
-    ("unlink", "{first}", 1, "recover"),
-    ("rename", "{stage}/1.new", 1, "recover"),
-    ("unlink", "{stage}/journal.json", 2, "recover"),  # the first one is for what an earlier run may have left
-)
-
-
-def test_killed_in_the_middle_the_next_run_undoes_and_converges(one_of_each):
-    """Killed with SIGKILL before the journal, behind it, between the files, at the end; check mode sees the repair."""
-    task = plays.anchors(SECOND, {"content": FIRST.pem, "state": "absent"})
-    back = plays.anchors(FIRST, {"content": SECOND.pem, "state": "absent"})
-    for call, path, when, step in KILLED:
-        before = plays.run(one_of_each.inventory, [back])
-        for name, host in one_of_each.items():
-            first = before.of(name)[0]["anchors"][0]["path"]
-            place = path.format(stage=STAGE[host.platform.family][0], first=first)
-            inject(host, call, place, f"signal=KILL:when={when}")
-        for result, seen, all_of_it in run_injected(one_of_each, task).values():
-            assert result.get("failed") and "+++ killed by SIGKILL +++" in seen, f"{call} {path} {all_of_it}"
-        play = plays.run(one_of_each.inventory, [{**task, "check_mode": True}, task, task])
-        for name, (foreseen, done, again) in play.results.items():
-            assert done["plan"][0]["action"] == step, (name, call, path, done)
-            assert foreseen["plan"] == done["plan"] and not again["changed"], (name, call, path)
-            host = one_of_each[name]
-            assert not any(host.exists(f"{stage}/journal.json") for stage in STAGE[host.platform.family])
-            assert all(anchor["found_in"] for anchor in done["anchors"] if anchor["state"] == "present")
-
-
-FAILING = (("mkdir", "{stage}"), ("fsync", "{stage}/1.new"), ("fsync", "{stage}/journal.json.new"),
-           ("rename", "{stage}/journal.json.new"), ("rename", "{stage}/1.new"))
-
-
-@pytest.mark.parametrize(
-    ("error", "hint"), [("ENOSPC", "free some space"), ("EROFS", "mount it writable"), ("EIO", "")])
-def test_failing_writes_leave_all_as_it_was(one_of_each, error, hint):
-    plays.run(one_of_each.inventory, [plays.anchors(FIRST)])
-    before = {name: looks(host) for name, host in one_of_each.items()}
-    for call, path in FAILING:
-        for host in one_of_each.values():
-            inject(host, call, path.format(stage=STAGE[host.platform.family][0]), f"error={error}")
-        task = plays.anchors(SECOND, {"content": FIRST.pem, "state": "absent"})
-        for name, (result, seen, all_of_it) in run_injected(one_of_each, task).items():
-            assert seen.count("(INJECTED)") == 1 and f" = -1 {error} " in seen, f"{call} {path} {all_of_it}"
-            assert result.get("failed") and "Traceback" not in result["msg"], f"{call} {path} {all_of_it}"
-            assert hint in result["msg"] and "can't be" in result["msg"], f"{call} {path} {all_of_it}"
-            assert looks(one_of_each[name]) == before[name], f"{call} {path} {all_of_it}"
 
 
 def test_a_full_file_system():

@@ -94,3 +94,22 @@ def test_a_bundle_of_an_application(one_of_each):
         assert before["deviations"] == ["/root/app.pem is missing"]
         assert (after["counts"]["local"], after["counts"]["managed"], after["in_sync"]) == (1, 1, True)
         assert after["anchors"][0]["trusted"] and after["anchors"][0]["path"] == "/root/app.pem"
+
+
+def test_a_servers_certificate_beside_the_anchors_is_no_deviation_and_a_ca_is(all_hosts):
+    """Debian's update-ca-certificates links whatever lies in /etc/ssl/certs, the customary place for both."""
+    server, ca = pki.server("web1.example.com", pki.root("Somebody's CA")), pki.root("Unlisted Root CA")
+    for host in all_hosts.values():
+        folder = "/etc/ssl/certs" if host.platform.family == "debian" else "/etc/pki/tls/certs"
+        host.write(f"{folder}/web1.crt", server.pem.encode())
+    extract = plays.anchors(pki.root("Corp Root CA"))
+    play = plays.run(all_hosts.inventory, [extract, INFO])
+    for name in all_hosts:
+        assert play.of(name)[1]["in_sync"] is True, play.of(name)[1]["deviations"]
+    debian = {"debian12": all_hosts["debian12"], "debian13": all_hosts["debian13"]}
+    for host in debian.values():
+        host.write("/etc/ssl/certs/unlisted.crt", ca.pem.encode())
+    play = plays.run(all_hosts.inventory, [plays.anchors(pki.root("Corp Root CA 2")), INFO], hosts=":".join(debian))
+    for name in debian:
+        _made, info = play.of(name)
+        assert info["in_sync"] is False and ca.fingerprint in info["deviations"][0]

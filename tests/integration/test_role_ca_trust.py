@@ -44,8 +44,8 @@ def executions(fleet, **play):
     """Runs a play; returns it, and how often Ansible executed something on each host."""
     for host in fleet.values():
         host.run("rm", "-f", "/root/executions")
-    done = plays.run(fleet.inventory, [], "-e", "ansible_python_interpreter=/usr/local/bin/counting-python",
-                     **{"ignore_errors": False, **play})
+    done = plays.run(fleet.inventory, play.pop("tasks", []), "-e",
+                     "ansible_python_interpreter=/usr/local/bin/counting-python", **{"ignore_errors": False, **play})
     count = ("sh", "-c", "cat /root/executions | wc -l")
     return done, {name: host.run(*count).stdout.strip() for name, host in fleet.items()}
 
@@ -98,6 +98,22 @@ def test_one_execution_and_one_more_to_verify(hosts):
         assert last["msg"].startswith(
             "/root/stranger.crt (CN=stranger.example.com): issuer CN=Nobody's CA is not "), last["msg"]
         assert "web1" not in last["msg"]
+
+
+def test_the_entry_for_large_fleets(hosts):
+    """One task a host, and nothing that is skipped; what is missing is a failure, which main would have mended."""
+    task = {"ansible.builtin.import_role": {"name": ROLE, "tasks_from": "anchors"},
+            "vars": {"ca_trust_anchors": [{"content": ROOT.pem}]}}
+    for changed in (True, False):
+        play, times = executions(hosts, tasks=[task])
+        assert play.code == 0 and set(times.values()) == {"1"}, play.output
+        assert [[one["changed"] for one in results] for results in play.results.values()] == [[changed]] * len(hosts)
+    assert all(ROOT.fingerprint in trusted(host) for host in hosts.values())
+    for host in hosts.values():
+        host.run("sh", "-c", "rm -f /usr/bin/update-ca-trust /usr/sbin/update-ca-certificates")
+    play = plays.run(hosts.inventory, [task])
+    for (result,) in play.results.values():
+        assert result["failed"] and "install the package ca-certificates" in result["msg"]
 
 
 def test_what_of_a_verification_the_role_passes_on(el9):

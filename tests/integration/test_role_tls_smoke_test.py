@@ -70,6 +70,31 @@ def test_all_to_all_and_a_ring(fleet):
         result["changed"] for results in play.results.values() for result in results)
 
 
+def test_hosts_outside_of_the_batch_ask_too(fleet):
+    """Two of them each host, the next ones of a ring; what one of them can't do is said by who was to be asked."""
+    play = batches(fleet, tls_smoke_test_askers=[*fleet])
+    last = asked(play, "web4")
+    assert last == {"web3": ["web4"], "web4": ["web3"], "web1": ["web3", "web4"], "web2": ["web3", "web4"]}
+    assert all(not failure(play, name) for name in fleet)
+    fleet["web4"].write("/usr/local/bin/curl", b"#!/bin/sh\necho 'curl: (60) not today' >&2; exit 60\n", 0o755)
+    try:
+        refusing = batches(fleet, tls_smoke_test_askers=["web4"], tls_smoke_test_clients=["curl"])
+    finally:
+        fleet["web4"].run("rm", "/usr/local/bin/curl")
+    assert "it refuses all that it has asked (web1, web2), and others accept those" in failure(refusing, "web1")[0]
+    lost = batches(fleet, tls_smoke_test_askers=["nosuch"])
+    assert "a host that was to ask it could not: " in failure(lost, "web1")[0]
+
+
+def batches(fleet, **variables):
+    """The role in batches of two."""
+    given = {"tls_smoke_test_certificate": "/root/{{ inventory_hostname }}.crt", "tls_smoke_test_controller": False,
+             "tls_smoke_test_privatekey": "/root/{{ inventory_hostname }}.key", **variables}
+    task = {"ansible.builtin.include_role": {"name": "fleetpki.host_trust.tls_smoke_test"}, "vars": given}
+    tell = {"ansible.builtin.debug": {"msg": "{{ tls_smoke_test_answers }}"}}
+    return plays.run(fleet.inventory, [task, tell], serial=2, order="sorted")
+
+
 def test_a_host_alone_asks_itself(fleet):
     assert asked(smoke(fleet, hosts="web2")) == {"web2": ["web2"]}
 

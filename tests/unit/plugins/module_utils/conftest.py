@@ -1,13 +1,8 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What several files of tests here begin with."""
-import os
-import sys
-
-import pytest
-
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
 import endpoint_looks
+import pytest
 
 
 @pytest.fixture

@@ -96,3 +96,8 @@ def test_what_is_built_is_read(pairs):
     assert isinstance(name, x509.Name)
     assert distinguished_names.read(name) == wanted
     assert of_options({"subject_ordered": [{kind: value} for kind, value in pairs]}) == wanted
+
+
+def test_a_country_with_a_line_end_is_none():
+    with pytest.raises(ValueError, match="C is the two letters"):
+        of_options({"country_name": "DE\n"})

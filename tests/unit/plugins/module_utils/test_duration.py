@@ -49,3 +49,8 @@ def test_any_text_is_a_number_or_a_value_error(text):
 ])
 def test_spoken(span, expected):
     assert duration.spoken(span) == expected
+
+
+def test_digits_by_the_kilobyte_are_refused_before_they_are_looked_through():
+    with pytest.raises(ValueError, match="is too long"):
+        duration.seconds("1" * 200000 + "x")

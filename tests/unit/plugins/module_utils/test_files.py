@@ -14,31 +14,34 @@ import pytest
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 
 
-def test_lock_waits_and_names_its_holder(tmp_path):
-    holder = subprocess.Popen([sys.executable, "-c", (
-        "import sys, time\n"
+def holder(folder, then):
+    """A process that holds the lock of a folder and then does something else; it has said its first line."""
+    process = subprocess.Popen([sys.executable, "-c", (
+        "import subprocess, sys, time\n"
         "sys.path.insert(0, sys.argv[2])\n"
         "from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files\n"
         "with _files.lock(sys.argv[1], 1):\n"
-        "    print('held', flush=True)\n"
-        "    time.sleep(60)"), str(tmp_path), files.__file__.partition("/ansible_collections/")[0]],
-        stdout=subprocess.PIPE)
+        "    %s" % then), str(folder), files.__file__.partition("/ansible_collections/")[0]], stdout=subprocess.PIPE)
+    return process, process.stdout.readline().decode("ascii").strip()
+
+
+def test_lock_waits_and_names_its_holder(tmp_path):
+    process, _said = holder(tmp_path, "print('held', flush=True); time.sleep(60)")
     try:
-        holder.stdout.readline()
         start = time.time()
         with pytest.raises(files.FilesError) as caught:
             with files.lock(str(tmp_path), 0.3):
                 pass
         assert 0.3 <= time.time() - start < 5
         said = re.match("%s is locked for more than 0 seconds by process %d %s -c (.*)%s" % (
-            re.escape(str(tmp_path)), holder.pid, re.escape("(" + sys.executable),
+            re.escape(str(tmp_path)), process.pid, re.escape("(" + sys.executable),
             r"\), which runs since (\S+Z)\. Try again when that has ended$"), str(caught.value))
-        assert said and said.group(1).startswith("import sys, time?sys.path"), str(caught.value)
+        assert said and said.group(1).startswith("import subprocess, sys, time?sys.path"), str(caught.value)
         since = calendar.timegm(time.strptime(said.group(2), "%Y-%m-%dT%H:%M:%SZ"))
         assert abs(since - start) < 30
     finally:
-        holder.kill()
-        holder.communicate()
+        process.kill()
+        process.communicate()
     with files.lock(str(tmp_path), 1):
         assert os.listdir(str(tmp_path)) == []
 
@@ -57,9 +60,35 @@ def test_a_holder_that_nobody_can_name(tmp_path, monkeypatch):
         os.close(folder)
 
 
+STARTS = "child = subprocess.Popen(['sleep', '60'], close_fds=False); print(child.pid, flush=True); "
+
+
+def test_what_a_killed_holder_has_started_goes_on_holding_the_lock(tmp_path):
+    """An extract must not run beside that of the next run. Without a kill, a service that it started holds nothing."""
+    process, child = holder(tmp_path, STARTS + "time.sleep(60)")
+    process.kill()
+    process.wait()
+    try:
+        with pytest.raises(files.FilesError) as caught:
+            with files.lock(str(tmp_path), 0.3):
+                pass
+        assert "process %s (sleep 60)" % child in str(caught.value)
+    finally:
+        os.kill(int(child), 9)
+    with files.lock(str(tmp_path), 10):
+        pass
+    process.stdout.close()
+    process, child = holder(tmp_path, STARTS)
+    process.wait()
+    with files.lock(str(tmp_path), 0.3):
+        os.kill(int(child), 9)
+    process.stdout.close()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has something that others can't lock")
 def test_nobody_else_can_hold_the_lock_of_root(tmp_path):
     """Whoever may read a folder may lock it, and would keep root from renewing its certificates."""
+    tmp_path.chmod(0o755)
     folder = os.open(str(tmp_path), os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)
     try:
@@ -67,6 +96,25 @@ def test_nobody_else_can_hold_the_lock_of_root(tmp_path):
             assert os.stat(files.LOCKS).st_mode & 0o077 == 0
     finally:
         os.close(folder)
+
+
+def test_what_nobody_else_can_read_is_locked_itself(tmp_path, monkeypatch):
+    """Containers that share a private CA's folder have each a /run of their own."""
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(files, "LOCKS", str(tmp_path / "one container's"))
+    with files.lock(str(tmp_path), 1):
+        monkeypatch.setattr(files, "LOCKS", str(tmp_path / "another one's"))
+        with pytest.raises(files.FilesError, match="is locked for more than"):
+            with files.lock(str(tmp_path), 0.1):
+                pass
+
+
+def test_a_root_is_a_folder(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert files.system_root("/") == "/" and files.system_root(str(tmp_path / "link")) == str(tmp_path)
+    for wrong in ("", "mnt", str(tmp_path / "nosuch")):
+        with pytest.raises(files.FilesError, match="^root: .* is no folder, or not given from / on$"):
+            files.system_root(wrong)
 
 
 def test_resolve_stays_inside_the_root(tmp_path):

@@ -75,3 +75,9 @@ def test_the_file(tmp_path, monkeypatch):
     assert gone.before == done.after and json.loads(path.read_text()) == {
         "policies": {"SecurityDevices": {"Delete": [firefox.DEVICE]}}}
     assert not firefox.converge(str(path), "absent").changed
+
+
+def test_json_that_is_nested_too_deeply_is_none(tmp_path):
+    (tmp_path / "policies.json").write_text(u"[" * 100000)
+    with pytest.raises(firefox.PolicyError, match="is not JSON"):
+        firefox.converge(str(tmp_path / "policies.json"), "absent")

@@ -191,3 +191,9 @@ def test_upper_case_in_a_certificate_is_no_other_name():
     assert objects.read(x509.DNSName(u"Web1.Example.com")) == "DNS:web1.example.com"
     assert objects.read(x509.RFC822Name(u"Jane@Example.com")) == "email:Jane@example.com"
     assert objects.read(x509.IPAddress(ipaddress.ip_network(u"10.0.0.0/8"))) == "IP:10.0.0.0/8"
+
+
+@pytest.mark.parametrize("text", ["DNS:web1\n.example.com", "email:a\n@example.com", "email:a@web1\n.example.com"])
+def test_a_label_with_a_line_end_is_no_name(text):
+    with pytest.raises(ValueError):
+        general_names.canonical(text)

@@ -410,13 +410,33 @@ def test_runs_at_the_same_time_wait_for_each_other(host, monkeypatch):
 def test_somebody_else_writes_there(host, monkeypatch):
     real = replace.replace
 
-    def disturbed(*arguments):
-        backups = real(*arguments)
-        host.write("web.crt", "mine")
-        return backups
+    def disturbed(replacements, backup, prove):
+        def proven():
+            host.write("web.crt", "mine")
+            prove()
+        return real(replacements, backup, proven)
     monkeypatch.setattr(replace, "replace", disturbed)
+    before = host.everything()
     with pytest.raises(files.FilesError, match="web.crt is not what was just written"):
         host.install()
+    assert host.everything() == before  # all or nothing
+
+
+def test_what_was_written_and_cannot_be_read_is_taken_back(host, monkeypatch):
+    host.install()
+    before = host.everything()
+    real = installation.observe
+
+    def unreadable(*arguments):
+        monkeypatch.setattr(installation, "observe", broken)
+        return real(*arguments)
+
+    def broken(*_arguments):
+        raise installation.InstallationError("%s: it can't be read: Input/output error" % host.at("web.crt"))
+    monkeypatch.setattr(installation, "observe", unreadable)
+    with pytest.raises(installation.InstallationError, match="Input/output error"):
+        host.install(content=renewed((-1, 300)).pem + Corp.chain)
+    assert host.everything() == before
 
 
 # --- an older one ---
@@ -522,3 +542,33 @@ def test_differences_of_two_certificates():
 def test_the_key_is_warned_of_that_everybody_can_read(host):
     os.chmod(host.at("web.key"), 0o644)
     assert host.install()["warnings"][0].endswith("web.key is readable by every user of the host")
+
+
+# --- a mounted system ---
+
+def test_below_a_root(host, tmp_path):
+    """The image's own anchors judge, and links in it lead nowhere else."""
+    root = tmp_path / "image"
+    for folder in ("etc/ssl/private", "etc/ssl/certs", "srv"):
+        (root / folder).mkdir(parents=True)
+    (root / "etc" / "ssl" / "certs" / "web.crt").symlink_to("/srv/web.crt")
+    (root / "etc" / "ssl" / "private" / "web.key").write_text(u"%s" % Corp.web.key_pem())
+    given = {"root": str(root), "path": "web.crt", "chain_path": None, "fullchain_path": "full.pem",
+             "privatekey_path": "web.key", "trust_content": None}
+    with pytest.raises(planning.InstallationError, match="family is not known .*name a file in the image with"):
+        host.install(**given)
+    (root / "etc" / "os-release").write_text(u"ID=debian\n")
+    with pytest.raises(verification.Unable, match="etc/ssl/certs/ca-certificates.crt can't be used"):
+        host.install(**given)
+    bundle = root / "etc" / "ssl" / "certs" / "ca-certificates.crt"
+    bundle.write_text(u"%s" % pki.root("Somebody Else").pem)
+    with pytest.raises(planning.InstallationError, match="CN=Corp Root CA, which is not among the anchors"):
+        host.install(**given)
+    bundle.write_text(u"%s" % Corp.root.pem)
+    assert host.install(**given)["changed"] and not host.install(**given)["changed"]
+    assert (root / "srv" / "web.crt").read_text() == Corp.web.pem
+    (root / "srv" / "own.pem").write_text(u"%s" % Corp.root.pem)
+    bundle.unlink()
+    assert not host.install(**dict(given, trust="/srv/own.pem"))["changed"]
+    with pytest.raises(planning.InstallationError, match="is a folder, whose links may lead out"):
+        host.install(**dict(given, trust="/etc/ssl/certs"))

@@ -261,3 +261,16 @@ def test_new_files_belong_to_the_user_also_where_the_folder_gives_its_group(plac
     os.chmod(str(folder.parent), 0o2775)
     journals.Journal(staging).change({str(folder / "new"): b"new"}, ())
     assert os.stat(str(folder / "new")).st_gid == os.getegid()
+
+
+@pytest.mark.parametrize("content", [
+    u'[{"folder": 0, "name": "a", "number": 0}]', u'[{"folder": 0, "name": "a\\u0000b", "number": 0, "existed": true}]',
+    u'[{"folder": 0, "name": "a", "number": 1e999, "existed": true}]', u"[" * 100000],
+    ids=["without a key", "NUL in a name", "no number", "nested too deeply"])
+def test_a_journal_that_nobody_here_wrote_is_damaged(place, content):
+    _folder, staging = place
+    os.mkdir(staging[0][1], 0o700)
+    with open(os.path.join(staging[0][1], journals.JOURNAL), "w") as stream:
+        stream.write(content)
+    with pytest.raises(files.FilesError, match="is damaged"):
+        journals.Journal(staging)

@@ -207,3 +207,8 @@ def test_signatures_are_told_from_those_of_other_keys():
                                   made.signature_hash_algorithm) is (kind == other)
         assert not keys.signed_by(pair.key.public_key(), made.signature, made.tbs_certificate_bytes + b"x",
                                   made.signature_hash_algorithm)
+
+
+def test_an_ed25519_key_without_a_key_is_damaged():
+    with pytest.raises(keys.KeyFileError, match="can't be read as a private key"):
+        keys.read(bytes(bytearray.fromhex("300e020100300506032b657004020400")), None, "it")

@@ -136,3 +136,12 @@ def test_what_is_no_address_or_name_is_said():
     assert found(ips=["web1"], dns=["web1"]) == ["asked for the IP address 'web1', which is none"]
     assert found(["a..b"]) == [
         "asked for a name that can't be one: 'a..b' is no host name: it or a label of it is empty or too long"]
+
+
+def test_names_in_sentences_are_harmless():
+    said = found([u"\u3030\u2066gnp.example"], dns=[u"\x1b[2J.example.com"]) + found([u"stra\u00dfe\u202e"])
+    assert len(said) == 2 and all(sentence.isprintable() for sentence in said), said
+
+
+def test_a_host_name_of_kilobytes_is_refused_before_it_is_encoded():
+    assert "it is too long" in found([u"\u00fc" * 200000])[0]

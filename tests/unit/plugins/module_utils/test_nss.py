@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Databases of NSS: certutil's output read, and from what they hold and what is wanted to steps that lead there."""
 import hashlib
+import time
 
 import pki
 import pytest
@@ -207,3 +208,9 @@ def test_a_distrusted_root_whose_issuing_ca_stays_trusted_is_warned_of():
     told = nss_report.report(nss.Outcome(planned, carried_out(before, planned.steps), []))
     assert "CN=Issuing stays trusted in /home/alice/.pki/nssdb" in told["warnings"][0]
     assert hashlib.sha256(A.der).hexdigest() == told["anchors"][0]["fingerprint_sha256"]
+
+
+def test_a_nickname_of_nothing_but_spaces_takes_no_time():
+    begin = time.process_time()
+    assert nss_database.listed(" " * 200000 + "x\n" + "a b  C,, \n") == {"a b": ["C,,"]}
+    assert time.process_time() - begin < 1

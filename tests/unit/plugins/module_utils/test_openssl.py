@@ -227,6 +227,18 @@ def test_encrypted_der(program, tmp_path):
         openssl.public_key(OLD._replace(command="/bin/false"), str(path), "secret")
 
 
+@pytest.mark.parametrize("said", [
+    "140:error:02001005:system library:fopen:Input/output error:../crypto/bio/bss_file.c:69:fopen('/a.key','r')",
+    "40:error:80000005:system library:BIO_new_file:Input/output error:../crypto/bio/bss_file.c:67:calling fopen(/a)"])
+def test_a_key_that_only_openssl_cannot_read_says_why(tmp_path, said):
+    """As OpenSSL 1.1.1 and 3 say it."""
+    (tmp_path / "openssl").write_text(u"#!/bin/sh\necho \"%s\" >&2; exit 1\n" % said)
+    (tmp_path / "openssl").chmod(0o755)
+    (tmp_path / "a.key").write_text(pki.root().key_pem())
+    with pytest.raises(openssl.KeyFileError, match="^it can't be read: Input/output error$"):
+        openssl.public_key(OLD._replace(command=str(tmp_path / "openssl")), str(tmp_path / "a.key"))
+
+
 def test_key_beside_certificates_and_parameters(program, tmp_path):
     pair, path = pki.server(), tmp_path / "both.pem"
     parameters = u"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
@@ -331,3 +343,9 @@ def test_readable_by_all(tmp_path):
     assert openssl.readable_by_all(str(tmp_path / "key.pem"))
     (tmp_path / "key.pem").chmod(0o640)
     assert not openssl.readable_by_all(str(tmp_path / "key.pem"))
+
+
+def test_what_openssl_prints_of_a_name_is_harmless():
+    verdict = openssl.parse_verdict([], 0, u"depth=0: CN = a\x9b2J\u202eb\r (untrusted)\n")
+    assert verdict.output == "depth=0: CN = a\\C2\\9B2J\\E2\\80\\AEb\\0D (untrusted)\n"
+    assert verdict.links == [("CN = a\\C2\\9B2J\\E2\\80\\AEb\\0D", True)]

@@ -7,9 +7,11 @@ import sys
 
 import pytest
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _attributes as attributes
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _cryptography as cryptography
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _csr as csr
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome as outcomes
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _places as places
@@ -87,6 +89,62 @@ def test_files_without_a_folder(tmp_path, monkeypatch):
     placed = outcomes.placed(dict(names, subject="web1"))
     assert placed.pop("subject") == "web1" and placed.pop("privatekey_path") == redhat + "/private/privatekey_path"
     assert placed == {name: "%s/certs/%s" % (redhat, name) for name in names if name != "privatekey_path"}
+
+
+def image(folder):
+    """A mounted system with links that lead out of it, and a user whom this machine does not know."""
+    for name in ("etc/ssl/private", "etc/ssl/certs", "srv"):
+        os.makedirs(os.path.join(folder, name))
+    for link, target in (("etc/ssl/certs/web.crt", "/srv/web.crt"), ("srv/out", folder),
+                         ("etc/ssl/private/up.key", "../../../../../etc/up.key")):
+        os.symlink(target, os.path.join(folder, link))
+    for name, text in (("passwd", "root:x:0:0::/root:/bin/sh\nof-image:x:4711:4712::/:/bin/sh\n"),
+                       ("group", "root:x:0:\nof-image:x:4713:of-image\n")):
+        with open(os.path.join(folder, "etc", name), "w") as stream:
+            stream.write(text)
+    return folder
+
+
+def test_files_below_a_root(tmp_path):
+    """Where a system is mounted, all is in it: links are followed inside it, whatever they say."""
+    root = image(str(tmp_path / "image"))
+    assert places.key("web.key", root) == root + "/etc/ssl/private/web.key"
+    assert places.certificate("web.crt", root) == root + "/srv/web.crt"
+    assert places.key("/etc/ssl/private/up.key", root) == root + "/etc/up.key"
+    assert places.certificate("/srv/out/x", root) == root + root + "/x"
+    assert places.certificate(None, root) is None
+    for wrong in ("./web.crt", "certs/web.crt"):
+        with pytest.raises(files.FilesError, match="is not given from / on"):
+            places.certificate(wrong, root)
+    os.symlink("/etc/shadow", root + "/etc/ssl/private/web.key.next")
+    with pytest.raises(files.FilesError, match=r"web.key.next is a link, which may lead out of .*: remove it$"):
+        places.key("web.key", root)
+    placed = outcomes.placed({"root": root, "path": "a.crt", "certificate_path": "/srv/b.crt", "chain_path": None})
+    assert placed == {"root": root, "path": root + "/etc/ssl/certs/a.crt", "certificate_path": root + "/srv/b.crt",
+                      "chain_path": None}
+
+
+def test_key_and_certificate_below_a_root(tmp_path):
+    """Nothing is written outside."""
+    root = image(str(tmp_path / "image"))
+    given = options(arguments.csr(), root=root, path="web.csr", privatekey_path="/etc/ssl/private/up.key",
+                    certificate_path="web.crt", common_name="web")
+    outcome = outcomes.attempt(csr.converge, given, False, ("privatekey_path", "path"))
+    assert outcome.result["privatekey"]["path"] == root + "/etc/up.key"
+    assert os.path.isfile(root + "/etc/up.key") and os.path.isfile(root + "/etc/ssl/certs/web.csr")
+    assert os.listdir(str(tmp_path)) == ["image"]
+
+
+def test_owners_are_those_of_the_root(tmp_path):
+    root = image(str(tmp_path / "image"))
+    params = {"root": root, "owner": "of-image", "privatekey_group": "of-image", "privatekey_owner": "12"}
+    attributes.check(params)
+    assert attributes._of_root(params) == dict(params, owner="4711", privatekey_group="4713", privatekey_owner="12")
+    with pytest.raises(attributes.AttributesError, match="^owner: there is no user 'daemon' in the system below "):
+        attributes.check(dict(params, owner="daemon"))
+    with pytest.raises(attributes.AttributesError, match="^owner: there is no user 'of-image' on this host$"):
+        attributes.check(dict(params, root="/"))
+    assert attributes._of_root(dict(params, root="/"))["owner"] == "of-image"
 
 
 def test_the_real_places():

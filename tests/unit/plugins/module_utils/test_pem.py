@@ -165,3 +165,15 @@ def test_text_between_blocks_changes_nothing(pairs, seed):
 def test_many_begins_are_read_in_linear_time():
     with pytest.raises(pem.CertificateFileError):
         pem.read_certificates(b"-----BEGIN CERTIFICATE-----\n" * 300000)
+
+
+def test_a_small_file_takes_little_memory(tmp_path):
+    """And not as much as the largest that is read."""
+    (tmp_path / "a.pem").write_text(ROOT.pem)
+    tracemalloc = pytest.importorskip("tracemalloc")
+    tracemalloc.start()
+    try:
+        assert pem.read_file(str(tmp_path / "a.pem")) == ROOT.pem.encode()
+        assert tracemalloc.get_traced_memory()[1] < 1024 * 1024
+    finally:
+        tracemalloc.stop()

@@ -167,3 +167,8 @@ def test_an_s_client_that_does_not_connect_is_not_waited_for(tmp_path):
         found = s_client.look(sock, program, "TLSv1.3", None, [], False, time.monotonic() + 20, str(tmp_path))
     assert found["chain"] == [] and sock.fileno() == -1
     assert time.time() - begin < 3
+
+
+def test_what_it_prints_of_a_server_is_harmless():
+    assert s_client.parse(u"Peer signature type: \x1b[2Jed25519\n")["signature_algorithm"] == "\\1B[2Jed25519"
+    assert s_client.complaint(u"error:0A000086:SSL routines:x:\x1b[2Jbad\n") == "\\1B[2Jbad"

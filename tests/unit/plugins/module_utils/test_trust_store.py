@@ -489,6 +489,77 @@ def test_killed_in_the_middle_of_the_recovery(system, monkeypatch):
     assert A.fingerprint not in system.trusted() and B.fingerprint in system.trusted()
 
 
+def test_what_a_killed_run_left_is_cleaned_though_nothing_changes(system):
+    """Killed after its last change, when only its folders were still there: no step, and yet they go."""
+    converge(system, want(A))
+    for _folder, stage in system.store.staging:
+        os.mkdir(stage, 0o700)
+        system.write(os.path.join(stage, "0.undo"), b"former")
+    assert actions(converge(system, want(A), check=True)) == []
+    assert os.path.exists(system.store.staging[0][1])
+    assert actions(converge(system, want(A))) == []
+    assert not any(os.path.lexists(stage) for _folder, stage in system.store.staging)
+
+
+def test_half_an_extracted_file_goes_in_the_recovery(system):
+    """Also where nothing but the extract was going on: the next one of Debian's would append to it."""
+    converge(system, want(A))
+    (pattern,) = system.store.scraps
+    scrap = pattern.replace("/*/*.", "/pem/tls-ca-bundle.pem.").replace("[A-Za-z0-9]", "x")
+    system.write(scrap, B.pem.encode())
+    journals.Journal(system.store.staging).change({}, ())
+    assert actions(converge(system, want(A), check=True)) == ["recover", "extract"]
+    assert actions(converge(system, want(A))) == ["recover", "extract"]
+    assert not os.path.exists(scrap) and actions(converge(system, want(A))) == []
+
+
+@pytest.mark.parametrize("grows", [False, True])
+def test_half_an_extracted_file_goes_before_the_next_attempt_unless_it_grows(system, monkeypatch, grows):
+    (pattern,) = system.store.scraps
+    scrap = pattern.replace("/*/*.", "/pem/tls-ca-bundle.pem.").replace("[A-Za-z0-9]", "x")
+    left = []
+
+    def run(command, root):
+        left.append(os.path.exists(scrap))
+        if len(left) > 1:
+            return system.run(command, root)
+        system.write(scrap, B.pem.encode())
+        return 137, "Killed"
+    monkeypatch.setattr(trust_store, "run", run)
+    monkeypatch.setattr(trust_store, "RETRY_AFTER_SECONDS", (0.1,))
+    monkeypatch.setattr(trust_store.time, "sleep", lambda _seconds: os.utime(scrap, (1, 1)) if grows else None)
+    assert converge(system, want(A)).extracted and left == [False, grows]
+
+
+@pytest.mark.parametrize("attempts", [1, 9])
+def test_an_extract_that_drops_something_else_is_no_success(system, monkeypatch, attempts):
+    """As Debian's does, with exit code 0, when it can't read the list of the distribution's certificates."""
+    bundle, tries, before = system.store.bundles[0][1], [], snapshot(system)
+
+    def run(command, root):
+        tries.append(command)
+        code, said = system.run(command, root)
+        if len(tries) <= attempts:
+            with open(bundle, "rb") as stream:
+                content = stream.read()
+            system.write(bundle, content.replace(MOZILLA[0].pem.encode(), b""))
+        return code, said
+    monkeypatch.setattr(trust_store, "run", run)
+    monkeypatch.setattr(trust_store, "RETRY_AFTER_SECONDS", (0,))
+    if attempts == 1:
+        assert converge(system, want(A)).extracted and MOZILLA[0].fingerprint in system.trusted()
+        return
+    with pytest.raises(trust_store.TrustError, match="lacks CN=Public 0, which it held before and which .* still"):
+        converge(system, want(A))
+    assert snapshot(system) == before
+
+
+def test_what_goes_with_a_distrusted_key_is_not_lost(redhat):
+    converge(redhat, want(A), want(RENEWED))
+    converge(redhat, want(RENEWED, "distrusted"))
+    assert not {A.fingerprint, RENEWED.fingerprint} & redhat.trusted()
+
+
 def test_a_private_key_beside_a_certificate_is_neither_lost_nor_exposed(redhat):
     put(redhat, "both.pem", A.pem + A.key_pem(), mode=0o600)
     redhat.extract()

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _places as places
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _verification as verification
 
 DAY = 86400
@@ -58,6 +59,18 @@ def sources(result):
 
 
 # --- what verifies ---
+
+def test_names_without_a_folder_are_where_the_system_keeps_them(host, monkeypatch):
+    monkeypatch.setattr(places, "SYSTEM", (str(host / "none"), str(host)))
+    for folder in ("certs", "private"):
+        (host / folder).mkdir()
+    write(host / "certs" / "web1.crt", Corp.web)
+    write(host / "certs" / "web1-chain.pem", Corp.issuing)
+    write(host / "private" / "web1.key", Corp.web.key_pem())
+    result, _message = verify({"path": "web1.crt", "chain": ["web1-chain.pem"], "private_key": "web1.key"})
+    assert result["path"] == str(host / "certs" / "web1.crt") and result["name"].startswith(result["path"])
+    assert result["reasons"] == [] and result["private_key_matches"] is True
+
 
 def test_a_full_chain_file_verifies(host):
     path = write(host / "web1.crt", Corp.web, Corp.issuing)

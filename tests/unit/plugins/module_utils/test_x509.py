@@ -155,3 +155,35 @@ def test_extensions_that_are_missing():
     assert x509.key_usage(bare) is x509.extended_key_usage(bare) is x509.subject_key_identifier(bare) is None
     assert x509.authority_key_identifier(bare) is None
     assert x509.alt_names(bare) == {"dns": [], "ip": [], "email": [], "uri": []}
+
+
+def with_extension(value, oid=x509.BASIC_CONSTRAINTS):
+    return x509.parse(pki.root().der)._replace(extensions={oid: (True, value)})
+
+
+@pytest.mark.parametrize("value", [b"\x02\x01\xff", b"\x02\x82\x0b\xb8" + b"\x7f" * 3000])
+def test_a_path_length_below_zero_or_of_kilobytes_is_malformed(value):
+    """As decimal digits, it would take time, and newer Pythons make no such text at all."""
+    content = b"\x01\x01\xff" + value
+    head = b"\x30" + (bytes(bytearray([len(content)])) if len(content) < 128 else
+                      b"\x82" + bytes(bytearray([len(content) >> 8, len(content) & 255])))
+    with pytest.raises(der.DerError):
+        x509.basic_constraints(with_extension(head + content))
+
+
+@pytest.mark.parametrize("content", [b"\x2a" + b"\xff" * 3000 + b"\x7f", b"\x2a" + b"\1" * 100000])
+def test_an_object_identifier_of_kilobytes_is_malformed(content):
+    with pytest.raises(der.DerError):
+        der.oid(content)
+
+
+def test_a_name_of_kilobytes_is_no_certificate_s():
+    with pytest.raises(der.DerError, match="a name of [0-9]+ bytes"):
+        x509.parse(pki.root([("O", u"x" * 20000)]).der)
+
+
+@pytest.mark.parametrize("value, expected", [
+    (u" a ", "\\ a\\ "), (u" ", "\\ "), (u"  ", "\\ \\ "), (u"a,b\\\n", "a\\,b\\\\\\0A"), (u"", ""),
+    (u"\u202e\x1b", "\\E2\\80\\AE\\1B")])
+def test_escapes(value, expected):
+    assert x509.escape(value) == expected

@@ -200,3 +200,9 @@ def test_short_lists_go_along_and_long_ones_by_fingerprint():
     assert all(each.get("fingerprint") and "content" not in each for each in first)
     second = anchor_list.to_send(many, {many[3].fingerprint})
     assert [number for number, each in enumerate(second) if "content" in each] == [3]
+
+
+def test_a_feature_of_tls_without_a_name_is_malformed():
+    """pyca/cryptography raises KeyError for it."""
+    feature = builder.UnrecognizedExtension(builder.TLSFeature.oid, bytes.fromhex("3003020104"))
+    assert objections(pki.root(more=[(feature, False)])) == ["it is malformed: 4"]

@@ -8,6 +8,7 @@ import base64
 import os
 import subprocess
 
+import hostile_paths
 import pki
 import pytest
 from ansible.parsing.dataloader import DataLoader
@@ -115,3 +116,22 @@ def test_files_that_can_not_be_read(folder):
     assert "src web1/cut.pem: it can't be read as DER" in why(folder, "web1")
     os.mkfifo(folder / "fifo")
     assert why(folder, "fifo") == "src fifo: it is not a regular file"
+
+
+@pytest.mark.parametrize("kind", sorted(hostile_paths.KINDS))
+def test_what_can_not_be_read_is_refused_soon(folder, kind, monkeypatch):
+    """A FIFO, a device, ten gibibytes: by its name, and among others in a folder or by a pattern."""
+    monkeypatch.chdir(folder / "files" / "web1")
+    (folder / "files" / "web1").chmod(0o755)
+    hostile_paths.make(kind, "odd")
+    with hostile_paths.as_nobody(kind == "closed"), hostile_paths.soon(), pytest.raises(ValueError) as error:
+        controller_files.read(DataLoader(), "odd")
+    # Of what can't be read, Ansible's loader says no more than that it can't.
+    assert ("could not find or access 'odd'" if kind == "closed" else hostile_paths.KINDS[kind]).lower() in str(
+        error.value).lower()
+    if kind == "huge":  # the only one that is a regular file
+        with hostile_paths.soon():
+            assert "src web1/odd: it is larger than 128 MiB" in why(folder, "web1") and why(folder, "web1/o*")
+    elif kind != "closed":
+        with hostile_paths.soon():
+            assert read(folder, "web1") == EVERYTHING

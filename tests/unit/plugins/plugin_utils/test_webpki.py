@@ -389,3 +389,19 @@ def test_time_is_inclusive():
     start = end.timestamp() - 86400
     assert judge(*chain, anchors=anchor, now=start).accepted
     assert broken(judge(*chain, anchors=anchor, now=start - 0.001)) == ["rfc5280-validity"]
+
+
+UNKNOWN_FEATURE = (x509.UnrecognizedExtension(x509.TLSFeature.oid, bytes.fromhex("3003020104")), False)
+
+
+def test_a_feature_of_tls_without_a_name_is_a_finding():
+    """pyca/cryptography raises KeyError for it."""
+    leaf = pki.server(issuer=ISSUING, more=[UNKNOWN_FEATURE])
+    assert "rfc5280-malformed" in broken(judge(leaf, ISSUING))
+
+
+def test_a_dns_name_with_a_line_end_is_no_host_name():
+    leaf = pki.server(issuer=ISSUING, dns=[NAME, f"{NAME}\n"])
+    verdict = judge(leaf, ISSUING)
+    assert "rfc5280-names" in broken(verdict)
+    assert all(one.sentence.isprintable() for one in judge(leaf, ISSUING, names=["other"]).findings)

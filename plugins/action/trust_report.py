@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What hosts have told in earlier tasks becomes a page, a JSON file and metrics; no host is asked anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report as report
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report_metrics as metrics
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report_page as page
+
+KINDS = ("trust", "wanted", "certificates", "endpoints")
+ARGUMENTS = {
+    "html": {"type": "path"},
+    "json": {"type": "path"},
+    "prometheus": {"type": "path"},
+    "hosts": {"type": "list", "elements": "str"},
+    "variables": {"type": "dict", "required": True, "options": {kind: {"type": "str"} for kind in KINDS}},
+    "title": {"type": "str", "default": "Trust report"},
+    "certificates_remaining": {"type": "str", "default": "30d"},
+    "anchors_remaining": {"type": "str", "default": "180d"},
+    "mode": {"type": "raw", "default": "0644"},
+}
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller alone, as the user that runs Ansible."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        _validation, given = self.validate_argument_spec(
+            ARGUMENTS, required_one_of=[("html", "json", "prometheus")])
+        try:
+            _check_paths(given)
+            mode = _mode(given["mode"])
+            made = report.build(_gathered(given, task_vars or {}), _terms(given))
+            written = {given[name]: write(made) for name, write in WRITERS.items() if given[name]}
+            if not self._task.check_mode:
+                _write(written, mode)
+        except (AnsibleError, files.FilesError, ValueError) as error:
+            return {**result, "failed": True, "msg": str(error)}
+        return {**result, "changed": True, "files": list(written), "counts": made["counts"], "msg": _said(made)}
+
+
+def _gathered(given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, dict[str, t.Any]]:
+    """What was registered on each host, by host and by kind."""
+    names = given["hosts"] if given["hosts"] is not None else task_vars.get("ansible_play_hosts_all") or []
+    if not names:
+        raise ValueError("hosts is empty: there is nothing to report on")
+    variables = {kind: name for kind, name in given["variables"].items() if name}
+    found = {}
+    for name in names:
+        if name not in task_vars["hostvars"]:
+            raise ValueError(f"hosts: there is no host {name} in the inventory")
+        host = task_vars["hostvars"][name]
+        found[str(name)] = {kind: host[variable] for kind, variable in variables.items() if variable in host}
+    return found
+
+
+def _terms(given: dict[str, t.Any]) -> report.Terms:
+    spans = []
+    for name in ("certificates_remaining", "anchors_remaining"):
+        try:
+            spans.append(duration.seconds(given[name]))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    return report.Terms(given["title"], int(time.time()), *spans)
+
+
+def _mode(given: t.Any) -> int:
+    try:
+        mode = given if isinstance(given, int) else int(given, 8)
+    except (TypeError, ValueError):
+        mode = -1
+    if not 0 <= mode <= 0o777:
+        raise ValueError(f"mode: {given!r} is no octal number such as '0644'")
+    return mode
+
+
+def _check_paths(given: dict[str, t.Any]) -> None:
+    """Raises ValueError for paths that can't be meant."""
+    paths = {name: given[name] for name in WRITERS if given[name]}
+    for name, path in paths.items():
+        if not os.path.isabs(path):
+            raise ValueError(f"{name} is {path}, and is to be an absolute path on the controller, for what it is "
+                             "relative to depends on who reads it")
+    if len(set(paths.values())) < len(paths):
+        raise ValueError(f"{', '.join(paths)} are to be different files: {', '.join(paths.values())}")
+
+
+def _as_json(made: dict[str, t.Any]) -> str:
+    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
+
+
+WRITERS = {"html": page.html, "json": _as_json, "prometheus": metrics.text}
+
+
+def _write(written: dict[str, str], mode: int) -> None:
+    """Replaces all files at once, none of them readable half-written; raises FilesError."""
+    for folder in {os.path.dirname(os.path.abspath(path)) for path in written}:
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            raise files.explain(error, "made") from error
+    replace.check(written)
+    with replace.lock(written):
+        replace.replace([replace.Replacement(path, text.encode("utf-8"), mode) for path, text in written.items()])
+
+
+def _said(made: dict[str, t.Any]) -> str:
+    hosts, found = made["counts"]["hosts"], made["counts"]["findings"]
+    missing = [f"{hosts[status]} {word}" for status, word in (
+        ("unreachable", "not reached"), ("failed", "not looked at")) if hosts[status]]
+    counted = ", ".join(f"{number} {severity}" for severity, number in found.items() if number)
+    return f"{hosts['all']} hosts{''.join(f', {one}' for one in missing)}; findings: {counted or 'none'}"

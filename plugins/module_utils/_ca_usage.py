@@ -1,0 +1,224 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""Which certificates in use on this host were issued by some CAs: what ca_usage_info tells. Plain values in and out.
+
+Issuers are found by name and key identifier; no signature is checked.
+"""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import collections
+import os
+import stat
+import time
+from concurrent import futures
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _listeners as listeners
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _places as places
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+SIDE_BY_SIDE = 8
+BACKUP = "~"  # the end of the name of a file that was replaced, as Ansible calls it
+FOLDERS = tuple(place + "/certs" for place in places.SYSTEM)
+
+
+class Unable(Exception):
+    """Nothing can be looked at; the message says why, ``facts`` is what the failure returns besides."""
+
+    def __init__(self, message, **facts):
+        super(Unable, self).__init__(message)
+        self.facts = facts
+
+
+def look(given, tmpdir=None, now=None):
+    """The module's result: authorities, certificates, undecided, shared_keys, looked_at, msg. given: its options."""
+    now = int(time.time()) if now is None else now
+    old, new = _authorities(given["authorities"], "authorities"), _authorities(given["successors"], "successors")
+    new = [one for one in new if one not in old]
+    found, unreadable = read_files(paths(given["folders"], given["paths"], given["ignore_paths"]))
+    shown = _shown(given, tmpdir) if given["listeners"] else []
+    pool = intermediates(old + new, list(found.values()) + [_parsed(one.chain) for one in shown])
+    used, undecided = [], list(unreadable)
+    for path, certificates in found.items():
+        used += _used({"path": path}, [one for one in certificates if not is_ca(one)], pool, old, now)
+    for one in shown:
+        where = {"address": one.listener.address, "port": one.listener.port, "server_name": one.server_name,
+                 "inode": one.listener.inode}
+        sent = _parsed(one.chain)
+        if sent:
+            used += _used(where, sent[:1], pool, old, now)
+        else:
+            undecided.append("%s speaks TLS, and its certificate could not be seen: %s" % (
+                connection.place(one.listener.address, one.listener.port), one.finding))
+    used = _told([dict(one, program=None) for one in used], shown)
+    return {
+        "authorities": [x509.describe(one) for one in old],
+        "successors": [x509.describe(one) for one in new],
+        "certificates": used,
+        "undecided": undecided,
+        "renewals": renewals(old, found),
+        "shared_keys": shared_keys(old, new),
+        "looked_at": {"files": len(found), "listeners": len({one.listener for one in shown})},
+        "msg": "\n".join(one["sentence"] for one in used) or "no certificate in use chains to them",
+    }
+
+
+def _authorities(texts, option):
+    """The CAs of an option (list of x509.Certificate, each once); raises Unable."""
+    found = collections.OrderedDict()
+    for number, text in enumerate(texts):
+        try:
+            found.update((one.fingerprint, one) for one in pem.read_certificates(text.encode("utf-8", "replace")))
+        except pem.CertificateFileError as error:
+            raise Unable("%s[%d]: %s" % (option, number, error))
+    return list(found.values())
+
+
+def shared_keys(old, new):
+    """Sentences on those of the new CAs that have the key of an old one."""
+    owners = {one.spki_der: one for one in old}
+    return ["%s (SHA-256 %s) has the same key as %s (SHA-256 %s)" % (
+        x509.label(one), one.fingerprint, x509.label(owners[one.spki_der]), owners[one.spki_der].fingerprint)
+        for one in new if one.spki_der in owners]
+
+
+def renewals(old, files):
+    """Further certificates of the CAs themselves: with the key of one, and not given (list of dict)."""
+    keys, given = {one.spki_der for one in old}, {one.fingerprint for one in old}
+    found = collections.OrderedDict()
+    for path, certificates in files.items():
+        for one in certificates:
+            if one.spki_der in keys and one.fingerprint not in given and is_ca(one):
+                found.setdefault(one.fingerprint, dict(x509.describe(one), path=path))
+    return list(found.values())
+
+
+def paths(folders, more, ignored):
+    """The files to look at, by their own names rather than by those of links; backup copies are in nobody's use."""
+    wanted = [places.certificate(path) for path in more]
+    for folder in folders:
+        try:
+            wanted += [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+        except EnvironmentError:
+            continue  # a system has one of the customary folders, or none yet
+    passed = {os.path.realpath(path) for path in ignored}
+    found = collections.OrderedDict()
+    for path in sorted(wanted, key=os.path.islink):
+        real = os.path.realpath(path)
+        if path.endswith(BACKUP) or real in passed:
+            continue
+        try:
+            if stat.S_ISREG(os.stat(real).st_mode):
+                found.setdefault(real, path)
+        except EnvironmentError:
+            continue  # a link that leads nowhere
+    return list(found.values())
+
+
+def read_files(wanted):
+    """({path: its certificates}, sentences on files that can't be read); files without a certificate are left out."""
+    found, unreadable, known = collections.OrderedDict(), [], {}
+    for path in wanted:
+        try:
+            data = pem.read_file(path)
+        except pem.CertificateFileError as error:
+            unreadable.append("%s: %s" % (path, pem.advised(str(error))))
+            continue
+        blocks = [raw for _block, raw in pem.certificate_blocks(data)] or ([data] if data[:1] == b"0" else [])
+        for raw in blocks:
+            if raw not in known:  # a trust store's folder holds each twice
+                known[raw] = x509.parse_leniently(raw)
+        certificates = [known[raw] for raw in blocks if known[raw]]
+        if certificates:
+            found[path] = certificates
+    return found, unreadable
+
+
+def _parsed(chain):
+    return [one for one in map(x509.parse_leniently, chain) if one]
+
+
+def is_ca(certificate):
+    """Whether it says that it is a CA."""
+    try:
+        return x509.basic_constraints(certificate)[0]
+    except der.DerError:
+        return False
+
+
+def intermediates(cas, files):
+    """The pool that issuers are looked up in: the CAs that were given, and what lies on the host or was sent."""
+    found = collections.OrderedDict((one.fingerprint, one) for one in cas)
+    for certificates in files:
+        found.update((one.fingerprint, one) for one in certificates if is_ca(one))
+    return chains.index(found.values())
+
+
+def issued_by(certificate, pool, wanted, now):
+    """The first of the CAs ``wanted`` on the way up from a certificate, directly or at some remove, or None.
+
+    A CA is known by its key: one that was renewed with the same key is the same CA.
+    """
+    owners = {one.spki_der: one for one in wanted}
+    left, seen = [certificate], set()
+    while left:
+        one = left.pop(0)
+        try:
+            issuers = chains.issuers(one, pool, now)
+        except der.DerError:
+            continue  # what can't be read, nobody accepts
+        for issuer in issuers:
+            if issuer.spki_der in owners:
+                return owners[issuer.spki_der]
+            if issuer.fingerprint not in seen:
+                seen.add(issuer.fingerprint)
+                left.append(issuer)
+    return None
+
+
+def _used(where, certificates, pool, old, now):
+    """The results (list of dict) of those certificates that chain to an old CA and are not expired."""
+    blank = {"path": None, "address": None, "port": None, "server_name": None, "inode": None}
+    found = [(one, issued_by(one, pool, old, now)) for one in certificates if one.not_after >= now]
+    return [dict(blank, authority=x509.label(authority), **dict(x509.describe(one), **where))
+            for one, authority in found if authority]
+
+
+def _told(used, shown):
+    """The same with the program that shows each, and with a sentence; one certificate of a socket is told once."""
+    inodes = {one["inode"] for one in used}
+    names = listeners.programs([one.listener for one in shown if one.listener.inode in inodes])
+    found = collections.OrderedDict()
+    for one in used:
+        one = dict(one, program=names.get(one["inode"]))
+        if one["path"]:
+            sentence = "%s (%s) was issued by %s" % (one["path"], one["subject"], one["authority"])
+        else:
+            sentence = "port %d%s shows %s (SHA-256 %s...), issued by %s: was the service not reloaded?" % (
+                one["port"], " (%s)" % x509.printable(one["program"]) if one["program"] else "", one["subject"],
+                one["fingerprint_sha256"][:16], one["authority"])
+        del one["inode"]
+        found.setdefault(sentence, dict(one, sentence=sentence))
+    return list(found.values())
+
+
+def _shown(given, tmpdir):
+    """What the listeners of this host show (list of listeners.Shown)."""
+    if not 0 < given["timeout"] <= 60:
+        raise Unable("timeout: %g is not between 0 and 60 seconds" % given["timeout"])
+    try:
+        program = openssl.find()
+    except openssl.Missing as error:
+        raise Unable(str(error), missing_packages=["openssl"])
+    wanted = [one for one in listeners.listening() if one.port not in given["ignore_ports"]]
+    with futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        answers = list(pool.map(lambda one: listeners.shown(
+            one, given["server_names"], program, given["timeout"], tmpdir), wanted))
+    return [one for answer in answers for one in answer]

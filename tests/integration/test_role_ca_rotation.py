@@ -1,0 +1,293 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""rotate_ca.yml where molecule/rotation does not go: what each phase refuses, --check, site.yml in the midst.
+
+The fleet is rotated once, test by test, in the order of this file; each looks at the next barrier.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+
+import pki
+import plays
+import podman
+import pytest
+
+PLATFORMS = {"web1": "el9", "web2": "debian12", "web3": "el8"}
+PLACES = {"web1": "/etc/pki/tls", "web2": "/etc/ssl", "web3": "/etc/pki/tls"}
+SERVER = """
+import os, ssl, socket, sys, threading
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+listener = socket.create_server(("", 8443))
+if os.fork():
+    sys.exit()
+os.setsid()
+for number in range(3):
+    os.dup2(os.open(os.devnull, os.O_RDWR), number)
+open("/root/server.pid", "w").write(str(os.getpid()))
+def serve(connection):
+    try:
+        context.wrap_socket(connection, server_side=True).recv(1)
+    except OSError:
+        pass
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+"""
+# Another service, which is not reloaded: the role knows nothing of it.
+SERVICE = b"#!/bin/sh\ncase $1 in status) echo running;; *) echo $1 >> /root/reloads;; esac\n"
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory):
+    """Three hosts that site.yml has given an old CA's certificates."""
+    folder = tmp_path_factory.mktemp("pki")
+    with podman.fleet(PLATFORMS) as started:
+        inventory = json.loads(started.inventory.read_text())
+        inventory["all"]["vars"].update(
+            host_trust_become=False, private_ca_dir=str(folder / "old"), private_ca_passphrase="sesame of the test",
+            private_ca_name="Corp", ca_rotation_dir=str(folder / "new"), ca_rotation_serial=2,
+            host_certificate_services=["web"], tls_smoke_test_controller=False)
+        started.inventory.write_text(json.dumps(inventory))
+        for host in started.values():
+            host.write("/etc/init.d/web", SERVICE, 0o755)
+        assert site(started).code == 0
+        yield started
+
+
+@pytest.fixture(scope="module")
+def folder(fleet):
+    """Where both CAs are."""
+    return Path(json.loads(fleet.inventory.read_text())["all"]["vars"]["private_ca_dir"]).parent
+
+
+def site(fleet, **variables):
+    return plays.playbook(fleet.inventory, "fleetpki.host_trust.site", variables=variables)
+
+
+def rotate(fleet, *phases, check=False, args=(), **variables):
+    if phases:
+        variables["ca_rotation_phases"] = list(phases)
+    return plays.playbook(fleet.inventory, "fleetpki.host_trust.rotate_ca", *args, *(["--check"] if check else []),
+                          variables=variables)
+
+
+@contextmanager
+def inventory(fleet, **variables):
+    """Other variables of all hosts, for a while."""
+    kept = fleet.inventory.read_text()
+    other = json.loads(kept)
+    other["all"]["vars"].update(variables)
+    fleet.inventory.write_text(json.dumps(other))
+    try:
+        yield
+    finally:
+        fleet.inventory.write_text(kept)
+
+
+def refused(done):
+    """The sentence that a run ended with."""
+    assert done.code != 0
+    return next(one["msg"] for results in done.results.values() for one in results if one.get("failed"))
+
+
+def said(done, begin):
+    """What --check says of a phase: the list that begins so."""
+    found = [one["msg"] for results in done.results.values() for one in results
+             if isinstance(one.get("msg"), list) and one["msg"] and one["msg"][0].startswith(begin)]
+    return found[0]
+
+
+def changed(done):
+    return sorted({host for host, results in done.results.items() if any(one.get("changed") for one in results)})
+
+
+def trusted(host):
+    """The subjects of what a host trusts that this test is about."""
+    bundle = ("/etc/ssl/certs/ca-certificates.crt" if host.platform.family == "debian"
+              else "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem")
+    script = 'openssl crl2pkcs7 -nocrl -certfile "$1" | openssl pkcs7 -print_certs -noout'
+    printed = host.run("sh", "-c", script, "sh", bundle).stdout
+    return sorted(set(re.findall("^subject=.*CN ?= ?(Corp .*)", printed, re.MULTILINE)))
+
+
+def issuer(host):
+    name = host.name
+    printed = host.run("openssl", "x509", "-noout", "-issuer", "-in", f"{PLACES[name]}/certs/{name}.crt").stdout
+    return printed.partition("CN")[2].strip(" =\n")
+
+
+def everywhere(fleet, look):
+    return {json.dumps(look(host)) for host in fleet.values()}
+
+
+OLD, NEW = ["Corp Issuing CA", "Corp Root CA"], ["Corp 2 Issuing CA", "Corp 2 Root CA"]
+
+
+def test_variables_that_can_not_be_meant(fleet, folder):
+    for sentence, variables in [
+        ("ca_rotation_dir is to be the folder of the new CA, as an absolute path, and is pki/new.",
+         {"ca_rotation_dir": "pki/new"}),
+        (f"private_ca_dir and ca_rotation_dir are the same folder, {folder}/old.",
+         {"ca_rotation_dir": f"{folder}/old"}),
+        ("private_ca_dir, ca_trust_anchors or ca_trust_purge is given with -e", {"ca_trust_purge": "all"}),
+        ("ca_rotation_without has web9, which the inventory does not have", {"ca_rotation_without": ["web9"]}),
+    ]:
+        assert sentence in refused(rotate(fleet, **variables))
+    assert not (folder / "new").exists()
+
+
+def test_check_mode_with_nothing_there_yet(fleet, folder):
+    done = rotate(fleet, check=True, ca_rotation_name="Corp 2")
+    assert done.code == 0 and not (folder / "new").exists()
+    for phase, begin in (("distribute", "Would have hosts trust the CA that prepare makes, besides the old CA: "),
+                         ("reissue", "Would replace certificates that CN=Corp Root CA and CN=Corp Issuing CA"),
+                         ("withdraw", "Would end the trust in CN=Corp Root CA and CN=Corp Issuing CA: ")):
+        sentences = said(done, begin)
+        assert all(name in sentences[0] for name in fleet), phase
+        assert sentences[1:] == ["It could not begin now:",
+                                 f"there is no CA in {folder}/new yet: that is the phase prepare"]
+    assert everywhere(fleet, trusted) == {json.dumps(OLD)}
+
+
+def test_a_phase_alone_before_the_ca_is_made(fleet, folder):
+    assert f"There is no CA in {folder}/new on localhost" in refused(rotate(fleet, "distribute"))
+
+
+def test_prepare_and_site_in_the_midst(fleet, folder):
+    """The new CA is there, and may not be used yet; with the old one all goes on."""
+    assert rotate(fleet, "prepare", ca_rotation_name="Corp 2").code == 0
+    assert changed(site(fleet)) == []
+    for playbook in ("site", "issue_certificates"):
+        with inventory(fleet, private_ca_dir=f"{folder}/new"):
+            done = plays.playbook(fleet.inventory, f"fleetpki.host_trust.{playbook}")
+        assert f"The CA in {folder}/new is to take the place of the one in {folder}/old" in refused(done)
+    assert changed(rotate(fleet, "prepare", ca_rotation_name="Corp 2")) == []
+
+
+def test_hosts_that_are_left_out_by_limit(fleet):
+    sentence = refused(rotate(fleet, "distribute", args=["--limit", "web1:web2"]))
+    assert "The phase distribute does not begin:\nweb3: it is left out of this run (by --limit?)\n" in sentence
+    assert sentence.endswith('ca_rotation_without: ["web3"]')
+    assert everywhere(fleet, trusted) == {json.dumps(OLD)}
+
+
+def test_a_host_that_can_not_be_reached(fleet):
+    """It is named, and nobody is touched; on purpose, the others go on."""
+    kept = fleet.inventory.read_text()
+    port = json.loads(kept)["all"]["children"]["debian"]["hosts"]["web2"]["ansible_port"]
+    fleet.inventory.write_text(kept.replace(port, "1"))
+    try:
+        sentence = printed(fleet, "distribute")
+        assert "The phase distribute does not begin:\nweb2: it can not be reached\n" in sentence
+        assert "web1:" not in sentence and everywhere(fleet, trusted) == {json.dumps(OLD)}
+        assert rotate(fleet, "distribute", ca_rotation_without=["web2"]).code == 0
+    finally:
+        fleet.inventory.write_text(kept)
+    assert trusted(fleet["web1"]) == sorted(NEW + OLD) and trusted(fleet["web2"]) == OLD
+
+
+def printed(fleet, *phases):
+    """What a run prints that fails; to plays.playbook, a host that can't be reached is no result."""
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(fleet.inventory), "fleetpki.host_trust.rotate_ca", "-e",
+         json.dumps({"ca_rotation_phases": list(phases)})], capture_output=True, text=True, check=False,
+        stdin=subprocess.DEVNULL, env={**plays.ansible_environment(), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"})
+    assert done.returncode != 0
+    return done.stdout.replace("\\n", "\n")
+
+
+def test_reissue_waits_for_distribute_on_every_host(fleet):
+    sentence = refused(rotate(fleet, "reissue"))
+    assert "The phase reissue does not begin:\nweb2: the phase distribute is incomplete: " in sentence
+    assert "web1:" not in sentence and everywhere(fleet, issuer) == {'"Corp Issuing CA"'}
+    assert rotate(fleet, "distribute").code == 0
+    assert everywhere(fleet, trusted) == {json.dumps(sorted(NEW + OLD))}
+    assert changed(rotate(fleet, "distribute")) == []
+
+
+def test_withdraw_waits_for_reissue(fleet):
+    done = rotate(fleet, "reissue", "withdraw", check=True)
+    assert done.code == 0 and everywhere(fleet, issuer) == {'"Corp Issuing CA"'}
+    assert said(done, "Would replace certificates")[1:] == []
+    assert "web1: /etc/pki/tls/certs/web1.crt (CN=web1) was issued by CN=Corp Issuing CA" in said(done, "Would end")
+    sentence = refused(rotate(fleet, "withdraw"))
+    assert "web2: /etc/ssl/certs/web2.crt (CN=web2) was issued by CN=Corp Issuing CA" in sentence
+
+
+def test_a_service_that_was_not_reloaded_keeps_the_old_ca(fleet):
+    """It began with the old certificate and goes on with that, whatever the file says."""
+    fleet["web2"].write("/root/server.py", SERVER.encode())
+    fleet["web2"].run("python3", "/root/server.py", "/etc/ssl/certs/web2-fullchain.pem", "/etc/ssl/private/web2.key")
+    done = rotate(fleet, "reissue")
+    assert done.code == 0 and everywhere(fleet, issuer) == {'"Corp 2 Issuing CA"'}
+    sentences = said(done, "port 8443")
+    assert sentences[0].startswith("port 8443 (python3) shows CN=web2 (SHA-256 ")
+    assert "Reload or restart it before the phase withdraw." in sentences[1]
+    reloads = {name: host.run("sh", "-c", "cat /root/reloads; rm /root/reloads").stdout.split()
+               for name, host in fleet.items()}
+    assert reloads == {"web1": ["reload"], "web2": ["reload", "reload"], "web3": ["reload"]}
+    sentence = refused(rotate(fleet, "withdraw"))
+    assert "web2: port 8443 (python3) shows CN=web2 (SHA-256 " in sentence and "web1:" not in sentence
+    assert everywhere(fleet, trusted) == {json.dumps(sorted(NEW + OLD))}
+    fleet["web2"].run("sh", "-c", "kill $(cat /root/server.pid)")
+
+
+def test_site_does_not_go_back_to_the_old_ca(fleet, folder):
+    sentence = f"The CA in {folder}/old was replaced by the one in {folder}/new"
+    assert sentence in refused(site(fleet))
+    assert sentence in refused(plays.playbook(fleet.inventory, "fleetpki.host_trust.issue_certificates"))
+    assert everywhere(fleet, issuer) == {'"Corp 2 Issuing CA"'}
+
+
+def test_an_anchor_that_the_inventory_would_bring_back(fleet, folder):
+    listed = [{"src": f"{folder}/old/root/root.crt"}]
+    with inventory(fleet, ca_trust_anchors=listed):
+        sentence = refused(rotate(fleet, "withdraw"))
+    assert "web1: CN=Corp Root CA is still among ca_trust_anchors in the inventory, and would come back" in sentence
+
+
+def test_distrust_waits_for_withdraw(fleet):
+    sentence = refused(rotate(fleet, "distrust", ca_rotation_distrust=True))
+    assert "web3: the phase withdraw is incomplete, for it still trusts CN=Corp Root CA" in sentence
+
+
+def test_keys_that_both_have(fleet, folder, tmp_path):
+    """A root that was made anew with the old key: to distrust the one would be to distrust the other."""
+    old = pki.root("Corp Root CA")
+    issuing = pki.issue("Corp Issuing CA", old, ca=True, path_length=0)
+    renewed = pki.root("Corp Root CA 2", key=old.key)
+    for name, root in (("a", old), ("b", renewed)):
+        for kind, pair in (("root", root), ("issuing", issuing if name == "a" else pki.issue("I", root, ca=True))):
+            (tmp_path / name / kind).mkdir(parents=True)
+            (tmp_path / name / kind / f"{kind}.crt").write_text(pair.pem)
+    for phase in ("distribute", "distrust"):
+        sentence = refused(rotate(fleet, phase, ca_rotation_from=str(tmp_path / "a"), ca_rotation_distrust=True,
+                                  ca_rotation_dir=str(tmp_path / "b")))
+        assert "shares a key with the one in" in sentence and "CN=Corp Root CA 2 (SHA-256 " in sentence
+
+
+def test_withdrawn_and_distrusted(fleet, folder):
+    """Where that is wanted; and a whole rotation once more finds nothing to do."""
+    inventory = json.loads(fleet.inventory.read_text())
+    inventory["all"]["children"]["redhat"].setdefault("vars", {})["ca_rotation_distrust"] = True
+    fleet.inventory.write_text(json.dumps(inventory))
+    done = rotate(fleet, "withdraw", "distrust")
+    assert done.code == 0 and everywhere(fleet, trusted) == {json.dumps(NEW)}
+    script = "ls /etc/pki/ca-trust/source/blocklist /etc/pki/ca-trust/source/blacklist | grep -ci corp"
+    blocked = {name: host.run("sh", "-c", script, check=False).stdout.strip() for name, host in fleet.items()}
+    assert blocked == {"web1": "2", "web2": "0", "web3": "2"}
+    again = rotate(fleet, ca_rotation_name="Corp 2")
+    assert again.code == 0 and changed(again) == []
+
+
+def test_the_inventory_goes_on_with_the_new_ca(fleet, folder):
+    with inventory(fleet, private_ca_dir=f"{folder}/new", private_ca_name="Corp 2"):
+        assert changed(site(fleet)) == []
+        assert "are the same folder" in refused(rotate(fleet))
+        assert changed(rotate(fleet, "withdraw", ca_rotation_from=f"{folder}/old")) == []
