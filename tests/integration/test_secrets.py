@@ -22,8 +22,9 @@ import yaml
 
 HERE = "/srv/secrets"
 # No words that stand anywhere else, so that each is seen wherever it is.
-OWN, CA, CLIENT, WRONG, LOST = (f"Phrase-of-{name}-7d3f" for name in (
-    "the-host", "the-ca", "a-client", "nobody", "a-root"))
+PHRASES = {name: f"Phrase-of-{name}-7d3f" for name in ("host", "ca", "client", "nobody", "root")}
+# Plays have them in variables: where a task fails, Ansible shows its text.
+OWN, CA, CLIENT, WRONG, LOST = (f"{{{{ phrase_of_{name} }}}}" for name in PHRASES)
 ROOT = pki.root("Corp Root CA")
 WEB, USER = pki.server("web", ROOT), pki.issue("user", ROOT, purposes=["client"])
 LOOSE = pki.server("loose.example.com", ROOT, key_type="rsa")
@@ -32,8 +33,8 @@ SERVE = ("setsid openssl s_server -accept 4433 -cert {0}/web.crt -key {0}/web.ke
          "2>&1 | grep -q CONNECTED && exit; sleep 0.02; done; exit 1")
 FILES = {
     "root.crt": ROOT.pem, "web.crt": WEB.pem, "web.key": WEB.key_pem(), "user.crt": USER.pem,
-    "user.key": USER.key_pem(), "user-locked.key": USER.key_pem(CLIENT), "ca.key": ROOT.key_pem(CA),
-    "loose.key": LOOSE.key_pem()}
+    "user.key": USER.key_pem(), "user-locked.key": USER.key_pem(PHRASES["client"]),
+    "ca.key": ROOT.key_pem(PHRASES["ca"]), "loose.key": LOOSE.key_pem()}
 
 
 def module(name, **options):
@@ -54,10 +55,13 @@ def pair(name, **more):
 
 
 SIGNING = {"ca_path": at("root.crt"), "ca_privatekey_path": at("ca.key"), "ca_privatekey_passphrase": CA}
-GIVEN = {"ca_content": ROOT.pem, "ca_privatekey_content": ROOT.key_pem(LOST), "ca_privatekey_passphrase": LOST}
+GIVEN = {"ca_content": ROOT.pem, "ca_privatekey_content": "{{ key_of_root }}", "ca_privatekey_passphrase": LOST}
 THERE = {"host": "127.0.0.1", "port": 4433, "server_name": "web", "client_certificate": at("user.crt")}
 LOCKED = {"client_key": at("user-locked.key"), "client_key_passphrase": CLIENT}
-BOTH = LOOSE.pem + LOOSE.key_pem()
+BOTH = "{{ certificate_and_key }}"
+VARIABLES = {f"phrase_of_{name}": phrase for name, phrase in PHRASES.items()} | {
+    "key_of_root": ROOT.key_pem(PHRASES["root"]), "key_of_nobody": LOOSE.key_pem(PHRASES["nobody"]),
+    "certificate_and_key": LOOSE.pem + LOOSE.key_pem()}
 WORKS = [
     module("csr", **pair("made", privatekey_passphrase=OWN) | {"path": at("made.csr")}),
     module("csr", **pair("made", privatekey_passphrase=OWN, key_type="RSA 2048", regenerate_key="mismatch",
@@ -85,7 +89,7 @@ REFUSED = [
     module("signed_cert", path=at("x.crt"), csr_content=BOTH, **SIGNING),
     module("signed_cert", path=at("x.crt"), csr_path=at("made.csr"), **GIVEN | {"ca_privatekey_passphrase": WRONG}),
     module("signed_cert", path=at("x.crt"), csr_path=at("made.csr"), **SIGNING | {"ca_privatekey_passphrase": WRONG}),
-    module("crl", path=at("x.crl"), **GIVEN | {"ca_privatekey_content": LOOSE.key_pem(WRONG)}),
+    module("crl", path=at("x.crl"), **GIVEN | {"ca_privatekey_content": "{{ key_of_nobody }}"}),
     module("crl", path=at("x.crl"), **SIGNING | {"ca_privatekey_passphrase": {"is": WRONG}}),
     module("cert_install", path=at("x.crt"), privatekey_path=at("made.key"), privatekey_passphrase=WRONG,
            content=LOOSE.pem),
@@ -105,7 +109,7 @@ REFUSED = [
     module("tls_client_info", endpoints=[THERE | {"client_key": at("user-locked.key")}], require=["curl"]),
     module("ca_trust_anchor", anchors=[{"content": BOTH}]),
     module("ca_trust_anchor", anchors=[{"path": at("both.pem")}]),
-    module("ca_trust_anchor", anchors=[{"content": ROOT.key_pem(LOST)}]),
+    module("ca_trust_anchor", anchors=[{"content": "{{ key_of_root }}"}]),
 ]
 
 
@@ -115,7 +119,7 @@ def fleet():
     with podman.fleet({"web": "workstation"}) as hosts:
         host = hosts["web"]
         host.run("mkdir", HERE)
-        for name, content in {**FILES, "both.pem": BOTH}.items():
+        for name, content in {**FILES, "both.pem": VARIABLES["certificate_and_key"]}.items():
             host.write(at(name), content.encode(), 0o600)
         host.run("sh", "-c", SERVE.format(HERE))
         secrecy.watch(host)
@@ -134,12 +138,12 @@ def run(fleet, folder, tasks, *args, python=secrecy.PYTHON, **environment):
     listed["all"]["hosts"] = {"localhost": {
         "ansible_connection": "local", "ansible_python_interpreter": sys.executable,
         "ansible_remote_tmp": str(folder / "remote")}}
-    book, inventory = folder.with_name("play.yml"), fleet.inventory.with_name("watched.json")
+    book, inventory, variables = (fleet.inventory.with_name(name) for name in ("play.yml", "watched.json", "vars.json"))
     inventory.write_text(json.dumps(listed))
-    # They stand in the play in plain text, which is its author's matter.
+    variables.write_text(json.dumps(VARIABLES))
     book.write_text(yaml.safe_dump([{"hosts": "web", "gather_facts": True, "ignore_errors": True, "tasks": tasks}]))
     process = subprocess.Popen(
-        ["ansible-playbook", "-vvvv", "--diff", "-i", str(inventory), str(book), *args],
+        ["ansible-playbook", "-vvvv", "--diff", "-i", str(inventory), "-e", f"@{variables}", str(book), *args],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env={
             **plays.ansible_environment(), "ANSIBLE_KEEP_REMOTE_FILES": "1", "ANSIBLE_LOG_VERBOSITY": "4",
             "ANSIBLE_LOG_PATH": str(folder / "log"), "ANSIBLE_CACHE_PLUGIN": "jsonfile",
@@ -152,12 +156,12 @@ def run(fleet, folder, tasks, *args, python=secrecy.PYTHON, **environment):
 
 def known(host, folder):
     """All secrets: passphrases, and the keys that were there before and that there are now."""
-    secrets = [*map(secrecy.passphrase, (OWN, CA, CLIENT, WRONG, LOST)), secrecy.private_key("loose", LOOSE.key_pem()),
-               secrecy.private_key("the ca's", ROOT.key_pem(LOST), LOST)]
+    secrets = [*map(secrecy.passphrase, PHRASES.values()), secrecy.private_key("loose", LOOSE.key_pem()),
+               secrecy.private_key("the root's", VARIABLES["key_of_root"], PHRASES["root"])]
     there = host.run("sh", "-c", f"ls {HERE}/*.key* /etc/ssl/private/*.key* 2>/dev/null").stdout.split()
     made = {path: host.read(path) for path in there} | {str(path): path.read_bytes() for path in folder.rglob("*.key")}
     for path, text in made.items():
-        for phrase in ((OWN, CA, CLIENT, LOST) if b"ENCRYPTED" in text else (None,)):
+        for phrase in PHRASES.values() if b"ENCRYPTED" in text else (None,):
             try:
                 secrets.append(secrecy.private_key(path, text, phrase))
             except ValueError:
@@ -308,13 +312,13 @@ def test_links_that_another_user_has_planted_lead_nowhere(fleet):
                       bundle_path=f"{SHARED}/{name}")
     refused = [made("x", "link"), made("link", "x"), made("folder/web", "x"), made("x", "folder/web"),
                made("x", "owned"),
-               module("crl", path=f"{SHARED}/link.crt", **GIVEN),
+               module("crl", path=f"{SHARED}/link.crt", **SIGNING),
                module("cert_install", path=f"{SHARED}/link.crt", privatekey_path=at("web.key"), content=WEB.pem,
                       trust_content=ROOT.pem),
                bundle("link.pem"), bundle("folder/ca.pem"), bundle("stage.pem")]
     done = [made("beside"), made("beside"),
             module("ca_trust_anchor", anchors=[{"name": "planted", "content": ROOT.pem}])]
-    results = plays.run(fleet.inventory, [*refused, *done]).of("web")
+    results = plays.run(fleet.inventory, [*refused, *done], vars=VARIABLES).of("web")
     for task, result in zip(refused, results, strict=False):
         said = result.get("msg", "")
         assert result.get("failed") and re.search("another user's|is in the way: it is not the private", said), (
