@@ -140,7 +140,8 @@ def test_no_handshake_is_refused_while_the_store_changes():
         play = plays.run(fleet.inventory, [plays.anchors(SECOND), plays.anchors(gone)])
         assert [result["changed"] for result in play.of("el10")] == [True, True]
         host.write("/root/enough", b"")
-        host.run("sh", "-c", "for try in $(seq 300); do [ -e /root/met ] && exit; sleep 0.1; done; cat /root/said; exit 1")
+        waiting = "for try in $(seq 300); do [ -e /root/met ] && exit; sleep 0.1; done; cat /root/said; exit 1"
+        host.run("sh", "-c", waiting)
         met = host.read("/root/met").decode().splitlines()
         assert len(met) > 50 and set(met) == {"accepted"}
         assert not host.exists("/etc/pki/tls/cert.pem")

@@ -3,8 +3,8 @@
 """The table of stores: which one a host has, what is missing there, what anchors' files are called."""
 import os
 
-import pki
 import fake_root
+import pki
 import pytest
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
