@@ -8,6 +8,7 @@ import sys
 import pki
 import pytest
 from cryptography import x509
+from cryptography.hazmat.backends import default_backend
 from cryptography.hazmat.primitives import serialization
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,9 +97,11 @@ def test_a_version_that_there_is_not():
 
 
 DER = der_of(make())
+# How many bits of the signature are unused: OpenSSL takes another number if those bits are 0 anyway.
+UNUSED_BITS = len(DER) - len(x509.load_der_x509_csr(DER, default_backend()).signature) - 1
 
 
-@given(st.integers(0, len(DER) - 1), st.integers(1, 255))
+@given(st.integers(0, len(DER) - 1).filter(lambda position: position != UNUSED_BITS), st.integers(1, 255))
 def test_whatever_byte_is_changed_it_is_a_wrong_signature_or_a_sentence(position, change):
     der = bytearray(DER)
     der[position] ^= change
