@@ -7,6 +7,7 @@ The fleet is rotated once, test by test, in the order of this file; each looks a
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import subprocess
@@ -136,7 +137,7 @@ def everywhere(fleet, look):
 OLD, NEW = ["Corp Issuing CA", "Corp Root CA"], ["Corp 2 Issuing CA", "Corp 2 Root CA"]
 
 
-def test_variables_that_can_not_be_meant(fleet, folder):
+def variables_that_can_not_be_meant(fleet, folder):
     for sentence, variables in [
         ("ca_rotation_dir is to be the folder of the new CA, as an absolute path, and is pki/new.",
          {"ca_rotation_dir": "pki/new"}),
@@ -149,7 +150,7 @@ def test_variables_that_can_not_be_meant(fleet, folder):
     assert not (folder / "new").exists()
 
 
-def test_check_mode_with_nothing_there_yet(fleet, folder):
+def check_mode_with_nothing_there_yet(fleet, folder):
     done = rotate(fleet, check=True, ca_rotation_name="Corp 2")
     assert went(done) and not (folder / "new").exists()
     for phase, begin in (("distribute", "Would have hosts trust the CA that prepare makes, besides the old CA: "),
@@ -162,11 +163,11 @@ def test_check_mode_with_nothing_there_yet(fleet, folder):
     assert everywhere(fleet, trusted) == {json.dumps(OLD)}
 
 
-def test_a_phase_alone_before_the_ca_is_made(fleet, folder):
+def a_phase_alone_before_the_ca_is_made(fleet, folder):
     assert f"There is no CA in {folder}/new on localhost" in refused(rotate(fleet, "distribute"))
 
 
-def test_prepare_and_site_in_the_midst(fleet, folder):
+def prepare_and_site_in_the_midst(fleet, folder):
     """The new CA is there, and may not be used yet; with the old one all goes on."""
     assert went(rotate(fleet, "prepare", ca_rotation_name="Corp 2"))
     assert changed(site(fleet)) == []
@@ -177,14 +178,14 @@ def test_prepare_and_site_in_the_midst(fleet, folder):
     assert changed(rotate(fleet, "prepare", ca_rotation_name="Corp 2")) == []
 
 
-def test_hosts_that_are_left_out_by_limit(fleet):
+def hosts_that_are_left_out_by_limit(fleet):
     sentence = refused(rotate(fleet, "distribute", args=["--limit", "web1:web2"]))
     assert "The phase distribute does not begin:\nweb3: it is left out of this run (by --limit?)\n" in sentence
     assert sentence.endswith('ca_rotation_without: ["web3"]')
     assert everywhere(fleet, trusted) == {json.dumps(OLD)}
 
 
-def test_a_host_that_can_not_be_reached(fleet):
+def a_host_that_can_not_be_reached(fleet):
     """It is named, and nobody is touched; on purpose, the others go on."""
     kept = fleet.inventory.read_text()
     port = json.loads(kept)["all"]["children"]["debian"]["hosts"]["web2"]["ansible_port"]
@@ -209,7 +210,7 @@ def printed(fleet, *phases):
     return done.stdout.replace("\\n", "\n")
 
 
-def test_reissue_waits_for_distribute_on_every_host(fleet):
+def reissue_waits_for_distribute_on_every_host(fleet):
     sentence = refused(rotate(fleet, "reissue"))
     assert "The phase reissue does not begin:\nweb2: the phase distribute is incomplete: " in sentence
     assert "web1:" not in sentence and everywhere(fleet, issuer) == {'"Corp Issuing CA"'}
@@ -218,7 +219,7 @@ def test_reissue_waits_for_distribute_on_every_host(fleet):
     assert changed(rotate(fleet, "distribute")) == []
 
 
-def test_withdraw_waits_for_reissue(fleet):
+def withdraw_waits_for_reissue(fleet):
     done = rotate(fleet, "reissue", "withdraw", check=True)
     assert went(done) and everywhere(fleet, issuer) == {'"Corp Issuing CA"'}
     assert said(done, "Would replace certificates")[1:] == []
@@ -227,7 +228,7 @@ def test_withdraw_waits_for_reissue(fleet):
     assert "web2: /etc/ssl/certs/web2.crt (CN=web2) was issued by CN=Corp Issuing CA" in sentence
 
 
-def test_a_service_that_was_not_reloaded_keeps_the_old_ca(fleet):
+def a_service_that_was_not_reloaded_keeps_the_old_ca(fleet):
     """It began with the old certificate and goes on with that, whatever the file says."""
     fleet["web2"].write("/root/server.py", SERVER.encode())
     fleet["web2"].run("python3", "/root/server.py", "/etc/ssl/certs/web2-fullchain.pem", "/etc/ssl/private/web2.key")
@@ -245,26 +246,26 @@ def test_a_service_that_was_not_reloaded_keeps_the_old_ca(fleet):
     fleet["web2"].run("sh", "-c", "kill $(cat /root/server.pid)")
 
 
-def test_site_does_not_go_back_to_the_old_ca(fleet, folder):
+def site_does_not_go_back_to_the_old_ca(fleet, folder):
     sentence = f"The CA in {folder}/old was replaced by the one in {folder}/new"
     assert sentence in refused(site(fleet))
     assert sentence in refused(plays.playbook(fleet.inventory, "fleetpki.host_trust.issue_certificates"))
     assert everywhere(fleet, issuer) == {'"Corp 2 Issuing CA"'}
 
 
-def test_an_anchor_that_the_inventory_would_bring_back(fleet, folder):
+def an_anchor_that_the_inventory_would_bring_back(fleet, folder):
     listed = [{"src": f"{folder}/old/root/root.crt"}]
     with inventory(fleet, ca_trust_anchors=listed):
         sentence = refused(rotate(fleet, "withdraw"))
     assert "web1: CN=Corp Root CA is still among ca_trust_anchors in the inventory, and would come back" in sentence
 
 
-def test_distrust_waits_for_withdraw(fleet):
+def distrust_waits_for_withdraw(fleet):
     sentence = refused(rotate(fleet, "distrust", ca_rotation_distrust=True))
     assert "web3: the phase withdraw is incomplete, for it still trusts CN=Corp Root CA" in sentence
 
 
-def test_keys_that_both_have(fleet, folder, tmp_path):
+def keys_that_both_have(fleet, folder, tmp_path):
     """A root that was made anew with the old key: to distrust the one would be to distrust the other."""
     old = pki.root("Corp Root CA")
     issuing = pki.issue("Corp Issuing CA", old, ca=True, path_length=0)
@@ -279,7 +280,7 @@ def test_keys_that_both_have(fleet, folder, tmp_path):
         assert "shares a key with the one in" in sentence and "CN=Corp Root CA 2 (SHA-256 " in sentence
 
 
-def test_withdrawn_and_distrusted(fleet, folder):
+def withdrawn_and_distrusted(fleet, folder):
     """Where that is wanted; and a whole rotation once more finds nothing to do."""
     inventory = json.loads(fleet.inventory.read_text())
     inventory["all"]["children"]["redhat"].setdefault("vars", {})["ca_rotation_distrust"] = True
@@ -293,8 +294,35 @@ def test_withdrawn_and_distrusted(fleet, folder):
     assert went(again) and changed(again) == []
 
 
-def test_the_inventory_goes_on_with_the_new_ca(fleet, folder):
+def the_inventory_goes_on_with_the_new_ca(fleet, folder):
     with inventory(fleet, private_ca_dir=f"{folder}/new", private_ca_name="Corp 2"):
         assert changed(site(fleet)) == []
         assert "are the same folder" in refused(rotate(fleet))
         assert changed(rotate(fleet, "withdraw", ca_rotation_from=f"{folder}/old")) == []
+
+
+# One test, for each builds on those before: workers that share tests out must not tear them apart.
+STEPS = [
+    variables_that_can_not_be_meant,
+    check_mode_with_nothing_there_yet,
+    a_phase_alone_before_the_ca_is_made,
+    prepare_and_site_in_the_midst,
+    hosts_that_are_left_out_by_limit,
+    a_host_that_can_not_be_reached,
+    reissue_waits_for_distribute_on_every_host,
+    withdraw_waits_for_reissue,
+    a_service_that_was_not_reloaded_keeps_the_old_ca,
+    site_does_not_go_back_to_the_old_ca,
+    an_anchor_that_the_inventory_would_bring_back,
+    distrust_waits_for_withdraw,
+    keys_that_both_have,
+    withdrawn_and_distrusted,
+    the_inventory_goes_on_with_the_new_ca,
+]
+
+
+def test_a_rotation_with_all_that_keeps_it_from_going_on(fleet, folder, tmp_path):
+    given = {"fleet": fleet, "folder": folder, "tmp_path": tmp_path}
+    for step in STEPS:
+        print(step.__name__)
+        step(**{name: given[name] for name in inspect.signature(step).parameters})
