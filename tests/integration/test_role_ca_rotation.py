@@ -321,7 +321,7 @@ STEPS = [
 ]
 
 
-@pytest.mark.xfail(reason="services are reloaded once more than this expects, since branches were merged: to be found out")
+@pytest.mark.xfail(reason="services are reloaded once more than expected since a merge: to be found out")
 def test_a_rotation_with_all_that_keeps_it_from_going_on(fleet, folder, tmp_path):
     given = {"fleet": fleet, "folder": folder, "tmp_path": tmp_path}
     for step in STEPS:
