@@ -5,18 +5,8 @@
 
 from __future__ import annotations
 
-from ansible.plugins.action.normal import ActionModule as NormalAction
-
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _no_keys as no_keys
 
 
-class ActionModule(NormalAction):
-    """Runs the module as any other, after a look at its options."""
-
-    def run(self, tmp=None, task_vars=None):
-        """Runs the action (see ActionBase)."""
-        try:
-            no_keys.refuse(self._task.args, ("ca_content", "ownca_content"))
-        except ValueError as error:
-            return {"failed": True, "msg": str(error)}
-        return super().run(tmp, task_vars)
+class ActionModule(no_keys.Action):
+    """All of it is there: Ansible looks for an action by the name of its file."""

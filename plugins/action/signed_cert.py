@@ -24,7 +24,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         del tmp
         try:
-            no_keys.refuse(self._task.args, ("csr_content", "ca_content", "ownca_content"))
+            no_keys.refuse(self._task.args, ("csr_content",) + no_keys.CA)
         except ValueError as error:
             return {**result, "failed": True, "msg": str(error)}
         if self._is_for_a_process():

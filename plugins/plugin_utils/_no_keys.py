@@ -12,7 +12,11 @@ from __future__ import annotations
 import collections.abc as c
 import typing as t
 
+from ansible.plugins.action.normal import ActionModule as NormalAction
+
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+
+CA = ("ca_content", "ownca_content")  # the option with a CA's certificate, and its other name
 
 
 def refuse(given: c.Mapping[str, t.Any], names: c.Iterable[str], where: str = "") -> None:
@@ -25,3 +29,15 @@ def refuse(given: c.Mapping[str, t.Any], names: c.Iterable[str], where: str = ""
             wanted = "the request" if name == "csr_content" else "the certificates"
             raise ValueError(f"{where}{name}: there is a private key in it, which belongs nowhere but into its file: "
                              f"leave only {wanted}")
+
+
+class Action(NormalAction):
+    """Runs a module that knows the certificate of a CA as any other, after a look at its options."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Runs the action (see ActionBase)."""
+        try:
+            refuse(self._task.args, CA)
+        except ValueError as error:
+            return {"failed": True, "msg": str(error)}
+        return super().run(tmp, task_vars)
