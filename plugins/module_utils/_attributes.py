@@ -7,7 +7,6 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import grp
-import os
 import pwd
 import re
 
@@ -86,7 +85,7 @@ def apply(module, paths, private_key, there):
     found, params = [], _of_root(module.params)
     for path, prefix in wanted:
         try:
-            real = files.resolve("/", os.path.join(os.getcwd(), path), own=True)
+            real = files.own_place(path)
         except files.FilesError as error:  # planted since it was written
             module.fail_json(msg=str(error))
         common = module.load_file_common_arguments(params, path=real)

@@ -11,7 +11,6 @@ __metaclass__ = type
 
 import collections
 import os
-import stat
 import time
 from concurrent import futures
 
@@ -47,7 +46,7 @@ def look(given, tmpdir=None, now=None):
     pool = intermediates(old + new, list(found.values()) + [_parsed(one.chain) for one in shown])
     used, undecided = [], list(unreadable)
     for path, certificates in found.items():
-        used += _used({"path": path}, [one for one in certificates if not is_ca(one)], pool, old, now)
+        used += _used({"path": path}, [one for one in certificates if not x509.is_ca(one)], pool, old, now)
     for one in shown:
         where = {"address": one.listener.address, "port": one.listener.port, "server_name": one.server_name,
                  "inode": one.listener.inode}
@@ -57,7 +56,7 @@ def look(given, tmpdir=None, now=None):
         else:
             undecided.append("%s speaks TLS, and its certificate could not be seen: %s" % (
                 connection.place(one.listener.address, one.listener.port), one.finding))
-    used = _told([dict(one, program=None) for one in used], shown)
+    used = _told(used, shown)
     return {
         "authorities": [x509.describe(one) for one in old],
         "successors": [x509.describe(one) for one in new],
@@ -95,7 +94,7 @@ def renewals(old, files):
     found = collections.OrderedDict()
     for path, certificates in files.items():
         for one in certificates:
-            if one.spki_der in keys and one.fingerprint not in given and is_ca(one):
+            if one.spki_der in keys and one.fingerprint not in given and x509.is_ca(one):
                 found.setdefault(one.fingerprint, dict(x509.describe(one), path=path))
     return list(found.values())
 
@@ -112,13 +111,8 @@ def paths(folders, more, ignored):
     found = collections.OrderedDict()
     for path in sorted(wanted, key=os.path.islink):
         real = os.path.realpath(path)
-        if path.endswith(BACKUP) or real in passed:
-            continue
-        try:
-            if stat.S_ISREG(os.stat(real).st_mode):
-                found.setdefault(real, path)
-        except EnvironmentError:
-            continue  # a link that leads nowhere
+        if not path.endswith(BACKUP) and real not in passed and os.path.isfile(real):
+            found.setdefault(real, path)
     return list(found.values())
 
 
@@ -145,19 +139,11 @@ def _parsed(chain):
     return [one for one in map(x509.parse_leniently, chain) if one]
 
 
-def is_ca(certificate):
-    """Whether it says that it is a CA."""
-    try:
-        return x509.basic_constraints(certificate)[0]
-    except der.DerError:
-        return False
-
-
 def intermediates(cas, files):
     """The pool that issuers are looked up in: the CAs that were given, and what lies on the host or was sent."""
     found = collections.OrderedDict((one.fingerprint, one) for one in cas)
     for certificates in files:
-        found.update((one.fingerprint, one) for one in certificates if is_ca(one))
+        found.update((one.fingerprint, one) for one in certificates if x509.is_ca(one))
     return chains.index(found.values())
 
 

@@ -85,6 +85,11 @@ def resolve(root, path, own=False):
     return root.rstrip("/") + (found or "/")
 
 
+def own_place(path):
+    """The real place of a path that is written to; raises FilesError for a link of another user's, as ``resolve``."""
+    return resolve("/", os.path.join(os.getcwd(), path), own=True)
+
+
 def _owner_of_link(path):
     """The user number of a symbolic link's owner; None for what is no link."""
     try:

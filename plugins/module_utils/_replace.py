@@ -34,10 +34,10 @@ def lock(paths):
     What a killed run has left beside the paths, perhaps a key, is removed.
     """
     with contextlib.ExitStack() as held:
-        for folder in sorted({os.path.dirname(_place(path)) for path in paths}):
+        for folder in sorted({os.path.dirname(files.own_place(path)) for path in paths}):
             held.enter_context(files.lock(folder, LOCK_SECONDS))
         for path in paths:
-            _forget(_place(path))
+            _forget(files.own_place(path))
         yield
 
 
@@ -49,7 +49,7 @@ def check(paths, check_mode=False):
     """
     warnings = []
     for path in paths:
-        place = _place(path)
+        place = files.own_place(path)
         folder = os.path.dirname(place)
         if not os.path.isdir(folder):
             if not check_mode:
@@ -72,7 +72,7 @@ def replace(replacements, backup=False, prove=None):
     With ``backup`` the former files stay beside the new ones, under names such as ``web.crt.417.2026-11-23@12:00:00~``,
     with the owner and mode that they had. Call it under the lock. Raises files.FilesError, with all files as they were.
     """
-    places = [_place(replacement.path) for replacement in replacements]
+    places = [files.own_place(replacement.path) for replacement in replacements]
     existed, done, backups = set(), [], {}
     try:
         for replacement, place in zip(replacements, places):
@@ -101,10 +101,6 @@ def replace(replacements, backup=False, prove=None):
         for place in places:
             _forget(place)
     return backups
-
-
-def _place(path):
-    return files.resolve("/", os.path.join(os.getcwd(), path), own=True)
 
 
 def _planted(status, folder):

@@ -197,20 +197,25 @@ def choose(name, bundle_path, root):
     )
 
 
+def mirrors(store):
+    """Paths of what is made from the first bundle's certificates, and is to hold the same: links, Java's keystore."""
+    return [store.hashed] * bool(store.hashed) + ([store.keystore.path] if store.keystore else [])
+
+
 def _keystore(store, root):
     """Java's keystore with its path inside ``root``; None where nothing on this host would keep it up to date."""
     if not store.keystore:
         return None
     keystore = store.keystore._replace(path=files.resolve(root, store.keystore.path))
+    if not (os.path.isfile(keystore.path) and os.access(files.resolve(root, keystore.hook), os.X_OK)
+            and find_command(keystore.needs, root) and os.path.isdir(os.path.join(root, "proc/self"))):
+        return None
     try:
         with open(files.resolve(root, keystore.settings[0]), "rb") as stream:
             lines = stream.read().decode("utf-8", "replace").splitlines()
-            switched_off = any(line.strip().startswith(keystore.settings[1]) for line in lines)
     except EnvironmentError:
-        switched_off = False
-    works = (os.path.isfile(keystore.path) and os.access(files.resolve(root, keystore.hook), os.X_OK)
-             and find_command(keystore.needs, root) and os.path.isdir(os.path.join(root, "proc/self")))
-    return keystore if works and not switched_off else None
+        return keystore
+    return None if any(line.strip().startswith(keystore.settings[1]) for line in lines) else keystore
 
 
 def is_the_systems(path, root):

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
@@ -68,9 +69,8 @@ def _deviations(store, observed, names):
     else:
         every = set(observed.distribution) | {held.fingerprint for held in observed.anchors}
         should, unknown = {path: every for _purpose, path in store.bundles}, None
-    for path in [] if unknown else [store.hashed, store.keystore and store.keystore.path]:
-        if path:
-            should[path] = should[store.bundles[0][1]]
+    if not unknown:
+        should.update(dict.fromkeys(stores.mirrors(store), should[store.bundles[0][1]]))
     found = []
     for path in sorted(should):
         fingerprints, changed = observed.extracted[path]
@@ -79,7 +79,10 @@ def _deviations(store, observed, names):
             continue
         for fingerprint in sorted(should[path] - fingerprints):
             found.append("%s lacks %s" % (path, _name_of(names, fingerprint)))
-        for fingerprint in sorted(fingerprints - should[path] - (_leaves(store) if path == store.hashed else set())):
+        more = fingerprints - should[path]
+        if more and path == store.hashed:
+            more -= _leaves(store)
+        for fingerprint in sorted(more):
             found.append("%s holds %s, which no source gives" % (path, _name_of(names, fingerprint)))
     return found, unknown
 
@@ -87,7 +90,7 @@ def _deviations(store, observed, names):
 def _leaves(store):
     """Fingerprints of what is linked beside the anchors and is no CA: servers' certificates customarily lie there."""
     certificates = [x509.parse_leniently(der) for der in trust_state.linked(store)]
-    return {each.fingerprint for each in certificates if each and not x509.basic_constraints(each)[0]}
+    return {each.fingerprint for each in certificates if each and not x509.is_ca(each)}
 
 
 def _made_from_sources(store):

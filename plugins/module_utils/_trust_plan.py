@@ -284,10 +284,8 @@ def expected_bundles(store, observed, certificate):
     found = [path for number, (purpose, path) in enumerate(store.bundles)
              if (purpose is stores.ANY_PURPOSE or purposes is None or purpose in purposes)
              and (number == 0 or observed.extracted[path][1] is not None)]  # later releases drop all but the first
-    if store.hashed and found[:1] == [store.bundles[0][1]]:
-        found.append(store.hashed)
-    if store.keystore:
-        found.append(store.keystore.path)
+    if found[:1] == [store.bundles[0][1]]:
+        found += stores.mirrors(store)
     return found or [path for path in [store.others] if path and observed.extracted[path][1] is not None]
 
 
@@ -297,9 +295,7 @@ def deviations(store, observed, wanted, purge="none"):
     wanted: as ``resolve`` gives it.
     """
     reasons = []
-    trusted = [path for _purpose, path in store.bundles] + ([store.hashed] if store.hashed else [])
-    if store.keystore:
-        trusted.append(store.keystore.path)
+    trusted = [path for _purpose, path in store.bundles] + stores.mirrors(store)
     local, distrusted = ({held.fingerprint for held in listed} for listed in (observed.anchors, observed.distrusted))
     for want in wanted:
         found = [path for path in trusted if want.fingerprint in observed.extracted[path][0]]
@@ -333,18 +329,13 @@ def lost(store, before, after):
     """
     anchors = {held.fingerprint: held.path for held in after.anchors if held.plain}
     trusted = dict(after.distribution, **anchors)
-    blocked = {held.fingerprint for held in after.distrusted}
+    blocked, keys = {held.fingerprint for held in after.distrusted}, _blocked_keys(store, after, [])
     reasons = []
     for path in sorted(before.extracted):
         gone = (before.extracted[path][0] & set(trusted)) - after.extracted[path][0] - blocked
         for fingerprint in sorted(gone):
             certificate = state.find(store, trusted[fingerprint], fingerprint)
-            if certificate and not _key_is_blocked(store, after, certificate):
+            if certificate and certificate.spki_der not in keys:
                 reasons.append("%s lacks %s, which it held before and which %s still trusts"
                                % (path, label(certificate), trusted[fingerprint]))
     return reasons[:3] + ["%d more are gone" % (len(reasons) - 3)] * (len(reasons) > 3)
-
-
-def _key_is_blocked(store, observed, certificate):
-    keys = [x509.parse_leniently(held.der) for held in observed.distrusted] if store.distrust == "folder" else []
-    return any(other and other.spki_der == certificate.spki_der for other in keys)

@@ -176,8 +176,7 @@ def _preview(store, outcome, purge):
     def look():
         extracted = {path: trust_state.bundle(os.path.join(target, os.path.relpath(path, store.extracted)))
                      for path in trust_state.bundle_paths(store)}
-        if store.hashed:  # the links to there are made from the first bundle's certificates
-            extracted[store.hashed] = extracted[store.bundles[0][1]]
+        extracted.update(dict.fromkeys(stores.mirrors(store), extracted[store.bundles[0][1]]))
         return trust_state.observe(store, recovered=False)._replace(extracted=extracted)
 
     _until_proven(store, outcome, purge, command, command, look)

@@ -247,6 +247,14 @@ def basic_constraints(certificate):
     return is_ca, path_length
 
 
+def is_ca(certificate):
+    """Whether it says that it is a CA; where that can't be read, it does not."""
+    try:
+        return basic_constraints(certificate)[0]
+    except der.DerError:
+        return False
+
+
 def key_usage(certificate):
     """List of key usages by name, or None where the extension is missing (RFC 5280 section 4.2.1.3)."""
     if KEY_USAGE not in certificate.extensions:

@@ -169,6 +169,7 @@ def test_a_path_length_below_zero_or_of_kilobytes_is_malformed(value):
                       b"\x82" + bytes(bytearray([len(content) >> 8, len(content) & 255])))
     with pytest.raises(der.DerError):
         x509.basic_constraints(with_extension(head + content))
+    assert x509.is_ca(with_extension(head + content)) is False
 
 
 @pytest.mark.parametrize("content", [b"\x2a" + b"\xff" * 3000 + b"\x7f", b"\x2a" + b"\1" * 100000])
