@@ -55,7 +55,8 @@ def trees(report: dict[str, t.Any]) -> list[Node]:
         node = top
         for link in _above(entry, report["certificates"]):
             key = link["certificate"] or link["subject"]
-            node = node.nodes.setdefault(key, Node(_facts(report, link), gap=link["source"] is None))
+            facts = _facts(report, link["certificate"], link["subject"])
+            node = node.nodes.setdefault(key, Node(facts, gap=link["source"] is None))
             node.anchor = node.anchor or link["source"] == "trust"
         _hang(node, host, entry, report)
     return sorted(top.below(), key=lambda one: (one.gap, findings.natural(one.facts["subject"] or "")))
@@ -73,14 +74,14 @@ def _above(entry: dict[str, t.Any], certificates: dict[str, Facts]) -> list[dict
     return [{"certificate": None, "subject": f"{issuer} (not trusted there)", "source": None}, *chain[:0:-1]]
 
 
-def _facts(report: dict[str, t.Any], link: dict[str, t.Any]) -> Facts:
-    return report["certificates"].get(link["certificate"] or "") or {
-        "subject": link["subject"], "issuer": None, "serial": None, "not_before": None, "not_after": None}
+def _facts(report: dict[str, t.Any], fingerprint: str | None, name: str | None) -> Facts:
+    """What is told of a certificate; of one that could not be read, what it goes by."""
+    return report["certificates"].get(fingerprint or "") or {
+        "subject": name, "issuer": None, "serial": None, "not_before": None, "not_after": None}
 
 
 def _hang(node: Node, host: str, entry: dict[str, t.Any], report: dict[str, t.Any]) -> None:
-    facts = report["certificates"].get(entry["certificate"] or "") or {
-        "subject": entry["path"], "issuer": None, "serial": None, "not_before": None, "not_after": None}
+    facts = _facts(report, entry["certificate"], entry["path"])
     names = [name for name in [*entry["dns_names"], *entry["ip_addresses"]] if name]
     key = (entry["certificate"] or entry["path"], tuple(entry["reasons"]))
     leaf = node.leaves.setdefault(key, Leaf(facts, _status(entry, facts, report), entry["reasons"], [], [], names))

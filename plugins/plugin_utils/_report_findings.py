@@ -15,7 +15,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _durati
 
 SEVERITIES = ("critical", "warning", "notice")
 LIMIT = 8  # hosts that a command names; it is for all where more are concerned
-PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*$", re.ASCII)  # what can stand in a command, whoever chose it
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z", re.ASCII)  # what can stand in a command, whoever chose it
 
 
 class Kind(t.NamedTuple):
