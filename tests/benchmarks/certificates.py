@@ -12,11 +12,10 @@ import json
 import os
 import shutil
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 
-from common import BenchError, machine, pki, podman, say, spread, time_play, write_play
+from common import end_with, machine, pki, podman, say, spread, time_play, write_play
 
 KEY = {"ours": {"key_type": "EC P-256"}, "theirs": {"type": "ECC", "curve": "secp256r1"}}
 HERE = "/etc/pki/tls/bench"  # on the hosts
@@ -175,8 +174,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (BenchError, podman.HostError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    end_with(main)

@@ -34,6 +34,15 @@ class BenchError(Exception):
     """What was to be measured did not do what it should have; the message is for the user."""
 
 
+def end_with(main: t.Callable[[], int]) -> t.NoReturn:
+    """Runs a benchmark to the end of this process; what kept it from measuring is a sentence, and exit code 2."""
+    try:
+        sys.exit(main())
+    except (BenchError, podman.HostError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
 def write_play(path: Path, **play: t.Any) -> None:
     """Write a playbook of one play for all hosts."""
     path.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, **play}]), encoding="utf-8")

@@ -14,12 +14,11 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from common import FORKS, BenchError, Cost, machine, pki, podman, run_play, say, write_play
+from common import FORKS, Cost, end_with, machine, pki, podman, run_play, say, write_play
 
 PLATFORMS = ("el9", "el9", "debian12", "el8", "el10", "el9", "debian13")  # of the hosts, in turn
 PASSPHRASE = "of this benchmark only"
@@ -267,8 +266,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (BenchError, podman.HostError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    end_with(main)

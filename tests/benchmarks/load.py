@@ -17,7 +17,7 @@ import typing as t
 from collections.abc import Callable
 from pathlib import Path
 
-from common import BenchError, machine, pki, plays, podman, say
+from common import BenchError, end_with, machine, pki, plays, podman, say
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
@@ -230,8 +230,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (BenchError, podman.HostError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    end_with(main)

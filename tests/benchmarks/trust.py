@@ -12,12 +12,11 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from common import FORKS, BenchError, images, machine, pki, podman, say, spread, time_play, write_play
+from common import FORKS, BenchError, end_with, images, machine, pki, podman, say, spread, time_play, write_play
 
 EL = [name for name, platform_ in images.platforms().items() if platform_.family == "redhat"]
 CONNECTIONS = {
@@ -193,8 +192,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (BenchError, podman.HostError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    end_with(main)
