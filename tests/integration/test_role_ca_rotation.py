@@ -58,6 +58,8 @@ def fleet(tmp_path_factory):
         for host in started.values():
             host.write("/etc/init.d/web", SERVICE, 0o755)
         assert site(started).code == 0
+        for host in started.values():
+            host.run("rm", "/root/reloads")  # of the first certificates: what a rotation reloads is counted
         yield started
 
 
@@ -321,7 +323,6 @@ STEPS = [
 ]
 
 
-@pytest.mark.xfail(reason="services are reloaded once more than expected since a merge: to be found out")
 def test_a_rotation_with_all_that_keeps_it_from_going_on(fleet, folder, tmp_path):
     given = {"fleet": fleet, "folder": folder, "tmp_path": tmp_path}
     for step in STEPS:
