@@ -41,7 +41,9 @@ SSHD = """set -e; umask 077
 echo 'user:x:1000:1000::/home/user:/bin/sh' >> /etc/passwd
 echo 'user:x:1000:' >> /etc/group
 echo 'user:*:20000::::::' >> /etc/shadow
-mkdir -p /run/sshd /root/.ssh /root/.ansible/tmp /home/user/.ssh
+mkdir -p /run/sshd /root/.ssh /root/.ansible/tmp /home
+cp -r /etc/skel /home/user
+mkdir /home/user/.ssh
 tee /home/user/.ssh/authorized_keys > /root/.ssh/authorized_keys
 chown -R 1000:1000 /home/user
 ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_test; /usr/sbin/sshd -h /etc/ssh/ssh_host_test

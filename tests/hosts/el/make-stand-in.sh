@@ -39,7 +39,7 @@ ln -s "$trust/extracted/java/cacerts" /etc/pki/java/cacerts
 # EL 10 has no cert.pem: there OpenSSL finds its roots by the hashed links in tls/certs.
 if [ "$major" -lt 10 ]; then ln -s "$bundle" "$tls/cert.pem"; fi
 # Debian's curl has Debian's path compiled in, as EL's has EL's.
-echo "cacert = $tls/certs/ca-bundle.crt" >/root/.curlrc
+echo "cacert = $tls/certs/ca-bundle.crt" | tee /root/.curlrc >/etc/skel/.curlrc
 
 # --- p11-kit reads the sources, and update-ca-trust extracts from them
 sed -i "s|^x-init-reserved:.*|x-init-reserved: paths=$trust/source:$vendor|" \
