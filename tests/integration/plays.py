@@ -47,13 +47,13 @@ def ansible_environment() -> dict[str, str]:
 
 
 def run(inventory: Path | str, tasks: list[dict], *args: str, hosts: str = "all", folder: Path | None = None,
-        environment: dict[str, str] | None = None, **play: t.Any) -> PlayResult:
+        environment: dict[str, str] | None = None, reached: bool = True, **play: t.Any) -> PlayResult:
     """Runs ``tasks`` as one play; each is a task as in a playbook. Goes on where a task failed.
 
     args: more arguments of ansible-playbook (``--check``). folder: where the playbook lies, and its folder files/.
     """
     with written(tasks, folder, hosts=hosts, **play) as path:
-        return playbook(inventory, path, *args, environment=environment)
+        return playbook(inventory, path, *args, environment=environment, reached=reached)
 
 
 def shown(inventory: Path | str, tasks: list[dict], *args: str, **play: t.Any) -> str:

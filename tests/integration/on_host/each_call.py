@@ -272,8 +272,11 @@ def main():
     asked = json.load(sys.stdin)
     scratch = tempfile.mkdtemp(dir="/srv")
     began = time.monotonic()
-    trial = Trial(asked["scenario"], scratch)
+    found = Ground(asked["scenario"]["paths"], os.path.join(scratch, "found"))
+    found.keep()
+    trial = Trial(asked["scenario"], os.path.join(scratch, "before"))
     trial.every(asked["errors"], asked["thrifty"])
+    found.bring_back()  # the next scenario is another story
     shutil.rmtree(scratch)
     print(json.dumps({
         "places": trial.places, "found": trial.found, "harmless": trial.harmless, "states": len(trial.healed),
