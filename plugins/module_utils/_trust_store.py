@@ -45,7 +45,7 @@ def converge(store, wanted, purge="none", extract="auto", check=False):
     """
     outcome = _look(store, wanted, purge, extract)
     idle = not outcome.plan.steps
-    if check or outcome.plan.unsent or idle and not journals.Journal(store.staging).left_over():
+    if check or outcome.plan.unsent or idle and not _left_over(store):
         return outcome
     if store.anchors:
         files.make_folder(store.anchors)
@@ -65,6 +65,12 @@ def converge(store, wanted, purge="none", extract="auto", check=False):
         if outcome.plan.unsent or not outcome.plan.steps:
             return outcome
         return _apply(store, outcome, purge, journal)
+
+
+def _left_over(store):
+    """Whether a run that was killed has left something to be taken away, though nothing is to be changed."""
+    return journals.Journal(store.staging).left_over() or bool(
+        store.instead and stores.is_bridge(store.instead, store.bundles[0][1]))
 
 
 @contextlib.contextmanager
