@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import importlib
 import io
@@ -12,6 +13,9 @@ import re
 import subprocess
 import textwrap
 from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 PURPOSES = {"server": "1.3.6.1.5.5.7.3.1", "client": "1.3.6.1.5.5.7.3.2"}
 
@@ -48,12 +52,29 @@ def looks(host, folder: str) -> str:
                                 "sort -k2").stdout
 
 
+def private_numbers(key) -> list[bytes]:
+    """What only a private key has, as bytes and in the order of its file: an RSA key's d, p and q; others' one number.
+
+    The modulus of an RSA key and an EC key's point are in its file, too, and in every certificate.
+    """
+    if isinstance(key, rsa.RSAPrivateKey):
+        numbers = key.private_numbers()
+        return [number.to_bytes((number.bit_length() + 7) // 8, "big") for number in (numbers.d, numbers.p, numbers.q)]
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return [key.private_numbers().private_value.to_bytes((key.key_size + 7) // 8, "big")]
+    return [key.private_bytes_raw()]
+
+
 def secret(pem: bytes | str) -> str:
-    """The part of a private key's PEM that nobody may see: all but its head, and the public key at an EC key's end."""
+    """The part of a private key's PEM that nobody may see: its private numbers, or all but an encrypted one's head."""
     text = pem.decode() if isinstance(pem, bytes) else pem
     body = "".join(re.findall("^[A-Za-z0-9+/=]+$", text, re.MULTILINE))
-    assert "PRIVATE KEY" in text and len(body) > 60, text
-    return body[48:90] if "ENCRYPTED" not in text and 160 < len(body) < 200 else body[24:]
+    if "ENCRYPTED" in text:
+        return body[24:]
+    first, *_others, last = 2 * private_numbers(serialization.load_pem_private_key(text.encode(), None))
+    der = base64.b64decode(body)
+    begin, end = der.index(first), der.rindex(last) + len(last)
+    return body[-(-begin // 3) * 4:end // 3 * 4]
 
 
 def leaks(output: str, *keys: bytes | str) -> list[str]:

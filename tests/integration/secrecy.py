@@ -14,7 +14,6 @@ from pathlib import Path
 import judges
 import podman
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 WATCHES = "/root/watches"  # on the host
 SYSLOG, PROCESSES, CALLS = (f"{WATCHES}/{name}" for name in ("syslog", "processes", "calls"))
@@ -87,15 +86,7 @@ def passphrase(text: str) -> Secret:
 def private_key(name: str, pem: bytes | str, passphrase: str | None = None) -> Secret:
     """A private key: its number as bytes, hexadecimal and base64, and its file in PEM and DER."""
     pem = pem.encode() if isinstance(pem, str) else pem
-    key = serialization.load_pem_private_key(pem, passphrase.encode() if passphrase else None)
-    if isinstance(key, rsa.RSAPrivateKey):
-        numbers = key.private_numbers()
-        parts = [number.to_bytes((number.bit_length() + 7) // 8, "big") for number in (numbers.d, numbers.p, numbers.q)]
-    elif isinstance(key, ec.EllipticCurvePrivateKey):
-        parts = [key.private_numbers().private_value.to_bytes((key.key_size + 7) // 8, "big")]
-    else:
-        raw = serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption()
-        parts = [key.private_bytes(*raw)]
+    parts = judges.private_numbers(serialization.load_pem_private_key(pem, passphrase.encode() if passphrase else None))
     body = judges.secret(pem)
     if b"ENCRYPTED" in pem:  # it begins with how it is encrypted, which others have in common with it
         body = body[-48:]

@@ -135,7 +135,8 @@ def test_odd_files_among_the_anchors(hosts):
     look = {"fleetpki.host_trust.ca_trust_info": {}, "timeout": 60}
     for name, sentence in (("huge", "is larger than 128 MiB"), ("fifo", "is a pipe or a device"), ("socket", None)):
         host.run("mv", f"/root/odd/{name}", folder)
-        changed, seen = plays.run(hosts.inventory, [{**plays.anchors(ROOT), "timeout": 60}, look], hosts="el9").of("el9")
+        change = {**plays.anchors(ROOT), "timeout": 60}
+        changed, seen = plays.run(hosts.inventory, [change, look], hosts="el9").of("el9")
         said = f"{folder}/{name} {sentence}"
         assert bool(changed.get("failed")) is (sentence is not None) and (sentence is None or said in changed["msg"])
         assert not seen.get("failed") and seen["in_sync"] is (True if sentence is None else None), seen
