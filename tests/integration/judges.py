@@ -15,7 +15,7 @@ import textwrap
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 
 PURPOSES = {"server": "1.3.6.1.5.5.7.3.1", "client": "1.3.6.1.5.5.7.3.2"}
 
@@ -62,6 +62,8 @@ def private_numbers(key) -> list[bytes]:
         return [number.to_bytes((number.bit_length() + 7) // 8, "big") for number in (numbers.d, numbers.p, numbers.q)]
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return [key.private_numbers().private_value.to_bytes((key.key_size + 7) // 8, "big")]
+    if isinstance(key, dsa.DSAPrivateKey):
+        return [key.private_numbers().x.to_bytes((key.private_numbers().x.bit_length() + 7) // 8, "big")]
     return [key.private_bytes_raw()]
 
 

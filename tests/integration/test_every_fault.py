@@ -16,7 +16,7 @@ ERRORS = ["ENOSPC", "EIO", "EACCES", "EROFS"]
 
 
 @pytest.mark.parametrize("platform", ["el8", "el9", "el10", "debian12"] if interruptions.EVERYWHERE else
-                         ["el9", "debian12"])
+                         ["el8", "debian12"])
 def test_ca_trust_anchor(platform, record_property):
     with podman.Host("faults", platform) as host:
         interruptions.prepare(host)
