@@ -35,7 +35,7 @@ Store = collections.namedtuple("Store", [
     "bundles",       # extracted PEM bundles: (purpose that a certificate needs to be in it, path)
     "hashed",        # folder of hashed links (openssl-rehash(1)) that OpenSSL looks issuers up in, or None
     "instead",       # the file that it reads where that is there: the links don't count then
-    "keystore",      # Java's, as Keystore, where the system has one that only its own hook changes; or None
+    "keystore",      # Java's, as Keystore, or None
     "others",        # extracted bundle of what fits no purpose, or None
     "extract",       # command that makes the extracted store
     "again",         # the same from scratch, for another attempt
@@ -49,8 +49,10 @@ Store = collections.namedtuple("Store", [
 
 Keystore = collections.namedtuple("Keystore", [
     "path",      # of the extracted keystore
-    "prefix",    # of the aliases of what the hook has put there; others are the administrator's
-    "hook",      # command that reads "-PATH" for each certificate that is to go, of which only the file's name counts
+    "prefix",    # of the aliases of what the system has put there; others are the administrator's
+    # Command that reads "-PATH" for each certificate that is to go, of which only the file's name counts; None where
+    # the extract makes the keystore anew, and what follows does not matter.
+    "hook",
     "settings",  # (file, text in it that switches the hook off)
     "needs",     # command without which the hook does nothing
 ])
@@ -75,7 +77,8 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         # From EL 10 on: before, OpenSSL reads the bundle.
         hashed="/etc/pki/tls/certs",
         instead="/etc/pki/tls/cert.pem",
-        keystore=None,  # p11-kit makes it from the same sources as the bundles
+        # p11-kit makes it from the same sources as the bundles. On EL 8, nobody is told when that fails.
+        keystore=Keystore("/etc/pki/ca-trust/extracted/java/cacerts", "", None, None, None),
         others="/etc/pki/ca-trust/extracted/openssl/ca-bundle.trust.crt",
         extract=("update-ca-trust", "extract"),
         again=("update-ca-trust", "extract"),
@@ -207,6 +210,8 @@ def _keystore(store, root):
     if not store.keystore:
         return None
     keystore = store.keystore._replace(path=files.resolve(root, store.keystore.path))
+    if not keystore.hook:
+        return keystore if os.path.isfile(keystore.path) else None
     if not (os.path.isfile(keystore.path) and os.access(files.resolve(root, keystore.hook), os.X_OK)
             and find_command(keystore.needs, root) and os.path.isdir(os.path.join(root, "proc/self"))):
         return None

@@ -159,8 +159,8 @@ def _remove(scraps):
 
 
 def _empty_keystore(store):
-    """Has Java's keystore give up what the extracted bundle does not hold any more."""
-    if store.keystore:
+    """Has Java's keystore give up what the extracted bundle does not hold any more, where the extract does not."""
+    if store.keystore and store.keystore.hook:
         trusted = trust_state.bundle(store.bundles[0][1])[0]
         gone = [alias for fingerprint, alias in sorted(trust_state.keystore(store)[0].items())
                 if fingerprint not in trusted]

@@ -113,8 +113,8 @@ notes:
     A run that was killed in the middle of one leaves it in order, and the next run completes it.
     A browser that runs takes notice when it is started again. A database whose user has set a password (in Firefox, a
     primary password) can't be changed.
-  - Java's keystore is part of the store. On Debian, whose C(update-ca-certificates) leaves local anchors in it that are
-    gone, it is proven too. It is left alone where C(/etc/default/cacerts) says C(cacerts_updates=no).
+  - Java's keystore is part of the store, and proven like it. Debian's C(update-ca-certificates) leaves local anchors in
+    it that are gone; they are taken out. It is left alone where C(/etc/default/cacerts) says C(cacerts_updates=no).
   - A run that is killed leaves a store that trusts what it trusted before, or what is wanted. EL 10's own
     C(update-ca-trust) takes the links away that OpenSSL reads, and makes them anew last. So it is let come to its end
     when the run that has started it is killed, and the next one waits for that. When the whole host dies just then,

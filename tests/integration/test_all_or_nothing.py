@@ -241,3 +241,26 @@ def test_javas_keystore_on_debian_is_part_of_the_store():
         # Where the administrator keeps the keystore by hand, it is nobody's proof.
         host.run("sh", "-c", "sed -i s/cacerts_updates=yes/cacerts_updates=no/ /etc/default/cacerts")
         assert plays.run(fleet.inventory, [here]).of("java")[0]["changed"]
+
+
+@pytest.mark.parametrize("platform", ["el8", "el9"])
+def test_javas_keystore_of_p11_kit_is_proven(platform):
+    """EL 8's update-ca-trust says nothing when it could not be written; EL 9's fails, and so did its look aside."""
+    with podman.fleet({"java": platform}) as fleet:
+        host, keystore = fleet["java"], "/etc/pki/ca-trust/extracted/java/cacerts"
+        here, before = plays.anchors(FIRST), host.read(keystore)
+        host.run("mv", "/usr/bin/trust", "/usr/bin/trust.real")
+        host.write("/usr/bin/trust", b'#!/bin/sh\ncase "$*" in *java*) exit 1;; esac\nexec trust.real "$@"\n', 0o755)
+        refused, = plays.run(fleet.inventory, [here]).of("java")
+        assert refused["failed"] and "the store is as it was before" in refused["msg"]
+        assert (f"{keystore} lacks CN=" if platform == "el8" else "exit code 1") in refused["msg"], refused["msg"]
+        assert host.read(keystore) == before
+        host.run("mv", "/usr/bin/trust.real", "/usr/bin/trust")
+        done, again = plays.run(fleet.inventory, [here, here]).of("java")
+        assert done["changed"] and keystore in done["anchors"][0]["found_in"] and not again["changed"]
+
+        host.write(keystore, before)  # an extract of others that came no further
+        look = {"fleetpki.host_trust.ca_trust_info": {}}
+        told, mended, again = plays.run(fleet.inventory, [look, here, here]).of("java")
+        assert told["in_sync"] is False and f"{keystore} lacks CN=" in told["deviations"][0]
+        assert mended["changed"] and not again["changed"]

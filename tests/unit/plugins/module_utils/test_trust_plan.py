@@ -13,7 +13,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 STORE = stores.STORES["redhat"]._replace(hashed=None)
-BUNDLES = trust_state.bundle_paths(STORE)
+BUNDLES = trust_state.bundle_paths(STORE) + stores.mirrors(STORE)
 ROOT = x509.parse(pki.root("Corp Root CA").der)
 
 
