@@ -23,7 +23,7 @@ help:  ## this list
 quickstart: $(collection)  ## the whole story on this machine: no root, no containers
 	@tools/system-packages openssl
 	@tools/make-venv requirements/quickstart.txt .build/venv-quickstart
-	@.build/venv-quickstart/bin/ansible-playbook fleetpki.host_trust.quickstart
+	@.build/venv-quickstart/bin/ansible-playbook fleetpki.host_trust.quickstart -e quickstart_profile=strict
 
 test: venv  ## lint, units, sanity, integration and molecule, with a count at the end
 	-@tools/system-packages $(containers) $(judges)
@@ -86,6 +86,9 @@ kill-everywhere: hosts  ## kills and faults at every system call, of every scena
 oracle: venv $(collection)  ## cert_verify's engines against public cases: make oracle LIMBO=FILE PKITS=FILE
 	python tests/oracle.py $(LIMBO) $(PKITS)
 
+release: venv $(collection)  ## changelog, commit, tag and artifact: make release VERSION=1.2.0
+	python tools/release.py $(VERSION)
+
 fuzz: venv $(collection)  ## 200,000 hostile inputs to every parser of what others wrote; some minutes
 	python tests/fuzz/fuzz.py
 
@@ -104,4 +107,4 @@ $(collection):
 	@ln -sfn ../../../.. $@
 
 .PHONY: help quickstart test lint lint-yaml lint-ansible lint-python lint-spelling lint-licences lint-changelog \
-	lint-docs units sanity integration molecule matrix bench bench-fleet load kill-everywhere oracle fuzz hosts venv clean
+	lint-docs units sanity integration molecule matrix bench bench-fleet load kill-everywhere oracle release fuzz hosts venv clean

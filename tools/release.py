@@ -41,7 +41,7 @@ def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
 
 
 def refuse_unless_ready(version: str) -> None:
-    """A release is made of what is committed on main, and its version comes after those that are out."""
+    """A release is made of what is committed on main, its version comes after those that are out, and it tells why."""
     if not re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", version):
         sys.exit(f"{version} is no version: three numbers are, such as 1.2.0")
     if run("git", "status", "--porcelain"):
@@ -52,6 +52,13 @@ def refuse_unless_ready(version: str) -> None:
     later = [tag for tag in out if numbers(tag) >= numbers(version)]
     if later:
         sys.exit(f"{max(later, key=numbers)} is out already: {version} does not come after it")
+    if version not in described() and not any((ROOT / "changelogs/fragments").glob("*.y*ml")):
+        sys.exit("changelogs/fragments has nothing to tell of this release: write one with release_summary")
+
+
+def described() -> list[str]:
+    """The versions in the changelog."""
+    return list(yaml.safe_load((ROOT / "changelogs/changelog.yaml").read_text(encoding="utf-8"))["releases"])
 
 
 def numbers(version: str) -> list[int]:
@@ -60,14 +67,10 @@ def numbers(version: str) -> list[int]:
 
 def write_changelog(version: str) -> None:
     """Sets the version, and has antsibull-changelog turn the fragments into its entry."""
-    described = ROOT / "galaxy.yml"
-    text = described.read_text(encoding="utf-8")
-    described.write_text(re.sub(r"(?m)^version: .*$", f"version: {version}", text), encoding="utf-8")
-    known = yaml.safe_load((ROOT / "changelogs/changelog.yaml").read_text(encoding="utf-8"))["releases"]
-    fragments = [path for path in (ROOT / "changelogs/fragments").iterdir() if path.suffix in (".yml", ".yaml")]
-    if not fragments and version not in known:
-        sys.exit("changelogs/fragments has nothing to tell of this release: write one with release_summary")
-    run("antsibull-changelog", "release", "--reload-plugins", *["--update-existing"] * (version in known))
+    galaxy = ROOT / "galaxy.yml"
+    text = galaxy.read_text(encoding="utf-8")
+    galaxy.write_text(re.sub(r"(?m)^version: .*$", f"version: {version}", text), encoding="utf-8")
+    run("antsibull-changelog", "release", "--reload-plugins", *["--update-existing"] * (version in described()))
     run("antsibull-changelog", "lint-changelog-yaml", "changelogs/changelog.yaml")
 
 
