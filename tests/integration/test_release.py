@@ -133,3 +133,20 @@ def test_it_works_where_nothing_else_is(released):
             assert set(listed) == {f"{NAME}.{path.stem}" for path in ROOT.glob(there) if path.stem[0] != "_"}, kind
             shown = host.run("ansible-doc", "-t", kind, *sorted(listed)).stdout
             assert all(name.upper() in shown.upper() for name in listed), kind
+
+
+def test_galaxy_has_nothing_to_say(released, tmp_path):
+    """What Galaxy and Automation Hub run over what is uploaded, with what they ask of certified collections."""
+    _folder, artifact = released
+    venv = ROOT / ".build/galaxy"
+    run("tools/make-venv", "requirements/galaxy.txt", venv, folder=ROOT)
+    plain = tmp_path / "ansible.cfg"
+    plain.write_text("[defaults]\n", encoding="utf-8")
+    environment = {"PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}", "ANSIBLE_COLLECTIONS_PATH": str(tmp_path),
+                   "GALAXY_IMPORTER_CHECK_REQUIRED_TAGS": "true", "ANSIBLE_CONFIG": str(plain)}
+    done = subprocess.run([venv / "bin/python", "-m", "galaxy_importer.main", artifact], cwd=tmp_path, check=False,
+                          capture_output=True, text=True, env={**os.environ, **environment})
+    said = done.stdout + done.stderr
+    assert done.returncode == 0 and "Importer processing completed successfully" in said, said
+    assert "ansible-lint run complete" in said, said
+    assert not [line for line in said.splitlines() if re.search("warning|error", line, re.I)], said
