@@ -23,6 +23,8 @@ options:
   authorities:
     description:
       - The certificates of the CAs, in PEM form. A CA is known by its key, so that it is one that was renewed, too.
+      - CAs below them are found where their certificates lie in the files or are sent by servers. Give those, too, that a
+        server might not send.
     type: list
     elements: str
     required: true
