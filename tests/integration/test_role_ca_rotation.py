@@ -44,22 +44,27 @@ while True:
 SERVICE = b"#!/bin/sh\ncase $1 in status) echo running;; *) echo $1 >> /root/reloads;; esac\n"
 
 
-@pytest.fixture(scope="module")
-def fleet(tmp_path_factory):
-    """Three hosts that site.yml has given an old CA's certificates."""
-    folder = tmp_path_factory.mktemp("pki")
-    with podman.fleet(PLATFORMS) as started:
+@contextmanager
+def with_an_old_ca(platforms, folder, **variables):
+    """Hosts that site.yml has given an old CA's certificates."""
+    with podman.fleet(platforms) as started:
         inventory = json.loads(started.inventory.read_text())
         inventory["all"]["vars"].update(
             host_trust_become=False, private_ca_dir=str(folder / "old"), private_ca_passphrase="sesame of the test",
             private_ca_name="Corp", ca_rotation_dir=str(folder / "new"), ca_rotation_serial=2,
-            host_certificate_services=["web"], tls_smoke_test_controller=False)
+            host_certificate_services=["web"], tls_smoke_test_controller=False, **variables)
         started.inventory.write_text(json.dumps(inventory))
         for host in started.values():
             host.write("/etc/init.d/web", SERVICE, 0o755)
         assert site(started).code == 0
         for host in started.values():
             host.run("rm", "/root/reloads")  # of the first certificates: what a rotation reloads is counted
+        yield started
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory):
+    with with_an_old_ca(PLATFORMS, tmp_path_factory.mktemp("pki")) as started:
         yield started
 
 
@@ -328,3 +333,26 @@ def test_a_rotation_with_all_that_keeps_it_from_going_on(fleet, folder, tmp_path
     for step in STEPS:
         print(step.__name__)
         step(**{name: given[name] for name in inspect.signature(step).parameters})
+
+
+def test_only_the_issuing_ca_is_new(tmp_path):
+    """The root stays; certificates in other places and at other ports count, too, until they are left out by name."""
+    with with_an_old_ca({"web1": "el9", "web2": "debian12"}, tmp_path, ca_rotation_of="issuing") as fleet:
+        host, (own, key) = fleet["web2"], ("/etc/ssl/certs/web2.crt", "/etc/ssl/private/web2.key")
+        host.run("sh", "-c", f"mkdir /srv/app; cp {key} /srv/app.key; cp {own} /srv/single.crt")
+        host.run("cp", own, "/srv/app/app.crt")
+        host.write("/root/server.py", SERVER.encode())
+        host.run("python3", "/root/server.py", "/srv/app/app.crt", "/srv/app.key")
+        everything = {"ca_rotation_passphrase": "another sesame", "ca_rotation_paths": ["/srv/single.crt"],
+                      "ca_rotation_folders": ["/etc/pki/tls/certs", "/etc/ssl/certs", "/srv/app"]}
+        assert went(rotate(fleet, "prepare", "distribute", "reissue", ca_rotation_name="Corp 2", **everything))
+        assert everywhere(fleet, issuer) == {'"Corp 2 Issuing CA"'}
+        in_use = refused(rotate(fleet, "withdraw", **everything))
+        for place in ("/srv/app/app.crt (CN=web2)", "/srv/single.crt (CN=web2)", "port 8443 (python3) shows CN=web2"):
+            assert f"web2: {place}" in in_use, in_use
+        everything |= {"ca_rotation_ignore_paths": ["/srv/app/app.crt", "/srv/single.crt"],
+                       "ca_rotation_ignore_ports": [8443]}
+        assert went(rotate(fleet, "withdraw", **everything))
+        assert everywhere(fleet, trusted) == {json.dumps(["Corp 2 Issuing CA", "Corp Root CA"])}
+        assert (tmp_path / "new/root/root.crt").read_text() == (tmp_path / "old/root/root.crt").read_text()
+        assert b"ENCRYPTED" in (tmp_path / "new/issuing/issuing.key").read_bytes()
