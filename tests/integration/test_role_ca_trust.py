@@ -116,6 +116,20 @@ def test_the_entry_for_large_fleets(hosts):
         assert result["failed"] and "install the package ca-certificates" in result["msg"]
 
 
+def test_what_of_the_anchors_the_role_passes_on(el9):
+    """What is refused is let through where that is asked for; as -e has them, booleans are words."""
+    expired, leaf, short = pki.root("Old", days=(-9, -1)), pki.server("leaf"), pki.root("Short", days=(-1, 20))
+    for pair, refused, allowed in ((expired, {}, {"ca_trust_allow_expired": "yes"}),
+                                   (leaf, {"ca_trust_allow_non_ca": "no"}, {"ca_trust_allow_non_ca": "yes"}),
+                                   (short, {"ca_trust_min_remaining": "30d"}, {"ca_trust_min_remaining": "10d"})):
+        play = plays.run(el9.inventory, [], roles=[role(pair, **refused)], ignore_errors=False)
+        assert play.code != 0 and pair.fingerprint not in trusted(el9["el9"])
+        play = plays.run(el9.inventory, [], roles=[role(pair, **allowed, ca_trust_extract="never")])
+        assert play.code == 0 and pair.fingerprint not in trusted(el9["el9"]), play.output
+        play = plays.run(el9.inventory, [], roles=[role(pair, **allowed)])
+        assert play.code == 0 and pair.fingerprint in trusted(el9["el9"]), play.output
+
+
 def test_what_of_a_verification_the_role_passes_on(el9):
     """A root without keyUsage: refused by the default, let through by name, and by the host's OpenSSL alone."""
     old = pki.root("Old Root CA", key_usage=False)

@@ -319,6 +319,23 @@ def test_selfsigned_and_several(fleet, tmp_path):
         assert [one["changed"] for one in made["results"]] == [False, True, False]
 
 
+def test_owners_and_modes(fleet):
+    """Those of the role hold for all, those of an element for it alone."""
+    settings = {"host_certificate_source": "selfsigned", "host_certificate_owner": "daemon",
+                "host_certificate_group": "daemon", "host_certificate_mode": "0640",
+                "host_certificate_privatekey_owner": "root", "host_certificate_privatekey_group": "daemon",
+                "host_certificate_privatekey_mode": "0440",
+                "host_certificate_certificates": [{"name": "owned"}, {"name": "own", "privatekey_mode": "0400",
+                                                                      "group": "root"}]}
+    first, second = (run(fleet, [play(vars=settings)]) for _time in range(2))
+    assert first.code == second.code == 0, failures(first)
+    assert not any(one.get("changed") for results in second.results.values() for one in results)
+    for host in fleet.values():
+        paths = [path for name in ("owned", "own") for path in (Files(host, name).certificate, Files(host, name).key)]
+        assert host.run("stat", "-c", "%U:%G %a", *paths).stdout.splitlines() == [
+            "daemon:daemon 640", "root:daemon 440", "daemon:root 640", "root:daemon 400"]
+
+
 def test_a_ca_on_one_of_the_hosts(fleet):
     """Made and used there, from a play that goes over the hosts one by one; its key never comes to the controller."""
     settings = {"private_ca_dir": "/root/pki", "private_ca_passphrase": PASSPHRASE, "private_ca_host": NAMES[1],

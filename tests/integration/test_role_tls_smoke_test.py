@@ -159,11 +159,31 @@ def test_required_clients(fleet):
         assert failure(play, name)[0] == "the client java is required and not installed on this host"
 
 
+def test_the_port_and_the_user_of_the_server(fleet):
+    """It listens where it is told to, as who it is told to be."""
+    script = (b"#!/bin/sh\nps axww -o user:20,args | grep '[s]tart.--certificate' > /root/running\n"
+              b'exec curl.real "$@"\n')
+    real = fleet["web1"].run("sh", "-c", "command -v curl").stdout.strip()
+    fleet["web1"].run("ln", "-s", real, "/usr/local/bin/curl.real")
+    fleet["web1"].write("/usr/local/bin/curl", script, 0o755)
+    try:
+        play = smoke(fleet, hosts="web1", tls_smoke_test_port=8444, tls_smoke_test_user="www-data",
+                     tls_smoke_test_clients=["curl"])
+    finally:
+        fleet["web1"].run("rm", "/usr/local/bin/curl", "/usr/local/bin/curl.real")
+    assert not failure(play, "web1") and play.of("web1")[-1]["msg"]["web1"][0]["port"] == 8444
+    assert {line.split()[0] for line in fleet["web1"].read("/root/running").decode().splitlines()} >= {"www-data"}
+
+
 def test_mutual_tls(fleet):
     own = "/root/{{ inventory_hostname }}.pem"
     play = smoke(fleet, hosts="web1:web4", tls_smoke_test_client_ca="/root/root.crt",
                  tls_smoke_test_client_certificate=own)
     assert not failure(play, "web1") and not failure(play, "web4")
+    apart = smoke(fleet, hosts="web1:web4", tls_smoke_test_client_ca="/root/root.crt",
+                  tls_smoke_test_client_certificate="/root/{{ inventory_hostname }}.crt",
+                  tls_smoke_test_client_key="/root/{{ inventory_hostname }}.key")
+    assert not failure(apart, "web1") and not failure(apart, "web4")
     without = smoke(fleet, hosts="web1:web4", tls_smoke_test_client_ca="/root/root.crt")
     assert "curl refuses it" in failure(without, "web1")[0]
 

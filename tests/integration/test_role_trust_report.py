@@ -160,6 +160,13 @@ def test_a_refused_list_of_anchors_and_one_host_alone_with_the_strategy_free(fle
     assert (tmp_path / "report.json").stat().st_mode & 0o777 == 0o644
 
 
+def test_a_title_and_what_soon_is(fleet, tmp_path):
+    value, text = make(fleet, tmp_path / "new", "--limit", "web2", trust_report_title="<b>Ours & theirs</b>",
+                       trust_report_certificates_remaining="5d", trust_report_endpoints=[])
+    assert "certificate-expires" not in kinds(value) and "certificate-expired" in kinds(value)
+    assert "<title>&lt;b&gt;Ours &amp; theirs&lt;/b&gt;" in text and "<b>Ours" not in text
+
+
 def test_the_role_in_a_play_of_ones_own_and_what_it_refuses(fleet, tmp_path):
     task = {"ansible.builtin.include_role": {"name": "fleetpki.host_trust.trust_report"}}
     given = {"trust_report_dir": str(tmp_path / "a" / "b"), "trust_report_endpoints": [], "trust_report_prometheus": ""}
