@@ -228,7 +228,7 @@ ARGUMENTS = {
 }
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     try:
         result = _ca_usage.look(module.params, module.tmpdir)
