@@ -291,6 +291,14 @@ def test_an_extract_that_spoils_the_store_is_undone(redhat):
     assert redhat.trusted() == before
 
 
+def test_a_command_that_has_gone_since_is_an_extract_that_fails(redhat, monkeypatch):
+    os.unlink(os.path.join(redhat.path, "usr/bin/update-ca-trust"))
+    monkeypatch.setattr(trust_store, "run", lambda *_arguments: (127, "update-ca-trust can't be run"))
+    with pytest.raises(trust_store.TrustError, match="failed with exit code 127"):
+        converge(redhat, want(A))
+    assert not redhat.anchors()
+
+
 def test_other_peoples_extract_at_the_same_time_is_waited_out(system, monkeypatch):
     monkeypatch.setattr(trust_store, "RETRY_AFTER_SECONDS", (0, 0))
     real, tries = system.run, []
