@@ -88,7 +88,7 @@ def _by_number(uid: int, path: str) -> User:
     return User(entry.pw_name, uid, entry.pw_gid, entry.pw_dir)
 
 
-def run(user: User, function: t.Callable[[], t.Any], failures: t.Tuple[t.Type[Exception], ...] = ()) -> t.Any:
+def run(user: User, function: "t.Callable[[], t.Any]", failures: "t.Tuple[t.Type[Exception], ...]" = ()) -> t.Any:
     """Calls ``function`` in a process of ``user``, without terminal and standard input; returns what it returns.
 
     It returns plain values, as JSON has them. failures: exceptions whose message is for the user of Ansible. They,
@@ -120,7 +120,7 @@ def run(user: User, function: t.Callable[[], t.Any], failures: t.Tuple[t.Type[Ex
 
 
 def _work(
-    user: User, function: t.Callable[[], t.Any], failures: t.Tuple[t.Type[Exception], ...], writing: int
+    user: User, function: "t.Callable[[], t.Any]", failures: "t.Tuple[t.Type[Exception], ...]", writing: int
 ) -> t.NoReturn:
     """The child's part; it never returns."""
     try:
@@ -150,7 +150,7 @@ def _work(
         os._exit(0)
 
 
-def _read(descriptor: int, end: float) -> t.Optional[bytes]:
+def _read(descriptor: int, end: float) -> "t.Optional[bytes]":
     """All that comes until the other side closes; None where that takes too long or is too much."""
     parts: t.List[bytes] = []
     size = 0

@@ -26,7 +26,7 @@ class AttributesError(Exception):
     """A mode, owner or group that can't be set; the message says which option, why, and what to write."""
 
 
-def hide_keys(module: "AnsibleModule", names: t.Iterable[str]) -> None:
+def hide_keys(module: "AnsibleModule", names: "t.Iterable[str]") -> None:
     """Has Ansible take private keys out of all that it shows, should there be some in options where none belongs."""
     for name in names:
         value = module.params.get(name)
@@ -34,7 +34,7 @@ def hide_keys(module: "AnsibleModule", names: t.Iterable[str]) -> None:
             module.no_log_values.add(value)
 
 
-def check(params: t.Dict[str, t.Any]) -> None:
+def check(params: "t.Dict[str, t.Any]") -> None:
     """Raises AttributesError for modes, owners and groups that can't be set, before anything is changed."""
     root = params.get("root", "/")
     for name in ("owner", "group", "mode"):
@@ -66,7 +66,7 @@ def _number(name: str, value: str, root: str) -> int:
     return {row[0]: int(row[2]) for row in rows if len(row) > 3 and row[2].isdigit()}[value]
 
 
-def _of_root(params: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+def _of_root(params: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
     """The options with an image's owners and groups as numbers: this machine has others by the same names."""
     root = params.get("root", "/")
     return params if root == "/" else dict(params, **{
@@ -81,8 +81,8 @@ def _mode(value: t.Any) -> None:
 
 
 def apply(
-    module: "AnsibleModule", paths: t.List[str], private_key: t.Optional[str], there: t.Collection[str]
-) -> t.List[str]:
+    module: "AnsibleModule", paths: "t.List[str]", private_key: "t.Optional[str]", there: "t.Collection[str]"
+) -> "t.List[str]":
     """Sets mode, owner and SELinux's labels where they were asked for, of ``private_key`` those with a name of its own.
 
     Returns what that changed, as list of text, for files that were ``there`` before: new ones are a change anyway.

@@ -21,11 +21,11 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 a
 class Authority(t.NamedTuple):
     certificate: certificates.Certificate
     key: "keys.PrivateKey"
-    chain: t.List[certificates.Certificate]  # what is sent behind a certificate that it issues, without roots
-    name: str                                # what messages call it
+    chain: "t.List[certificates.Certificate]"  # what is sent behind a certificate that it issues, without roots
+    name: str                                  # what messages call it
 
 
-def read(options: t.Dict[str, t.Any], now: int, usage: str = "keyCertSign") -> Authority:
+def read(options: "t.Dict[str, t.Any]", now: int, usage: str = "keyCertSign") -> Authority:
     """The CA of the options ca_path or ca_content, ca_privatekey_path or _content and _passphrase.
 
     usage: what its key is to sign, ``keyCertSign`` or ``cRLSign`` (RFC 5280 section 4.2.1.3).
@@ -47,7 +47,7 @@ def read(options: t.Dict[str, t.Any], now: int, usage: str = "keyCertSign") -> A
     return Authority(certificate, key, _chain(found), name)
 
 
-def refuse_below(authority: Authority, length: t.Optional[int]) -> None:
+def refuse_below(authority: Authority, length: "t.Optional[int]") -> None:
     """Raises outcomes.Refused where the CA may not issue a CA with that path length (RFC 5280 section 4.2.1.9)."""
     allowed = extensions.path_length(authority.certificate.facts)
     if allowed is not None and (length is None or length >= allowed):
@@ -57,7 +57,7 @@ def refuse_below(authority: Authority, length: t.Optional[int]) -> None:
                 "" if allowed == 0 else "; the option pathlen can be at most %d" % (allowed - 1)))
 
 
-def refuse_outside(authority: Authority, want: extensions.Facts) -> None:
+def refuse_outside(authority: Authority, want: "extensions.Facts") -> None:
     """Raises outcomes.Refused for names and purposes that the CA may not certify: the certificate would verify nowhere.
 
     RFC 5280 section 4.2.1.10 for DNS names and IP addresses; for purposes, as OpenSSL and browsers nest them.
@@ -97,7 +97,7 @@ def _refuse(certificate: certificates.Certificate, name: str, now: int, usage: s
         raise outcomes.Refused("the CA's certificate %s can't sign: %s" % (name, reason))
 
 
-def _key(options: t.Dict[str, t.Any]) -> "keys.PrivateKey":
+def _key(options: "t.Dict[str, t.Any]") -> "keys.PrivateKey":
     passphrase = options["ca_privatekey_passphrase"]
     if options["ca_privatekey_path"]:
         return keys.load(options["ca_privatekey_path"], passphrase, "ca_privatekey_passphrase")
@@ -105,7 +105,7 @@ def _key(options: t.Dict[str, t.Any]) -> "keys.PrivateKey":
                      "ca_privatekey_passphrase")
 
 
-def _chain(found: t.List[certificates.Certificate]) -> t.List[certificates.Certificate]:
+def _chain(found: "t.List[certificates.Certificate]") -> "t.List[certificates.Certificate]":
     """The CA and what stands behind it, each the issuer of the one before, up to the root, which clients have."""
     chain = []
     link: t.Optional[certificates.Certificate] = found[0]

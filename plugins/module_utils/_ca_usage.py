@@ -37,7 +37,9 @@ class Unable(Exception):
         self.facts = facts
 
 
-def look(given: t.Dict[str, t.Any], tmpdir: t.Optional[str] = None, now: t.Optional[int] = None) -> t.Dict[str, t.Any]:
+def look(
+    given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]" = None, now: "t.Optional[int]" = None
+) -> "t.Dict[str, t.Any]":
     """The module's result: authorities, certificates, undecided, shared_keys, looked_at, msg. given: its options."""
     now = int(time.time()) if now is None else now
     old, new = _authorities(given["authorities"], "authorities"), _authorities(given["successors"], "successors")
@@ -70,7 +72,7 @@ def look(given: t.Dict[str, t.Any], tmpdir: t.Optional[str] = None, now: t.Optio
     }
 
 
-def _authorities(texts: t.List[str], option: str) -> t.List[x509.Certificate]:
+def _authorities(texts: "t.List[str]", option: str) -> "t.List[x509.Certificate]":
     """The CAs of an option (list of x509.Certificate, each once); raises Unable."""
     found: t.Dict[str, x509.Certificate] = collections.OrderedDict()
     for number, text in enumerate(texts):
@@ -81,7 +83,7 @@ def _authorities(texts: t.List[str], option: str) -> t.List[x509.Certificate]:
     return list(found.values())
 
 
-def shared_keys(old: t.List[x509.Certificate], new: t.List[x509.Certificate]) -> t.List[str]:
+def shared_keys(old: "t.List[x509.Certificate]", new: "t.List[x509.Certificate]") -> "t.List[str]":
     """Sentences on those of the new CAs that have the key of an old one."""
     owners = {one.spki_der: one for one in old}
     return ["%s (SHA-256 %s) has the same key as %s (SHA-256 %s)" % (
@@ -90,8 +92,8 @@ def shared_keys(old: t.List[x509.Certificate], new: t.List[x509.Certificate]) ->
 
 
 def renewals(
-    old: t.List[x509.Certificate], files: t.Mapping[str, t.List[x509.Certificate]]
-) -> t.List[t.Dict[str, t.Any]]:
+    old: "t.List[x509.Certificate]", files: "t.Mapping[str, t.List[x509.Certificate]]"
+) -> "t.List[t.Dict[str, t.Any]]":
     """Further certificates of the CAs themselves: with the key of one, and not given (list of dict)."""
     keys, given = {one.spki_der for one in old}, {one.fingerprint for one in old}
     found: t.Dict[str, t.Dict[str, t.Any]] = collections.OrderedDict()
@@ -102,7 +104,7 @@ def renewals(
     return list(found.values())
 
 
-def paths(folders: t.List[str], more: t.List[str], ignored: t.List[str]) -> t.List[str]:
+def paths(folders: "t.List[str]", more: "t.List[str]", ignored: "t.List[str]") -> "t.List[str]":
     """The files to look at, by their own names rather than by those of links; backup copies are in nobody's use."""
     wanted = [places.certificate(path) for path in more]
     for folder in folders:
@@ -119,7 +121,7 @@ def paths(folders: t.List[str], more: t.List[str], ignored: t.List[str]) -> t.Li
     return list(found.values())
 
 
-def read_files(wanted: t.List[str]) -> t.Tuple[t.Dict[str, t.List[x509.Certificate]], t.List[str]]:
+def read_files(wanted: "t.List[str]") -> "t.Tuple[t.Dict[str, t.List[x509.Certificate]], t.List[str]]":
     """({path: its certificates}, sentences on files that can't be read); files without a certificate are left out."""
     found: t.Dict[str, t.List[x509.Certificate]] = collections.OrderedDict()
     unreadable: t.List[str] = []
@@ -140,11 +142,11 @@ def read_files(wanted: t.List[str]) -> t.Tuple[t.Dict[str, t.List[x509.Certifica
     return found, unreadable
 
 
-def _parsed(chain: t.Iterable[bytes]) -> t.List[x509.Certificate]:
+def _parsed(chain: "t.Iterable[bytes]") -> "t.List[x509.Certificate]":
     return [one for one in map(x509.parse_leniently, chain) if one]
 
 
-def intermediates(cas: t.Iterable[x509.Certificate], files: t.Iterable[t.List[x509.Certificate]]) -> chains.Pool:
+def intermediates(cas: "t.Iterable[x509.Certificate]", files: "t.Iterable[t.List[x509.Certificate]]") -> "chains.Pool":
     """The pool that issuers are looked up in: the CAs that were given, and what lies on the host or was sent."""
     found = collections.OrderedDict((one.fingerprint, one) for one in cas)
     for certificates in files:
@@ -153,8 +155,8 @@ def intermediates(cas: t.Iterable[x509.Certificate], files: t.Iterable[t.List[x5
 
 
 def issued_by(
-    certificate: x509.Certificate, pool: chains.Pool, wanted: t.List[x509.Certificate], now: int
-) -> t.Optional[x509.Certificate]:
+    certificate: x509.Certificate, pool: "chains.Pool", wanted: "t.List[x509.Certificate]", now: int
+) -> "t.Optional[x509.Certificate]":
     """The first of the CAs ``wanted`` on the way up from a certificate, directly or at some remove, or None.
 
     A CA is known by its key: one that was renewed with the same key is the same CA.
@@ -177,12 +179,12 @@ def issued_by(
 
 
 def _used(
-    where: t.Dict[str, t.Any],
-    certificates: t.List[x509.Certificate],
-    pool: chains.Pool,
-    old: t.List[x509.Certificate],
+    where: "t.Dict[str, t.Any]",
+    certificates: "t.List[x509.Certificate]",
+    pool: "chains.Pool",
+    old: "t.List[x509.Certificate]",
     now: int,
-) -> t.List[t.Dict[str, t.Any]]:
+) -> "t.List[t.Dict[str, t.Any]]":
     """The results (list of dict) of those certificates that chain to an old CA and are not expired."""
     blank = {"path": None, "address": None, "port": None, "server_name": None, "inode": None}
     found = [(one, issued_by(one, pool, old, now)) for one in certificates if one.not_after >= now]
@@ -190,7 +192,7 @@ def _used(
             for one, authority in found if authority]
 
 
-def _told(used: t.List[t.Dict[str, t.Any]], shown: t.List[listeners.Shown]) -> t.List[t.Dict[str, t.Any]]:
+def _told(used: "t.List[t.Dict[str, t.Any]]", shown: "t.List[listeners.Shown]") -> "t.List[t.Dict[str, t.Any]]":
     """The same with the program that shows each, and with a sentence; one certificate of a socket is told once."""
     inodes = {one["inode"] for one in used}
     names = listeners.programs([one.listener for one in shown if one.listener.inode in inodes])
@@ -208,7 +210,7 @@ def _told(used: t.List[t.Dict[str, t.Any]], shown: t.List[listeners.Shown]) -> t
     return list(found.values())
 
 
-def _shown(given: t.Dict[str, t.Any], tmpdir: t.Optional[str]) -> t.List[listeners.Shown]:
+def _shown(given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]") -> "t.List[listeners.Shown]":
     """What the listeners of this host show (list of listeners.Shown)."""
     if not 0 < given["timeout"] <= 60:
         raise Unable("timeout: %g is not between 0 and 60 seconds" % given["timeout"])

@@ -32,7 +32,7 @@ if t.TYPE_CHECKING:
 
 class Certificate(t.NamedTuple):
     plain: plain_x509.Certificate
-    facts: extensions.Facts  # see _facts.py
+    facts: "extensions.Facts"  # see _facts.py
     public_key: "keys.PublicKey"
     object: "x509.Certificate"
 
@@ -41,10 +41,10 @@ class Issuer(t.NamedTuple):
     name: "x509.Name"
     key_identifier: str                 # hex
     public_key: "keys.PublicKey"
-    key: t.Optional["keys.PrivateKey"]  # None where it isn't here
+    key: "t.Optional[keys.PrivateKey]"  # None where it isn't here
 
 
-def read(data: bytes) -> t.List[Certificate]:
+def read(data: bytes) -> "t.List[Certificate]":
     """All certificates of a file's content (bytes), in order; raises pem.CertificateFileError."""
     return [_of_plain(plain) for plain in pem.read_certificates(data, keys_allowed=True)]
 
@@ -54,7 +54,7 @@ def read_first(data: bytes) -> Certificate:
     return _of_plain(pem.read_certificates(data, keys_allowed=True)[0])
 
 
-def present(path: t.Optional[str]) -> t.Tuple[t.Optional[Certificate], t.Optional[str]]:
+def present(path: "t.Optional[str]") -> "t.Tuple[t.Optional[Certificate], t.Optional[str]]":
     """(the certificate that is at ``path``, or None; why it can't be used as it is, or None)."""
     if not path or not os.path.lexists(path):
         return None, None
@@ -88,34 +88,34 @@ def label(certificate: Certificate) -> str:
     return "%s (SHA-256 %s)" % (plain_x509.label(certificate.plain), certificate.plain.fingerprint)
 
 
-def shown(certificate: t.Optional[Certificate]) -> str:
+def shown(certificate: "t.Optional[Certificate]") -> str:
     """A certificate as text for a diff."""
     return facts_of.shown(dict(certificate.facts, **plain_x509.describe(certificate.plain))) if certificate else ""
 
 
-def issuer_of(certificate: Certificate, key: t.Optional["keys.PrivateKey"] = None) -> Issuer:
+def issuer_of(certificate: Certificate, key: "t.Optional[keys.PrivateKey]" = None) -> Issuer:
     """A CA's certificate as the issuer of others."""
     return Issuer(certificate.object.subject,
                   certificate.facts.get("subject_key_identifier") or requests.key_identifier(certificate.public_key),
                   certificate.public_key, key)
 
 
-def self_issuer(subject: t.List[str], key: "keys.PrivateKey") -> Issuer:
+def self_issuer(subject: "t.List[str]", key: "keys.PrivateKey") -> Issuer:
     """The issuer of a self-signed certificate; ``subject`` as list of text."""
     public_key = key.public_key()
     return Issuer(distinguished_names.build(subject), requests.key_identifier(public_key), public_key, key)
 
 
 def wanted(
-    facts: extensions.Facts, public_key: "keys.PublicKey", issuer: Issuer, digest: t.Optional[str] = None
-) -> extensions.Facts:
+    facts: "extensions.Facts", public_key: "keys.PublicKey", issuer: Issuer, digest: "t.Optional[str]" = None
+) -> "extensions.Facts":
     """The facts of the certificate that ``issue`` makes of these (without dates and serial number)."""
     return dict(facts, issuer=distinguished_names.read(issuer.name), key_type=keys.key_type(public_key),
                 public_key=keys.fingerprint(public_key), subject_key_identifier=requests.key_identifier(public_key),
                 authority_key_identifier=issuer.key_identifier, digest=keys.digest_name(digest, issuer.public_key))
 
 
-def deviations(certificate: Certificate, want: extensions.Facts, issuer: Issuer) -> t.List[str]:
+def deviations(certificate: Certificate, want: "extensions.Facts", issuer: Issuer) -> "t.List[str]":
     """What a certificate that is there has different from ``want`` (see ``wanted``), as list of text."""
     ignored = ["issuer", "authority_key_identifier", "public_key"]
     other_key = certificate.facts["public_key"] != want["public_key"]
@@ -142,7 +142,7 @@ def is_signed_by(certificate: Certificate, public_key: "keys.PublicKey") -> bool
 
 
 def issue(
-    facts: extensions.Facts, public_key: "keys.PublicKey", issuer: Issuer, validity: "validities.Validity"
+    facts: "extensions.Facts", public_key: "keys.PublicKey", issuer: Issuer, validity: "validities.Validity"
 ) -> Certificate:
     """A new Certificate with the facts of ``wanted``, for a _validity.Validity, signed with the issuer's key.
 
@@ -168,6 +168,6 @@ def moment(at: int) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(at, datetime.timezone.utc)
 
 
-def to_pem(certificates: t.Iterable[Certificate]) -> str:
+def to_pem(certificates: "t.Iterable[Certificate]") -> str:
     """Certificates as one PEM text."""
     return "".join(pem.to_pem(certificate.plain.der) for certificate in certificates)

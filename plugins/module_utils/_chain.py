@@ -16,21 +16,21 @@ import typing as t
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
+if t.TYPE_CHECKING:
+    Pool = t.Dict[str, t.List[x509.Certificate]]  # by the canonical names of their subjects, as ``index`` makes it
+
 CERTIFICATE, CHAIN, TRUST = "certificate", "chain", "trust"  # where a link comes from
 MAX_LINKS = 100  # OpenSSL's own limit
 NEAR = 0.75      # how alike two names are that a sentence calls near; 1 is equal
 
 
-Pool = t.Dict[str, t.List[x509.Certificate]]  # by the canonical names of their subjects, as ``index`` makes it
-
-
 class Link(t.NamedTuple):
-    certificate: t.Optional[x509.Certificate]  # None where OpenSSL used one that is in none of the files looked at
+    certificate: "t.Optional[x509.Certificate]"  # None where OpenSSL used one that is in none of the files looked at
     subject: str
-    source: str                                # CERTIFICATE, CHAIN or TRUST
+    source: str                                  # CERTIFICATE, CHAIN or TRUST
 
 
-def read_anchors(paths: t.Iterable[str]) -> t.List[x509.Certificate]:
+def read_anchors(paths: "t.Iterable[str]") -> "t.List[x509.Certificate]":
     """The certificates of all these PEM files, each once.
 
     What can't be read is left out, as OpenSSL does with its anchors. Most hosts have them all twice, in a file and in
@@ -52,7 +52,7 @@ def canonical(name: bytes) -> str:
     return " ".join(x509.name(name).lower().split())
 
 
-def index(certificates: t.Iterable[x509.Certificate]) -> Pool:
+def index(certificates: "t.Iterable[x509.Certificate]") -> "Pool":
     """The certificates by their subject's canonical name: a pool that issuers are looked up in."""
     pool: Pool = collections.OrderedDict()
     for certificate in certificates:
@@ -60,18 +60,18 @@ def index(certificates: t.Iterable[x509.Certificate]) -> Pool:
     return pool
 
 
-def namesakes(certificate: x509.Certificate, pool: Pool) -> t.List[x509.Certificate]:
+def namesakes(certificate: x509.Certificate, pool: "Pool") -> "t.List[x509.Certificate]":
     """Certificates of the pool whose subject is this certificate's issuer, whatever their keys."""
     return pool.get(canonical(certificate.issuer_der), [])
 
 
-def issuers(certificate: x509.Certificate, pool: Pool, now: int) -> t.List[x509.Certificate]:
+def issuers(certificate: x509.Certificate, pool: "Pool", now: int) -> "t.List[x509.Certificate]":
     """Certificates of the pool that may have issued this one; those valid ``now`` (epoch seconds) come first."""
     fitting = [candidate for candidate in namesakes(certificate, pool) if x509.keys_fit(candidate, certificate)]
     return sorted(fitting, key=lambda candidate: not candidate.not_before <= now <= candidate.not_after)
 
 
-def above(certificates: t.Iterable[x509.Certificate], pool: Pool) -> t.List[x509.Certificate]:
+def above(certificates: "t.Iterable[x509.Certificate]", pool: "Pool") -> "t.List[x509.Certificate]":
     """The certificates of the pool that these or one another may have been issued by, or that they are themselves."""
     found: t.Dict[str, x509.Certificate] = collections.OrderedDict()
     left = list(certificates)
@@ -90,7 +90,7 @@ def is_root(certificate: x509.Certificate) -> bool:
             and x509.keys_fit(certificate, certificate))
 
 
-def build(leaf: x509.Certificate, sent: Pool, anchors: Pool, now: int) -> t.List[Link]:
+def build(leaf: x509.Certificate, sent: "Pool", anchors: "Pool", now: int) -> "t.List[Link]":
     """The chain as far as it can be built (list of Link), anchors first, as OpenSSL looks for issuers."""
     is_anchor = any(leaf == anchor for anchor in anchors.get(canonical(leaf.subject_der), []))
     links = [Link(leaf, x509.name(leaf.subject_der), TRUST if is_anchor else CERTIFICATE)]
@@ -108,8 +108,8 @@ def build(leaf: x509.Certificate, sent: Pool, anchors: Pool, now: int) -> t.List
 
 
 def follow(
-    leaf: x509.Certificate, printed: t.List[t.Tuple[str, bool]], sent: Pool, anchors: Pool, now: int
-) -> t.List[Link]:
+    leaf: x509.Certificate, printed: "t.List[t.Tuple[str, bool]]", sent: "Pool", anchors: "Pool", now: int
+) -> "t.List[Link]":
     """The chain that OpenSSL printed, as list of Link.
 
     printed: list of (subject, whether untrusted), leaf first: from these the sources are known.
@@ -126,12 +126,12 @@ def follow(
     return links
 
 
-def certificates(links: t.Iterable[Link]) -> t.List[x509.Certificate]:
+def certificates(links: "t.Iterable[Link]") -> "t.List[x509.Certificate]":
     """Those of a chain that are known."""
     return [link.certificate for link in links if link.certificate]
 
 
-def near_names(name: bytes, certificates: t.Iterable[x509.Certificate]) -> t.List[x509.Certificate]:
+def near_names(name: bytes, certificates: "t.Iterable[x509.Certificate]") -> "t.List[x509.Certificate]":
     """Up to three certificates whose common names are nearly that of ``name`` (DER); the nearest first."""
     wanted = (x509.common_name(name) or x509.name(name)).lower()
     by_name: t.Dict[str, x509.Certificate] = collections.OrderedDict()
@@ -142,8 +142,8 @@ def near_names(name: bytes, certificates: t.Iterable[x509.Certificate]) -> t.Lis
 
 
 def pick_leaf(
-    certificates: t.List[x509.Certificate], ordered: bool
-) -> t.Tuple[x509.Certificate, t.List[x509.Certificate]]:
+    certificates: "t.List[x509.Certificate]", ordered: bool
+) -> "t.Tuple[x509.Certificate, t.List[x509.Certificate]]":
     """(the certificate to judge, the others). Files come leaf first; PKCS#7 holds a set, in no order of its own.
 
     Raises CertificateFileError for a set in which it can't be told.
@@ -161,7 +161,7 @@ def pick_leaf(
     return leaves[0], [one for one in certificates if one != leaves[0]]
 
 
-def comes_too_early(first: x509.Certificate, others: t.Iterable[x509.Certificate]) -> bool:
+def comes_too_early(first: x509.Certificate, others: "t.Iterable[x509.Certificate]") -> bool:
     """Whether ``first``, a CA, stands before the certificate that the file is about."""
     if not x509.basic_constraints(first)[0]:
         return False

@@ -24,7 +24,7 @@ class Unable(Exception):
     """Nothing can be asked at all, and why."""
 
 
-def look(given: t.Dict[str, t.Any], tmpdir: t.Optional[str] = None) -> t.Dict[str, t.Any]:
+def look(given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]" = None) -> "t.Dict[str, t.Any]":
     """The module's result: met, msg, clients, results, python. given: its options. Raises Unable."""
     _check(given)
     names = given["clients"] or list(tls_clients.CLIENTS)
@@ -60,7 +60,7 @@ def look(given: t.Dict[str, t.Any], tmpdir: t.Optional[str] = None) -> t.Dict[st
     }
 
 
-def _check(given: t.Dict[str, t.Any]) -> None:
+def _check(given: "t.Dict[str, t.Any]") -> None:
     """Raises Unable for options that can't be meant."""
     if given["endpoints"] is not None and not given["endpoints"]:
         raise Unable("'endpoints' is empty: there is no server to ask")
@@ -77,8 +77,8 @@ def _check(given: t.Dict[str, t.Any]) -> None:
 
 
 def _endpoints(
-    given: t.Dict[str, t.Any], program: t.Optional[openssl.OpenSSL]
-) -> t.Tuple[t.List[str], t.List[one.Endpoint]]:
+    given: "t.Dict[str, t.Any]", program: "t.Optional[openssl.OpenSSL]"
+) -> "t.Tuple[t.List[str], t.List[one.Endpoint]]":
     """(what messages call them, the servers as list of Endpoint)."""
     listed = given["endpoints"]
     if listed is None:
@@ -92,8 +92,8 @@ def _endpoints(
 
 
 def _result(
-    label: str, endpoint: one.Endpoint, answers: t.Dict[str, tls_clients.Answer], require: t.List[str]
-) -> t.Dict[str, t.Any]:
+    label: str, endpoint: one.Endpoint, answers: "t.Dict[str, tls_clients.Answer]", require: "t.List[str]"
+) -> "t.Dict[str, t.Any]":
     """What the clients say of one server (dict). Who could not be tried has not accepted it, where it is named."""
     unmet = ["%s refuses it: %s" % (name, answer.said) if answer.accepted is False else
              "%s was %s" % (name, answer.said) for name, answer in answers.items()

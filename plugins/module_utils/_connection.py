@@ -18,6 +18,10 @@ import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
 
+if t.TYPE_CHECKING:
+    Address = t.Tuple[int, int, int, str, t.Tuple[t.Any, ...]]  # as getaddrinfo has it
+    Known = t.Dict[t.Tuple[str, int], t.Sequence[Address]]  # by host and port
+
 MAX_LINE = 4096
 SHOWN = 80     # characters of a server's own words in a sentence
 LINGER = 0.1   # seconds that a server is given to see that the connection ends
@@ -26,15 +30,12 @@ HOST = re.compile(r"[A-Za-z0-9_.-]+\Z")
 ADDRESS = re.compile(r"[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?\Z")  # with a zone: fe80::1%eth0
 PROXY = re.compile(r"http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})/?\Z", re.ASCII)
 
-Address = t.Tuple[int, int, int, str, t.Tuple[t.Any, ...]]  # as getaddrinfo has it
-Known = t.Dict[t.Tuple[str, int], t.Sequence[Address]]  # by host and port
-
 
 class Connected(t.NamedTuple):
     sock: socket.socket
-    address: str           # IP address
-    took: float            # milliseconds of the TCP connect
-    refusals: t.List[str]  # sentences on addresses that were tried before and did not answer
+    address: str             # IP address
+    took: float              # milliseconds of the TCP connect
+    refusals: "t.List[str]"  # sentences on addresses that were tried before and did not answer
 
 
 class Finding(Exception):
@@ -86,7 +87,7 @@ def plain_host(text: str) -> str:
     return name
 
 
-def proxy_place(text: str) -> t.Tuple[str, int]:
+def proxy_place(text: str) -> "t.Tuple[str, int]":
     """(host, port) of a proxy's URL; raises ValueError."""
     match = PROXY.match(text)
     if not match or not 0 < int(match.group(2)) < 65536:
@@ -164,7 +165,7 @@ def send(sock: socket.socket, data: bytes, deadline: float) -> None:
     sock.sendall(data)
 
 
-def resolve(host: str, port: int, budget: Budget) -> t.Sequence[Address]:
+def resolve(host: str, port: int, budget: Budget) -> "t.Sequence[Address]":
     """The addresses of a host, as getaddrinfo returns them; in bounded time, which getaddrinfo itself is not."""
     outcome: t.List[t.Union[t.Sequence[Address], Exception]] = []
 
@@ -185,7 +186,7 @@ def resolve(host: str, port: int, budget: Budget) -> t.Sequence[Address]:
     return outcome[0]
 
 
-def connect(host: str, port: int, budget: Budget, who: str = "", known: t.Optional[Known] = None) -> Connected:
+def connect(host: str, port: int, budget: Budget, who: str = "", known: "t.Optional[Known]" = None) -> Connected:
     """Connected to the first address that answers; raises Finding.
 
     known: dict that keeps that address, for the connections that follow: what is told of a server must be of one.

@@ -14,7 +14,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as
 LABEL = b"X509 CRL"
 
 
-def read(data: bytes) -> t.List[bytes]:
+def read(data: bytes) -> "t.List[bytes]":
     """The revocation lists of a file as list of DER (bytes); raises pem.CertificateFileError."""
     if pem.holds_key(data):
         raise pem.PrivateKeyFound("there is a private key in it, and only revocation lists are wanted")

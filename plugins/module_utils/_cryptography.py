@@ -22,7 +22,7 @@ MINIMUM = (3, 2)
 class Missing(Exception):
     """This Python has no cryptography, or one that is too old; ``packages`` is what to install (list of str)."""
 
-    def __init__(self, message: str, packages: t.List[str]) -> None:
+    def __init__(self, message: str, packages: "t.List[str]") -> None:
         super(Missing, self).__init__(message)
         self.packages = packages
 

@@ -25,7 +25,9 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _validi
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 
-def converge(options: t.Dict[str, t.Any], check_mode: bool = False, now: t.Optional[int] = None) -> outcomes.Outcome:
+def converge(
+    options: "t.Dict[str, t.Any]", check_mode: bool = False, now: "t.Optional[int]" = None
+) -> outcomes.Outcome:
     """Makes key and request what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
 
     Raises outcomes.Refused, and what _keys and _files raise, before anything is changed.
@@ -56,7 +58,7 @@ def converge(options: t.Dict[str, t.Any], check_mode: bool = False, now: t.Optio
 
 
 def _choose(
-    options: t.Dict[str, t.Any], certificate: t.Optional[certificates.Certificate], due: t.List[str]
+    options: "t.Dict[str, t.Any]", certificate: "t.Optional[certificates.Certificate]", due: "t.List[str]"
 ) -> private_key.Choice:
     path, passphrase = options["privatekey_path"], options["privatekey_passphrase"]
     if not options["certificate_path"]:
@@ -66,14 +68,14 @@ def _choose(
 
 
 def _due(
-    options: t.Dict[str, t.Any],
-    want: extensions.Facts,
-    certificate: t.Optional[certificates.Certificate],
-    unreadable: t.Optional[str],
-    ca: t.Optional[certificates.Certificate],
+    options: "t.Dict[str, t.Any]",
+    want: "extensions.Facts",
+    certificate: "t.Optional[certificates.Certificate]",
+    unreadable: "t.Optional[str]",
+    ca: "t.Optional[certificates.Certificate]",
     renew: int,
     now: int,
-) -> t.List[str]:
+) -> "t.List[str]":
     """Why a new certificate is needed, whatever its key, as list of text (the key: ``_with_key``)."""
     if certificate is None:
         return ["the certificate %s can't be read: %s" % (options["certificate_path"], unreadable) if unreadable
@@ -91,8 +93,8 @@ def _due(
 
 
 def _beside(
-    options: t.Dict[str, t.Any], certificate: certificates.Certificate, ca: t.Optional[certificates.Certificate]
-) -> t.List[str]:
+    options: "t.Dict[str, t.Any]", certificate: certificates.Certificate, ca: "t.Optional[certificates.Certificate]"
+) -> "t.List[str]":
     """Why the files that were installed with the certificate call for a new one, as list of text."""
     behind = [] if ca is None or x509.is_self_issued(ca.plain) else [ca.plain.fingerprint]
     wanted = {"chain_path": behind, "fullchain_path": [certificate.plain.fingerprint] + behind}
@@ -108,24 +110,24 @@ def _beside(
     return found
 
 
-def _fingerprints(path: str) -> t.List[str]:
+def _fingerprints(path: str) -> "t.List[str]":
     try:
         return pem.fingerprints(pem.read_file(path))
     except pem.CertificateFileError:
         return []
 
 
-def _ends_with_ca(certificate: certificates.Certificate, ca: t.Optional[certificates.Certificate], now: int) -> bool:
+def _ends_with_ca(certificate: certificates.Certificate, ca: "t.Optional[certificates.Certificate]", now: int) -> bool:
     """Whether a new certificate would end at the same moment, for the CA itself does: that is no use, and no drift."""
     return ca is not None and now < certificate.plain.not_after and certificate.plain.not_after >= ca.plain.not_after
 
 
 def _by_ca(
-    options: t.Dict[str, t.Any],
-    want: extensions.Facts,
+    options: "t.Dict[str, t.Any]",
+    want: "extensions.Facts",
     certificate: certificates.Certificate,
     ca: certificates.Certificate,
-) -> t.List[str]:
+) -> "t.List[str]":
     """What the certificate has different from what the CA would make of the request, as list of text."""
     issuer = certificates.issuer_of(ca)
     compared: t.List[str] = [name for name in ("key_usage", "extended_key_usage", "basic_constraints") if name in want]
@@ -138,7 +140,7 @@ def _by_ca(
     return certificates.deviations(certificate, expected, issuer)
 
 
-def _ca(options: t.Dict[str, t.Any]) -> t.Optional[certificates.Certificate]:
+def _ca(options: "t.Dict[str, t.Any]") -> "t.Optional[certificates.Certificate]":
     """The CA's certificate, or None."""
     if options["ca_content"] is None:
         return None
@@ -149,11 +151,11 @@ def _ca(options: t.Dict[str, t.Any]) -> t.Optional[certificates.Certificate]:
 
 
 def _with_key(
-    due: t.List[str],
-    options: t.Dict[str, t.Any],
+    due: "t.List[str]",
+    options: "t.Dict[str, t.Any]",
     choice: private_key.Choice,
-    certificate: t.Optional[certificates.Certificate],
-) -> t.List[str]:
+    certificate: "t.Optional[certificates.Certificate]",
+) -> "t.List[str]":
     """The same with what the key says: the certificate must be for the one in use, and its successor wants another."""
     if certificate is None:
         return due
@@ -164,18 +166,18 @@ def _with_key(
     return due
 
 
-def _shown(request: t.Optional[requests.Request]) -> str:
+def _shown(request: "t.Optional[requests.Request]") -> str:
     return facts_of.shown(request.facts) if request else ""
 
 
 def _result(
-    options: t.Dict[str, t.Any],
+    options: "t.Dict[str, t.Any]",
     choice: private_key.Choice,
     request: requests.Request,
-    certificate: t.Optional[certificates.Certificate],
-    due: t.List[str],
-    backups: t.Dict[str, str],
-) -> t.Dict[str, t.Any]:
+    certificate: "t.Optional[certificates.Certificate]",
+    due: "t.List[str]",
+    backups: "t.Dict[str, str]",
+) -> "t.Dict[str, t.Any]":
     result = {
         "filename": options["path"], "privatekey": private_key.described(choice),
         "subject": distinguished_names.spoken(request.facts["subject"]),

@@ -13,6 +13,9 @@ __metaclass__ = type
 import functools
 import typing as t
 
+if t.TYPE_CHECKING:
+    Element = t.Tuple[int, int, int, int]  # tag, offset, offset of the content, offset behind
+
 INTEGER = 0x02
 BIT_STRING = 0x03
 OCTET_STRING = 0x04
@@ -21,14 +24,12 @@ SEQUENCE = 0x30
 SET = 0x31
 MAX_OID = 256  # bytes; the longest that are in use have 20, and what is made of them is text
 
-Element = t.Tuple[int, int, int, int]  # tag, offset, offset of the content, offset behind
-
 
 class DerError(ValueError):
     """The bytes are not the DER that was expected; the message says where and why."""
 
 
-def element(data: bytes, start: int, end: int) -> t.Tuple[int, int, int]:
+def element(data: bytes, start: int, end: int) -> "t.Tuple[int, int, int]":
     """Reads the head of the element at ``start``, which must end at or before ``end``.
 
     Returns (tag, offset of the content, offset behind the content).
@@ -53,7 +54,7 @@ def element(data: bytes, start: int, end: int) -> t.Tuple[int, int, int]:
     return tag, content, content + length
 
 
-def children(data: bytes, start: int, end: int) -> t.Iterator[Element]:
+def children(data: bytes, start: int, end: int) -> "t.Iterator[Element]":
     """Yields (tag, offset, offset of the content, offset behind) for each element between ``start`` and ``end``."""
     while start < end:
         tag, content, behind = element(data, start, end)
@@ -61,7 +62,7 @@ def children(data: bytes, start: int, end: int) -> t.Iterator[Element]:
         start = behind
 
 
-def expect(data: bytes, start: int, end: int, tag: int) -> t.Tuple[int, int]:
+def expect(data: bytes, start: int, end: int, tag: int) -> "t.Tuple[int, int]":
     """Reads an element that must have ``tag``; returns (offset of the content, offset behind)."""
     found, content, behind = element(data, start, end)
     if found != tag:

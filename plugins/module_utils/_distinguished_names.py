@@ -29,7 +29,7 @@ FIELDS = (("country_name", "C"), ("state_or_province_name", "ST"), ("locality_na
           ("organizational_unit_name", "OU"), ("common_name", "CN"), ("email_address", "emailAddress"))
 
 
-def of_options(options: t.Dict[str, t.Any]) -> t.List[str]:
+def of_options(options: "t.Dict[str, t.Any]") -> "t.List[str]":
     """The subject that a module's options ask for, as list of text; raises ValueError with a sentence."""
     pairs = []
     for element in [options.get("subject") or {}] + list(options.get("subject_ordered") or []):
@@ -66,27 +66,27 @@ def _attribute(name: t.Any, value: t.Any) -> str:
     return "%s=%s" % (short, text)
 
 
-def build(attributes: t.Iterable[str]) -> "x509.Name":
+def build(attributes: "t.Iterable[str]") -> "x509.Name":
     """A list of text as an x509.Name."""
     pairs = [attribute.partition("=")[::2] for attribute in attributes]
     return x509.Name([x509.NameAttribute(x509.ObjectIdentifier(OIDS.get(short, short)), value)
                       for short, value in pairs])
 
 
-def read(name: "x509.Name") -> t.List[str]:
+def read(name: "x509.Name") -> "t.List[str]":
     """An x509.Name as list of text."""
     return ["%s=%s" % (plain_x509.ATTRIBUTES.get(attribute.oid.dotted_string, attribute.oid.dotted_string),
                        attribute.value if isinstance(attribute.value, str) else "#" + attribute.value.hex())
             for attribute in name]
 
 
-def common_name(attributes: t.Iterable[str]) -> t.Optional[str]:
+def common_name(attributes: "t.Iterable[str]") -> "t.Optional[str]":
     """The last common name among them, or None."""
     found = [attribute[3:] for attribute in attributes if attribute.startswith("CN=")]
     return found[-1] if found else None
 
 
-def spoken(attributes: t.Sequence[str]) -> str:
+def spoken(attributes: "t.Sequence[str]") -> str:
     """A subject for sentences, in the order and with the escapes of RFC 4514."""
     return ",".join("%s=%s" % (short, plain_x509.escape(value)) for short, value in (
         attribute.partition("=")[::2] for attribute in reversed(attributes))) or "an empty subject"

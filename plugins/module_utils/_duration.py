@@ -16,7 +16,7 @@ LONGEST = 1000  # characters
 MAX_SECONDS = 10000 * 366 * 86400  # no certificate can be valid any longer: GeneralizedTime ends in the year 9999
 
 
-def seconds(text: t.Union[str, int]) -> int:
+def seconds(text: "t.Union[str, int]") -> int:
     """Seconds (int) of a span such as ``30d``, ``12h``, ``2w``, ``1d12h``, or of a plain number of seconds.
 
     Raises ValueError with a sentence for anything else.

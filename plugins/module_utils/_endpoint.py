@@ -16,20 +16,20 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as
 
 
 class Endpoint(t.NamedTuple):
-    name: str                     # what sentences call it: host:port
-    host: str                     # as it is looked up
+    name: str                       # what sentences call it: host:port
+    host: str                       # as it is looked up
     port: int
-    asked: str                    # host name or IP address that the certificate must be for
-    server_name: t.Optional[str]  # the same for SNI, None for an IP address
-    address: t.Optional[str]      # where to connect instead of host, or None
-    starttls: t.Optional[str]     # a protocol or None
-    alpn: t.List[str]
-    certificate: t.Optional[handshake.ClientCertificate]
-    proxy: t.Optional[str]        # its URL
+    asked: str                      # host name or IP address that the certificate must be for
+    server_name: "t.Optional[str]"  # the same for SNI, None for an IP address
+    address: "t.Optional[str]"      # where to connect instead of host, or None
+    starttls: "t.Optional[str]"     # a protocol or None
+    alpn: "t.List[str]"
+    certificate: "t.Optional[handshake.ClientCertificate]"
+    proxy: "t.Optional[str]"        # its URL
     purpose: str
 
 
-def read(number: int, item: t.Dict[str, t.Any], program: t.Optional[openssl.OpenSSL]) -> Endpoint:
+def read(number: int, item: "t.Dict[str, t.Any]", program: "t.Optional[openssl.OpenSSL]") -> Endpoint:
     """An Endpoint of the module's suboptions; raises ValueError with a sentence for what can't be one."""
     item = {key: value for key, value in item.items() if value is not None}
     where = "endpoints[%d] (%s)" % (number, ascii(item["host"])[1:-1])
@@ -54,8 +54,8 @@ def read(number: int, item: t.Dict[str, t.Any], program: t.Optional[openssl.Open
 
 
 def _client_certificate(
-    item: t.Dict[str, t.Any], program: t.Optional[openssl.OpenSSL]
-) -> t.Optional[handshake.ClientCertificate]:
+    item: "t.Dict[str, t.Any]", program: "t.Optional[openssl.OpenSSL]"
+) -> "t.Optional[handshake.ClientCertificate]":
     """(file, key file, passphrase) that Python's ssl can load, or None; raises ValueError with a sentence."""
     if "client_certificate" not in item:
         if "client_key" in item:

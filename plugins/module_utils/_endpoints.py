@@ -27,12 +27,14 @@ if t.TYPE_CHECKING:
     from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 
 SIDE_BY_SIDE = 8
-UNJUDGED: t.Dict[str, t.Any] = {
+UNJUDGED: "t.Dict[str, t.Any]" = {
     "chain": [], "chain_findings": [], "complete_chain": None, "ordered_chain": None, "trusted": None,
     "reasons": [], "remaining_days": None}
 
 
-def look(given: t.Dict[str, t.Any], tmpdir: t.Optional[str] = None, now: t.Optional[int] = None) -> t.Dict[str, t.Any]:
+def look(
+    given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]" = None, now: "t.Optional[int]" = None
+) -> "t.Dict[str, t.Any]":
     """The module's result: met, msg, results, trust. given: the module's options.
 
     now: epoch seconds, for what is computed here. Raises verification.Unable where nothing can be looked at.
@@ -62,7 +64,7 @@ def look(given: t.Dict[str, t.Any], tmpdir: t.Optional[str] = None, now: t.Optio
     }
 
 
-def _check(given: t.Dict[str, t.Any]) -> None:
+def _check(given: "t.Dict[str, t.Any]") -> None:
     """Raises Unable for options that can't be meant."""
     if given["endpoints"] is not None and not given["endpoints"]:
         raise verification.Unable("'endpoints' is empty: there is nothing to look at")
@@ -77,7 +79,7 @@ def _check(given: t.Dict[str, t.Any]) -> None:
             raise verification.Unable("min_remaining: %s" % error)
 
 
-def _items(given: t.Dict[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
+def _items(given: "t.Dict[str, t.Any]") -> "t.List[t.Dict[str, t.Any]]":
     """The endpoints as they were given: the list, or the one of the top level."""
     listed: t.Optional[t.List[t.Dict[str, t.Any]]] = given["endpoints"]
     if listed is not None:
@@ -88,12 +90,12 @@ def _items(given: t.Dict[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
 def _judged(
     endpoint: one.Endpoint,
     seen: looks.Seen,
-    given: t.Dict[str, t.Any],
+    given: "t.Dict[str, t.Any]",
     program: "openssl.OpenSSL",
     store: reasons.Store,
-    tmpdir: t.Optional[str],
+    tmpdir: "t.Optional[str]",
     now: int,
-) -> t.Dict[str, t.Any]:
+) -> "t.Dict[str, t.Any]":
     """The result with the verdict on the chain, and with the wishes that are not met (dict)."""
     too_short = []
     result = dict(UNJUDGED, **seen.result)
@@ -115,13 +117,13 @@ def _judged(
 
 def _verdict(
     endpoint: one.Endpoint,
-    result: t.Dict[str, t.Any],
-    sent: t.List[x509.Certificate],
+    result: "t.Dict[str, t.Any]",
+    sent: "t.List[x509.Certificate]",
     program: "openssl.OpenSSL",
     store: reasons.Store,
-    tmpdir: t.Optional[str],
+    tmpdir: "t.Optional[str]",
     now: int,
-) -> t.Dict[str, t.Any]:
+) -> "t.Dict[str, t.Any]":
     item = {"name": endpoint.name, "content": pem.to_pem(sent[0].der), "hostnames": [endpoint.asked],
             "purpose": endpoint.purpose, "min_remaining": "0", "server": True}
     if len(sent) > 1:
@@ -136,7 +138,7 @@ def _verdict(
     }
 
 
-def _too_short(sent: t.List[x509.Certificate], min_remaining: str, store: reasons.Store, now: int) -> t.List[str]:
+def _too_short(sent: "t.List[x509.Certificate]", min_remaining: str, store: reasons.Store, now: int) -> "t.List[str]":
     """Sentences on certificates of the chain that are not valid for so long."""
     links = chains.build(sent[0], chains.index(sent[1:]), store.pool, now)
     expired = [(one, reasons.validity(one, now)) for one in chains.certificates(links)]

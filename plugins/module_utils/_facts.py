@@ -50,7 +50,7 @@ class OptionError(ValueError):
     """Options that can't be carried out; the message says which, why, and what to write."""
 
 
-def of_options(options: t.Dict[str, t.Any], profile: t.Optional[str] = None) -> extensions.Facts:
+def of_options(options: "t.Dict[str, t.Any]", profile: "t.Optional[str]" = None) -> "extensions.Facts":
     """The facts that the options of csr and selfsigned_cert ask for; what is not asked for has no key.
 
     Raises OptionError.
@@ -87,13 +87,13 @@ def of_options(options: t.Dict[str, t.Any], profile: t.Optional[str] = None) -> 
     return facts
 
 
-def profile_facts(profile: str) -> extensions.Facts:
+def profile_facts(profile: str) -> "extensions.Facts":
     """The facts of a profile, for the caller to change."""
     return {name: list(values) for name, values in PROFILES[profile].items()}
 
 
 def _set(
-    facts: extensions.Facts, options: t.Dict[str, t.Any], name: str, read: t.Callable[[t.List[str]], t.List[str]]
+    facts: "extensions.Facts", options: "t.Dict[str, t.Any]", name: str, read: "t.Callable[[t.List[str]], t.List[str]]"
 ) -> None:
     if options[name] is not None:
         facts.pop(name, None)
@@ -101,14 +101,14 @@ def _set(
             facts[name] = read(options[name])
 
 
-def _there(facts: extensions.Facts) -> t.Set[str]:
+def _there(facts: "extensions.Facts") -> "t.Set[str]":
     names = {name for name in facts if facts[name]}
     if names & {"name_constraints_permitted", "name_constraints_excluded"}:
         names.add("name_constraints")
     return names
 
 
-def deviations(have: extensions.Facts, want: extensions.Facts, ignored: t.Collection[str] = ()) -> t.List[str]:
+def deviations(have: "extensions.Facts", want: "extensions.Facts", ignored: "t.Collection[str]" = ()) -> "t.List[str]":
     """What is different, a phrase each, as list of text: ``subject_alt_name: DNS:b.example.com is added``."""
     found = []
     for name in [name for name in SHOWN if name != "critical"]:
@@ -120,7 +120,7 @@ def deviations(have: extensions.Facts, want: extensions.Facts, ignored: t.Collec
     return found
 
 
-def _deviation(name: str, have: t.Any, want: t.Any) -> t.List[str]:
+def _deviation(name: str, have: t.Any, want: t.Any) -> "t.List[str]":
     if name == "subject":
         return ["subject: %s instead of %s" % (distinguished_names.spoken(want or []),
                                                distinguished_names.spoken(have or []))]
@@ -135,7 +135,7 @@ def _deviation(name: str, have: t.Any, want: t.Any) -> t.List[str]:
     return ["%s: %s instead of %s" % (name, want or "none", have or "none")]
 
 
-def shown(facts: extensions.Facts) -> str:
+def shown(facts: "extensions.Facts") -> str:
     """Facts as text for a diff, a line each."""
     lines = []
     for name in SHOWN:
@@ -146,6 +146,6 @@ def shown(facts: extensions.Facts) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def said(values: t.Iterable[str]) -> str:
+def said(values: "t.Iterable[str]") -> str:
     """Values for sentences and diffs. They may come from a request that somebody made to deceive its reader."""
     return ", ".join(x509.printable(value) for value in values)

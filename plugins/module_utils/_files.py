@@ -23,7 +23,7 @@ class FilesError(Exception):
     """A file could not be changed; the message names it, the reason and the way out."""
 
 
-def explain(error: OSError, action: str = "changed", path: t.Optional[str] = None) -> FilesError:
+def explain(error: OSError, action: str = "changed", path: "t.Optional[str]" = None) -> FilesError:
     """An OSError as a FilesError that says what it means to the person who ran the play.
 
     ``path`` is what the message names where the error itself names nothing.
@@ -91,7 +91,7 @@ def own_place(path: str) -> str:
     return resolve("/", os.path.join(os.getcwd(), path), own=True)
 
 
-def _owner_of_link(path: str) -> t.Optional[int]:
+def _owner_of_link(path: str) -> "t.Optional[int]":
     """The user number of a symbolic link's owner; None for what is no link."""
     try:
         status = os.lstat(path)
@@ -101,7 +101,7 @@ def _owner_of_link(path: str) -> t.Optional[int]:
 
 
 @contextlib.contextmanager
-def lock(folder: str, seconds: float) -> t.Iterator[None]:
+def lock(folder: str, seconds: float) -> "t.Iterator[None]":
     """Holds an exclusive lock for ``folder``; waits at most ``seconds``. Raises FilesError.
 
     What is started meanwhile with ``close_fds=False`` holds it, too: if this process is killed, until that has ended.
@@ -227,7 +227,7 @@ def keep(path: str, undo: str) -> None:
         shutil.copystat(path, undo)
 
 
-def write(path: str, content: bytes, mode: int, owner: t.Optional[t.Tuple[int, int]] = None) -> None:
+def write(path: str, content: bytes, mode: int, owner: "t.Optional[t.Tuple[int, int]]" = None) -> None:
     """Makes a new file, synced; nobody but its owner can read it before it is complete. Raises OSError.
 
     ``owner`` is (uid, gid), by default the user that runs this.

@@ -32,8 +32,8 @@ class Outcome(t.NamedTuple):
     changed: bool
     before: str
     after: str
-    module: t.Optional[str]
-    warnings: t.List[str]
+    module: "t.Optional[str]"
+    warnings: "t.List[str]"
 
 
 class PolicyError(Exception):
@@ -75,7 +75,9 @@ def _module() -> str:
     return found[0]
 
 
-def with_trust(document: t.Dict[str, t.Any], module: str) -> t.Tuple[t.Optional[t.Dict[str, t.Any]], t.Optional[str]]:
+def with_trust(
+    document: "t.Dict[str, t.Any]", module: str
+) -> "t.Tuple[t.Optional[t.Dict[str, t.Any]], t.Optional[str]]":
     """(the policies with the device, None), or (None, why they can't be changed); ``document`` stays as it is."""
     document = copy.deepcopy(document)
     devices, problem = _devices(document)
@@ -89,7 +91,7 @@ def with_trust(document: t.Dict[str, t.Any], module: str) -> t.Tuple[t.Optional[
     return _put(document, devices), None
 
 
-def without(document: t.Dict[str, t.Any]) -> t.Tuple[t.Optional[t.Dict[str, t.Any]], t.Optional[str]]:
+def without(document: "t.Dict[str, t.Any]") -> "t.Tuple[t.Optional[t.Dict[str, t.Any]], t.Optional[str]]":
     """The same without the device. Profiles have it already: they are told to forget it."""
     document = copy.deepcopy(document)
     devices, problem = _devices(document)
@@ -102,7 +104,7 @@ def without(document: t.Dict[str, t.Any]) -> t.Tuple[t.Optional[t.Dict[str, t.An
     return _put(document, devices), None
 
 
-def _devices(document: t.Dict[str, t.Any]) -> t.Tuple[t.Optional[t.Dict[str, t.Any]], t.Optional[str]]:
+def _devices(document: "t.Dict[str, t.Any]") -> "t.Tuple[t.Optional[t.Dict[str, t.Any]], t.Optional[str]]":
     """({"Add": {name: library}, "Delete": [name]}, None) of the policies, or (None, what is malformed)."""
     policies = document.get("policies", {})
     found = policies.get("SecurityDevices", {}) if isinstance(policies, dict) else None
@@ -116,12 +118,12 @@ def _devices(document: t.Dict[str, t.Any]) -> t.Tuple[t.Optional[t.Dict[str, t.A
     return devices, None
 
 
-def _put(document: t.Dict[str, t.Any], devices: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+def _put(document: "t.Dict[str, t.Any]", devices: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
     document.setdefault("policies", {})["SecurityDevices"] = {name: value for name, value in devices.items() if value}
     return document
 
 
-def _read(path: str) -> t.Optional[t.Dict[str, t.Any]]:
+def _read(path: str) -> "t.Optional[t.Dict[str, t.Any]]":
     """The document in the file; None where there is no file."""
     if not os.path.lexists(path):
         return None
@@ -138,11 +140,11 @@ def _read(path: str) -> t.Optional[t.Dict[str, t.Any]]:
     return document
 
 
-def _text(document: t.Optional[t.Dict[str, t.Any]]) -> str:
+def _text(document: "t.Optional[t.Dict[str, t.Any]]") -> str:
     return "" if document is None else json.dumps(document, indent=2) + "\n"
 
 
-def _write(path: str, document: t.Optional[t.Dict[str, t.Any]]) -> None:
+def _write(path: str, document: "t.Optional[t.Dict[str, t.Any]]") -> None:
     files.make_folder(os.path.dirname(path))
     replace.check([path])
     with replace.lock([path]):

@@ -43,8 +43,8 @@ def canonical_constraint(text: str) -> str:
 
 
 def canonical_list(
-    given: t.Iterable[str], option: str = "subject_alt_name", read: t.Callable[[str], str] = canonical
-) -> t.List[str]:
+    given: "t.Iterable[str]", option: str = "subject_alt_name", read: "t.Callable[[str], str]" = canonical
+) -> "t.List[str]":
     """The names of an option in their one form (``read``), each once; raises ValueError that says which option."""
     found = []
     for text in given:
@@ -56,7 +56,7 @@ def canonical_list(
     return found
 
 
-def of_host(text: str) -> t.Optional[str]:
+def of_host(text: str) -> "t.Optional[str]":
     """The name of a host as it stands in a common name, as DNS or IP; None where it is neither."""
     try:
         return "IP:%s" % names.address(text) if names.address(text) else canonical("DNS:%s" % text)
@@ -64,7 +64,7 @@ def of_host(text: str) -> t.Optional[str]:
         return None
 
 
-def covered(name: str, certified: t.Collection[str]) -> bool:
+def covered(name: str, certified: "t.Collection[str]") -> bool:
     """Whether a canonical name is among those of a certificate, a DNS name also under a wildcard (RFC 9525)."""
     return name in certified or name.startswith("DNS:") and any(
         names.matches(pattern[4:], name[4:]) for pattern in certified if pattern.startswith("DNS:"))
@@ -87,7 +87,7 @@ def within(name: str, constraint: str) -> bool:
     return True
 
 
-def _split(text: str) -> t.Tuple[str, str]:
+def _split(text: str) -> "t.Tuple[str, str]":
     kind, colon, value = text.strip().partition(":")
     found = [known for known in KINDS if known.lower() == kind.strip().lower()]
     if not colon or not found:
@@ -116,7 +116,7 @@ def _host(value: str) -> str:
     return host
 
 
-def _ip(value: str) -> names.Address:
+def _ip(value: str) -> "names.Address":
     found = names.address(value)
     if not found or "%" in value:
         raise ValueError("%r is no IP address" % value)

@@ -22,6 +22,9 @@ import warnings
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _tls_records as records
 
+if t.TYPE_CHECKING:
+    ClientCertificate = t.Tuple[str, str, t.Optional[str]]  # its file, its key's file, the key's passphrase
+
 MAX_HEARD = 65536
 VERSIONS = ("TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 NUMBERS = {"TLSv1.0": 0x301, "TLSv1.1": 0x302, "TLSv1.2": 0x303, "TLSv1.3": 0x304}
@@ -35,7 +38,6 @@ BANNERS = [  # how servers that don't speak TLS begin, and what they are
     (b"220", "a protocol in the clear", "smtp"), (b"* OK", "IMAP in the clear", "imap"),
     (b"+OK", "POP3 in the clear", "pop3"),
 ]
-ClientCertificate = t.Tuple[str, str, t.Optional[str]]  # its file, its key's file, the key's passphrase
 Result = t.TypeVar("Result")
 LOCK = threading.Lock()  # warnings.catch_warnings is for all threads
 
@@ -62,10 +64,10 @@ class _Ended(Exception):
 
 def context(
     lowered: bool = False,
-    version: t.Optional[str] = None,
+    version: "t.Optional[str]" = None,
     tickets: bool = True,
-    alpn: t.Iterable[str] = (),
-    certificate: t.Optional[ClientCertificate] = None,
+    alpn: "t.Iterable[str]" = (),
+    certificate: "t.Optional[ClientCertificate]" = None,
 ) -> ssl.SSLContext:
     """An ssl.SSLContext that verifies nothing (the verdict is OpenSSL's on the chain that was sent).
 
@@ -125,9 +127,9 @@ class Stream(object):
         self,
         sock: socket.socket,
         settings: ssl.SSLContext,
-        server_name: t.Optional[str],
+        server_name: "t.Optional[str]",
         seconds: float,
-        session: t.Optional[ssl.SSLSession] = None,
+        session: "t.Optional[ssl.SSLSession]" = None,
         pending: bytes = b"",
     ) -> None:
         self.sock, self.seconds, self.settings, self.pending = sock, seconds, settings, pending
@@ -188,7 +190,7 @@ class Stream(object):
             pass
         connection.close(self.sock)
 
-    def _drive(self, action: t.Callable[[], Result], deadline: float) -> Result:
+    def _drive(self, action: "t.Callable[[], Result]", deadline: float) -> Result:
         """Does what needs bytes of the server, as they come."""
         while True:
             try:
@@ -264,13 +266,13 @@ class Stream(object):
         }.get(alert, "")
 
 
-def protocol(stream: Stream) -> t.Optional[str]:
+def protocol(stream: Stream) -> "t.Optional[str]":
     """The version, as this collection writes it: ``TLSv1.0`` to ``TLSv1.3``."""
     version = stream.tls.version()
     return "TLSv1.0" if version == "TLSv1" else version
 
 
-def facts(stream: Stream) -> t.Dict[str, t.Any]:
+def facts(stream: Stream) -> "t.Dict[str, t.Any]":
     """What Python's ssl knows of a connection (dict)."""
     name, _protocol, bits = stream.tls.cipher() or ("", "", 0)  # without a handshake
     details = [one for one in stream.settings.get_ciphers() if one["name"] == name]

@@ -24,9 +24,9 @@ H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"  # and empty 
 
 
 class Answer(t.NamedTuple):
-    first_byte: t.Optional[float]  # milliseconds from the request to the first byte, or None
-    status: t.Optional[int]        # None where there was no answer in HTTP
-    ends: t.Optional[str]          # why the server will not keep the connection, or None
+    first_byte: "t.Optional[float]"  # milliseconds from the request to the first byte, or None
+    status: "t.Optional[int]"        # None where there was no answer in HTTP
+    ends: "t.Optional[str]"          # why the server will not keep the connection, or None
 
 
 class _Body(io.RawIOBase):
@@ -88,8 +88,8 @@ def get(stream: "handshake.Stream", host: str, path: str, deadline: float) -> An
 
 
 def keep_alive(
-    stream: "handshake.Stream", host: str, path: str, deadline: float, first: t.Optional[Answer] = None
-) -> t.Tuple[bool, t.Optional[str]]:
+    stream: "handshake.Stream", host: str, path: str, deadline: float, first: "t.Optional[Answer]" = None
+) -> "t.Tuple[bool, t.Optional[str]]":
     """(whether a second request on the connection is answered, why not). first: Answer to the first one, if made."""
     first = first or get(stream, host, path, deadline)
     if first.ends:
@@ -103,7 +103,7 @@ def keep_alive(
     return True, None
 
 
-def first_byte(stream: "handshake.Stream", data: bytes, deadline: float) -> t.Optional[float]:
+def first_byte(stream: "handshake.Stream", data: bytes, deadline: float) -> "t.Optional[float]":
     """Milliseconds from sending ``data`` to the first byte of an answer in whatever protocol, or None."""
     begin = time.monotonic()
     if data:

@@ -33,8 +33,11 @@ NOTHING_KNOWN = dict.fromkeys(["subject", "issuer", "serial", "fingerprint_sha25
 
 
 def install(
-    options: t.Dict[str, t.Any], check_mode: bool = False, tmpdir: t.Optional[str] = None, now: t.Optional[int] = None
-) -> t.Dict[str, t.Any]:
+    options: "t.Dict[str, t.Any]",
+    check_mode: bool = False,
+    tmpdir: "t.Optional[str]" = None,
+    now: "t.Optional[int]" = None,
+) -> "t.Dict[str, t.Any]":
     """Does what the options of cert_install (dict) say; returns the module's result, with ``files`` (paths) besides.
 
     Raises InstallationError, verification.Unable and files.FilesError; the files are as they were then.
@@ -61,7 +64,7 @@ def install(
         raise InstallationError("one of the certificates is malformed: %s" % error)
 
 
-def _placed(options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+def _placed(options: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
     """The options with whole paths; raises InstallationError where they make no sense."""
     root = files.system_root(options.get("root", "/"))
     options = dict(options, privatekey_path=os.path.abspath(places.key(options["privatekey_path"], root)),
@@ -81,7 +84,7 @@ def _placed(options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     return dict(options, names=planning.split_names(options["subject_alt_name"] or []))
 
 
-def _trust(options: t.Dict[str, t.Any], root: str) -> t.Optional[str]:
+def _trust(options: "t.Dict[str, t.Any]", root: str) -> "t.Optional[str]":
     """Path of the anchors to judge against, None for what this host's OpenSSL uses; an image is asked for its own."""
     given: t.Optional[str] = options["trust"]
     if root == "/" or options["trust_content"] is not None:
@@ -95,14 +98,14 @@ def _trust(options: t.Dict[str, t.Any], root: str) -> t.Optional[str]:
     return path
 
 
-def _foreseen(sentence: str, paths: t.List[str]) -> t.Dict[str, t.Any]:
+def _foreseen(sentence: str, paths: "t.List[str]") -> "t.Dict[str, t.Any]":
     """What check mode says where an earlier task of the play has not made its file, as it only checks too."""
     return dict(NOTHING_KNOWN, changed=True, reasons=[sentence], chain=[], warnings=[], backup_files={}, files=paths,
                 privatekey_path=None, msg="%s, so that nothing can be verified before the real run" % sentence,
                 diff={"before": "", "after": ""})
 
 
-def read_offer(content: t.Optional[str], sources: t.Optional[t.List[str]] = None) -> planning.Offer:
+def read_offer(content: "t.Optional[str]", sources: "t.Optional[t.List[str]]" = None) -> planning.Offer:
     """The Offer in PEM text; sources: the file of each of its certificates, where they came from the controller."""
     try:
         found = pem.read_certificates((content or "").encode("utf-8", "surrogateescape"))
@@ -115,8 +118,8 @@ def read_offer(content: t.Optional[str], sources: t.Optional[t.List[str]] = None
 
 
 def _converge(
-    options: t.Dict[str, t.Any], offer: planning.Offer, check_mode: bool, tmpdir: t.Optional[str], now: int
-) -> t.Dict[str, t.Any]:
+    options: "t.Dict[str, t.Any]", offer: planning.Offer, check_mode: bool, tmpdir: "t.Optional[str]", now: int
+) -> "t.Dict[str, t.Any]":
     """Observe, plan, verify, apply, prove."""
     try:
         program = openssl.find()
@@ -147,7 +150,7 @@ def _converge(
         diff=planning.diff(choice, state), files=[held.path for held in state.files.values()])
 
 
-def observe(options: t.Dict[str, t.Any], program: openssl.OpenSSL) -> planning.State:
+def observe(options: "t.Dict[str, t.Any]", program: openssl.OpenSSL) -> planning.State:
     """What is on the host (planning.State)."""
     path = options["privatekey_path"]
     unread = ""
@@ -164,8 +167,8 @@ def observe(options: t.Dict[str, t.Any], program: openssl.OpenSSL) -> planning.S
 
 
 def _key(
-    path: str, options: t.Dict[str, t.Any], program: openssl.OpenSSL, content: bool = False
-) -> t.Optional[planning.Key]:
+    path: str, options: "t.Dict[str, t.Any]", program: openssl.OpenSSL, content: bool = False
+) -> "t.Optional[planning.Key]":
     if not os.path.lexists(path):
         return None
     try:
@@ -196,8 +199,8 @@ def _held(option: str, path: str) -> planning.Held:
 
 
 def _judge(
-    choice: planning.Choice, options: t.Dict[str, t.Any], tmpdir: t.Optional[str], now: int
-) -> t.Dict[str, t.Any]:
+    choice: planning.Choice, options: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]", now: int
+) -> "t.Dict[str, t.Any]":
     """The result of _verification on the certificate, with the chain and the key that it would be used with."""
     item = {
         "content": "".join(pem.to_pem(one.der) for one in [choice.leaf] + choice.chain),
@@ -219,19 +222,19 @@ def _judge(
     return dict(result, reasons=result["reasons"] + planning.missing_literally(options["names"], choice.leaf))
 
 
-def _refusal(choice: planning.Choice, offer: planning.Offer, why: t.List[str], in_use: bool) -> str:
+def _refusal(choice: planning.Choice, offer: planning.Offer, why: "t.List[str]", in_use: bool) -> str:
     end = ("it is what is installed already: have a new one made" if in_use else
            "the files on the host stay as they are")
     return "%s is refused: %s. Nothing is changed; %s" % (planning.origin(offer, choice.leaf), "; ".join(why), end)
 
 
-def _warnings(judged: t.Dict[str, t.Any], state: planning.State, choice: planning.Choice) -> t.List[str]:
+def _warnings(judged: "t.Dict[str, t.Any]", state: planning.State, choice: planning.Choice) -> "t.List[str]":
     """The warnings of a judgement, and that of a key that waits and can't be read."""
     name = planning.brief(choice.leaf)
     return ["%s: %s" % (name, warning) for warning in judged["warnings"]] + [state.unread[2:]] * bool(state.unread)
 
 
-def _prove(choice: planning.Choice, options: t.Dict[str, t.Any], program: openssl.OpenSSL) -> None:
+def _prove(choice: planning.Choice, options: "t.Dict[str, t.Any]", program: openssl.OpenSSL) -> None:
     """What was written is read once more: somebody else may write there too."""
     state = observe(options, program)
     key = state.key

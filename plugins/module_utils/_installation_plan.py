@@ -28,39 +28,39 @@ KINDS = collections.OrderedDict([("dns", "DNS"), ("ip", "IP"), ("uri", "URI"), (
 
 
 class Offer(t.NamedTuple):
-    certificates: t.List[x509.Certificate]  # each once
-    origins: t.Dict[str, str]               # by fingerprint: what sentences call the place that it comes from
+    certificates: "t.List[x509.Certificate]"  # each once
+    origins: "t.Dict[str, str]"               # by fingerprint: what sentences call the place that it comes from
 
 
 class Key(t.NamedTuple):
     path: str
-    content: t.Optional[bytes]  # None where it stays where it is
-    spki: bytes                 # SubjectPublicKeyInfo (DER)
+    content: "t.Optional[bytes]"  # None where it stays where it is
+    spki: bytes                   # SubjectPublicKeyInfo (DER)
 
 
 class Held(t.NamedTuple):
     path: str
-    certificates: t.Optional[t.List[x509.Certificate]]  # those in the file, None where there is no file
-    problem: t.Optional[str]                            # why what is there can't stay whatever it holds, or None
+    certificates: "t.Optional[t.List[x509.Certificate]]"  # those in the file, None where there is no file
+    problem: "t.Optional[str]"                            # why what is there can't stay whatever it holds, or None
 
 
 class State(t.NamedTuple):
-    key: t.Optional[Key]      # in use
-    next: t.Optional[Key]     # waits for its certificate
-    files: t.Dict[str, Held]  # by option, of the files that are wanted
-    unread: str               # why the key that waits can't be looked at, or ""
+    key: "t.Optional[Key]"      # in use
+    next: "t.Optional[Key]"     # waits for its certificate
+    files: "t.Dict[str, Held]"  # by option, of the files that are wanted
+    unread: str                 # why the key that waits can't be looked at, or ""
 
 
 class Choice(t.NamedTuple):
     leaf: x509.Certificate
-    chain: t.List[x509.Certificate]  # from the leaf's issuer up, without the root
-    key: Key                         # that the leaf belongs to
-    note: str                        # sentence on what else is to be known, or ""
+    chain: "t.List[x509.Certificate]"  # from the leaf's issuer up, without the root
+    key: Key                           # that the leaf belongs to
+    note: str                          # sentence on what else is to be known, or ""
 
 
 class Plan(t.NamedTuple):
-    replacements: t.List[replace.Replacement]  # empty if all is as wanted
-    reasons: t.List[str]
+    replacements: "t.List[replace.Replacement]"  # empty if all is as wanted
+    reasons: "t.List[str]"
 
 
 class InstallationError(Exception):
@@ -71,7 +71,7 @@ class InstallationError(Exception):
         self.facts = facts
 
 
-def split_names(listed: t.Iterable[str]) -> t.Dict[str, t.List[str]]:
+def split_names(listed: "t.Iterable[str]") -> "t.Dict[str, t.List[str]]":
     """``['DNS:a', 'IP:192.0.2.1']`` as {DNS: [...], IP: [...], URI: [...], email: [...]}."""
     found: t.Dict[str, t.List[str]] = {kind: [] for kind in KINDS.values()}
     for text in listed:
@@ -86,7 +86,7 @@ def split_names(listed: t.Iterable[str]) -> t.Dict[str, t.List[str]]:
     return found
 
 
-def missing_literally(wanted: t.Dict[str, t.List[str]], leaf: x509.Certificate) -> t.List[str]:
+def missing_literally(wanted: "t.Dict[str, t.List[str]]", leaf: x509.Certificate) -> "t.List[str]":
     """A sentence on wanted URIs and addresses for mail that the certificate hasn't got (list)."""
     offered = [_canonical(name) for name in alt_names(leaf)]
     lacking = [name for kind in ("URI", "email") for name in ("%s:%s" % (kind, value) for value in wanted[kind])
@@ -102,7 +102,7 @@ def _canonical(name: str) -> str:
         return name
 
 
-def alt_names(certificate: x509.Certificate) -> t.List[str]:
+def alt_names(certificate: x509.Certificate) -> "t.List[str]":
     """Its subject alternative names, as ``DNS:web1.example.com``."""
     offered = x509.alt_names(certificate)
     return ["%s:%s" % (written, value) for kind, written in KINDS.items() for value in offered[kind]]
@@ -139,7 +139,9 @@ def _is_left_over(state: State) -> bool:
     return bool(state.next and state.key and openssl.same_key(state.key.spki, state.next.spki))
 
 
-def _chain(leaf: x509.Certificate, certificates: t.Iterable[x509.Certificate], now: int) -> t.List[x509.Certificate]:
+def _chain(
+    leaf: x509.Certificate, certificates: "t.Iterable[x509.Certificate]", now: int
+) -> "t.List[x509.Certificate]":
     """The leaf's issuers among these, in order.
 
     The root is left out, for whoever does not have it does not trust it either. Of an issuer that is there twice,
@@ -151,7 +153,7 @@ def _chain(leaf: x509.Certificate, certificates: t.Iterable[x509.Certificate], n
     return [one for one in chains.certificates(links) if not chains.is_root(one)]
 
 
-def _nothing_fits(offer: Offer, paths: t.List[str]) -> str:
+def _nothing_fits(offer: Offer, paths: "t.List[str]") -> str:
     leaves = [one for one in offer.certificates if not x509.basic_constraints(one)[0]] or offer.certificates
     shown = ", ".join(origin(offer, one) for one in leaves[:names.SHOWN])
     more = ", and %d more" % (len(leaves) - names.SHOWN) if len(leaves) > names.SHOWN else ""
@@ -159,14 +161,14 @@ def _nothing_fits(offer: Offer, paths: t.List[str]) -> str:
             "the CA made with this key, and is this the answer to it?" % (" or ".join(paths), shown, more))
 
 
-def installed(state: State) -> t.Tuple[t.Optional[x509.Certificate], t.List[x509.Certificate]]:
+def installed(state: State) -> "t.Tuple[t.Optional[x509.Certificate], t.List[x509.Certificate]]":
     """(the certificate that is in use or None, those that lie beside it as its chain)."""
     held = {option: one.certificates or [] for option, one in state.files.items()}
     first = held.get(CERTIFICATE) or held.get(FULLCHAIN) or []
     return first[0] if first else None, (held.get(CHAIN) or []) + first[1:] + (held.get(FULLCHAIN) or [])[1:]
 
 
-def newer_in_use(choice: Choice, state: State, now: int) -> t.Optional[Choice]:
+def newer_in_use(choice: Choice, state: State, now: int) -> "t.Optional[Choice]":
     """The Choice to leave the certificate that is there, where the offered one was made before it; else None."""
     live, beside = installed(state)
     offered = choice.leaf
@@ -179,7 +181,7 @@ def newer_in_use(choice: Choice, state: State, now: int) -> t.Optional[Choice]:
     return Choice(live, _chain(live, list(once.values()), now), choice.key, note + choice.note)
 
 
-def wanted_files(choice: Choice) -> t.Dict[str, t.List[x509.Certificate]]:
+def wanted_files(choice: Choice) -> "t.Dict[str, t.List[x509.Certificate]]":
     """What each of the files is to hold: {option: list of x509.Certificate}."""
     return {CERTIFICATE: [choice.leaf], CHAIN: choice.chain, FULLCHAIN: [choice.leaf] + choice.chain}
 
@@ -206,7 +208,7 @@ def plan(choice: Choice, state: State) -> Plan:
     return Plan(replacements, why)
 
 
-def _difference(option: str, held: Held, wanted: t.List[x509.Certificate]) -> str:
+def _difference(option: str, held: Held, wanted: "t.List[x509.Certificate]") -> str:
     """A sentence on what makes a file not the wanted one."""
     if held.problem:
         return "%s is written anew: %s" % (held.path, held.problem)
@@ -237,7 +239,7 @@ def _changes(old: x509.Certificate, new: x509.Certificate) -> str:
     return ", ".join(found) or "serial %x instead of %x" % (new.serial, old.serial)
 
 
-def diff(choice: Choice, state: State) -> t.Dict[str, str]:
+def diff(choice: Choice, state: State) -> "t.Dict[str, str]":
     """Before and after, for --diff: certificates described, nothing of keys."""
     header = ", ".join(held.path for held in state.files.values())
     live, beside = installed(state)
@@ -248,7 +250,7 @@ def diff(choice: Choice, state: State) -> t.Dict[str, str]:
             "after_header": header, "after": _described(choice.leaf, choice.chain)}
 
 
-def _described(leaf: t.Optional[x509.Certificate], chain: t.List[x509.Certificate]) -> str:
+def _described(leaf: "t.Optional[x509.Certificate]", chain: "t.List[x509.Certificate]") -> str:
     lines = ["certificate: none"] if leaf is None else [
         "certificate:", "  subject: %s" % x509.name(leaf.subject_der), "  issuer: %s" % x509.name(leaf.issuer_der),
         "  serial: %x" % leaf.serial, "  names: %s" % (", ".join(alt_names(leaf)) or "none"),

@@ -21,9 +21,10 @@ import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 
-JOURNAL = "journal.json"
+if t.TYPE_CHECKING:
+    Entry = t.Dict[str, t.Any]  # a file: folder (its number), name, number, existed; and the paths: path, new, undo
 
-Entry = t.Dict[str, t.Any]  # a file: folder (its number), name, number, existed; and the paths: path, new, undo
+JOURNAL = "journal.json"
 
 
 class Journal:
@@ -35,7 +36,7 @@ class Journal:
     Raises files.FilesError for staging folders that somebody else could have planted.
     """
 
-    def __init__(self, staging: t.Sequence[t.Tuple[str, str]]) -> None:
+    def __init__(self, staging: "t.Sequence[t.Tuple[str, str]]") -> None:
         self.staging = staging
         self.path = os.path.join(staging[0][1], JOURNAL)
         self.hidden = False  # whether there may be one that this user can't read
@@ -46,7 +47,7 @@ class Journal:
         """Whether a run was killed before its change or after it, so that nothing but its staging folders is left."""
         return not self.interrupted and any(os.path.lexists(stage) for _folder, stage in self.staging)
 
-    def _read(self) -> t.List[Entry]:
+    def _read(self) -> "t.List[Entry]":
         for _folder, stage in self.staging:
             try:
                 status = os.lstat(stage)
@@ -68,7 +69,7 @@ class Journal:
             raise files.FilesError("%s is damaged, so that the change of an interrupted run can't be undone: look at "
                                    "the folder, bring back by hand what is missing, and remove it" % self.path)
 
-    def _placed(self, entry: t.Dict[str, t.Any]) -> Entry:
+    def _placed(self, entry: "t.Dict[str, t.Any]") -> "Entry":
         """An entry of the journal with its paths, which are always inside the folders that are given."""
         folder, stage = self.staging[entry["folder"]]
         inside = os.path.normpath(entry["name"])
@@ -78,7 +79,7 @@ class Journal:
         return dict(entry, existed=bool(entry["existed"]), path=os.path.join(folder, inside),
                     new=os.path.join(stage, "%d.new" % number), undo=os.path.join(stage, "%d.undo" % number))
 
-    def overlay(self) -> t.Dict[str, t.Optional[str]]:
+    def overlay(self) -> "t.Dict[str, t.Optional[str]]":
         """{path: the file that holds what is there after recovery, or None}."""
         overlay: t.Dict[str, t.Optional[str]] = {}
         for entry in self.entries:
@@ -88,7 +89,7 @@ class Journal:
                 overlay[entry["path"]] = entry["undo"]
         return overlay
 
-    def change(self, changes: t.Mapping[str, t.Optional[bytes]], keep_owner: t.Collection[str]) -> None:
+    def change(self, changes: "t.Mapping[str, t.Optional[bytes]]", keep_owner: "t.Collection[str]") -> None:
         """Carries out ``changes`` ({path: new bytes, or None to remove}) so that ``undo`` can take them back.
 
         New files get mode 0644; those of ``keep_owner`` (paths) keep the owner and mode that they have.
@@ -118,7 +119,7 @@ class Journal:
             self.undo()
             raise
 
-    def _stage(self, number: int, path: str, content: t.Optional[bytes], keep_owner: bool) -> Entry:
+    def _stage(self, number: int, path: str, content: "t.Optional[bytes]", keep_owner: bool) -> "Entry":
         real = os.path.join(os.path.realpath(os.path.dirname(path)), "")
         inside = [index for index, (folder, _stage) in enumerate(self.staging)
                   if path.startswith(os.path.join(folder, "")) and real.startswith(os.path.join(folder, ""))]
@@ -168,6 +169,6 @@ class Journal:
             shutil.rmtree(stage, ignore_errors=True)
 
 
-def _sync_folders(entries: t.List[Entry]) -> None:
+def _sync_folders(entries: "t.List[Entry]") -> None:
     for folder in sorted({os.path.dirname(entry["path"]) for entry in entries}):
         files.sync_folder(folder)

@@ -55,7 +55,7 @@ def generate(key_type: str) -> "PrivateKey":
                            "key_type" % key_type)
 
 
-def load(path: str, passphrase: t.Optional[str] = None, option: str = "privatekey_passphrase") -> "PrivateKey":
+def load(path: str, passphrase: "t.Optional[str]" = None, option: str = "privatekey_passphrase") -> "PrivateKey":
     """The private key in a file; ``option`` is what messages call the passphrase. Raises KeyFileError."""
     try:
         data = pem.read_file(path)
@@ -64,7 +64,7 @@ def load(path: str, passphrase: t.Optional[str] = None, option: str = "privateke
     return read(data, passphrase, "the private key %s" % path, option)
 
 
-def read(data: bytes, passphrase: t.Optional[str], name: str, option: str = "privatekey_passphrase") -> "PrivateKey":
+def read(data: bytes, passphrase: "t.Optional[str]", name: str, option: str = "privatekey_passphrase") -> "PrivateKey":
     """The same for the bytes of a key in PEM or DER; ``name`` is what messages call it."""
     try:
         form, encrypted = openssl.key_form(data)
@@ -93,14 +93,14 @@ def read(data: bytes, passphrase: t.Optional[str], name: str, option: str = "pri
     return key
 
 
-def dump(key: "PrivateKey", passphrase: t.Optional[str] = None) -> bytes:
+def dump(key: "PrivateKey", passphrase: "t.Optional[str]" = None) -> bytes:
     """A private key as PKCS#8 in PEM (bytes), encrypted where there is a passphrase; see ``check_passphrase``."""
     encryption = (serialization.BestAvailableEncryption(passphrase.encode("utf-8")) if passphrase
                   else serialization.NoEncryption())
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
 
 
-def check_passphrase(option: str, passphrase: t.Optional[str]) -> None:
+def check_passphrase(option: str, passphrase: "t.Optional[str]") -> None:
     """Raises KeyFileError for a passphrase that is given and can't be one: an empty one would encrypt nothing."""
     length = None if passphrase is None else len(passphrase.encode("utf-8", "surrogateescape"))
     if length is not None and not 4 <= length <= 1023:
@@ -124,7 +124,7 @@ def fingerprint(public_key: "PublicKey") -> str:
     return hashlib.sha256(spki(public_key)).hexdigest()
 
 
-def digest_name(wanted: t.Optional[str], public_key: "PublicKey") -> t.Optional[str]:
+def digest_name(wanted: "t.Optional[str]", public_key: "PublicKey") -> "t.Optional[str]":
     """The digest that a key signs with: the wanted one, or its own; None for Ed25519 and Ed448 (RFC 8410)."""
     kind = key_type(public_key)
     if kind.startswith("Ed"):
@@ -132,14 +132,14 @@ def digest_name(wanted: t.Optional[str], public_key: "PublicKey") -> t.Optional[
     return wanted or DIGEST_OF.get(kind, "sha256")
 
 
-def digest(name: t.Optional[str]) -> t.Optional["Digest"]:
+def digest(name: "t.Optional[str]") -> "t.Optional[Digest]":
     """A digest as cryptography wants it."""
     made: t.Optional[Digest] = getattr(hashes, name.upper())() if name else None
     return made
 
 
 def signed_by(
-    public_key: "PublicKey", signature: bytes, content: bytes, algorithm: t.Optional["hashes.HashAlgorithm"]
+    public_key: "PublicKey", signature: bytes, content: bytes, algorithm: "t.Optional[hashes.HashAlgorithm]"
 ) -> bool:
     """Whether ``signature`` of ``content`` (bytes) was made with the key; ``algorithm`` is the hash, None for EdDSA."""
     try:

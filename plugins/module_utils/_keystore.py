@@ -17,7 +17,7 @@ MAGIC = 0xFEEDFEED
 KEY, CERTIFICATE = 1, 2  # what an entry holds
 
 
-def entries(data: bytes) -> t.List[t.Tuple[str, bytes]]:
+def entries(data: bytes) -> "t.List[t.Tuple[str, bytes]]":
     """The trusted certificates as list of (alias, DER). Raises ValueError for what is not of this form."""
     reader = _Reader(data)
     magic, version, count = reader.numbers(">III")
@@ -51,7 +51,7 @@ class _Reader(object):
     def __init__(self, data: bytes) -> None:
         self.data, self.position = data, 0
 
-    def numbers(self, form: str) -> t.Tuple[int, ...]:
+    def numbers(self, form: str) -> "t.Tuple[int, ...]":
         """Numbers as struct has them; raises ValueError where the data end before."""
         end = self.position + struct.calcsize(form)
         if end > len(self.data):

@@ -36,12 +36,12 @@ class Listener(t.NamedTuple):
 
 class Shown(t.NamedTuple):
     listener: Listener
-    server_name: t.Optional[str]  # the host name that was asked for, or None
-    chain: t.List[bytes]  # the certificates as they were sent, as DER; empty where it speaks TLS and none was seen
-    finding: t.Optional[str]  # why none was seen, or None
+    server_name: "t.Optional[str]"  # the host name that was asked for, or None
+    chain: "t.List[bytes]"  # the certificates as they were sent, as DER; empty where it speaks TLS and none was seen
+    finding: "t.Optional[str]"  # why none was seen, or None
 
 
-def listening(proc: str = "/proc") -> t.List[Listener]:
+def listening(proc: str = "/proc") -> "t.List[Listener]":
     """The sockets that listen (list of Listener); a table that this system does not have is empty."""
     found = []
     for table, family in TABLES:
@@ -53,7 +53,7 @@ def listening(proc: str = "/proc") -> t.List[Listener]:
     return list(collections.OrderedDict.fromkeys(found))
 
 
-def parse(table: str, family: int) -> t.List[Listener]:
+def parse(table: str, family: int) -> "t.List[Listener]":
     """The listening sockets of /proc/net/tcp or tcp6; see proc(5)."""
     found = []
     for line in table.splitlines()[1:]:
@@ -67,7 +67,7 @@ def parse(table: str, family: int) -> t.List[Listener]:
     return found
 
 
-def programs(listeners: t.Iterable[Listener], proc: str = "/proc") -> t.Dict[str, str]:
+def programs(listeners: "t.Iterable[Listener]", proc: str = "/proc") -> "t.Dict[str, str]":
     """{inode: name of the program that has the socket}, as far as this user may know."""
     wanted = {"socket:[%s]" % one.inode: one.inode for one in listeners}
     found: t.Dict[str, str] = {}
@@ -81,7 +81,7 @@ def programs(listeners: t.Iterable[Listener], proc: str = "/proc") -> t.Dict[str
     return found
 
 
-def _open(folder: str) -> t.Iterator[str]:
+def _open(folder: str) -> "t.Iterator[str]":
     """Yields what a process has open; nothing where there is no process, or another user's."""
     try:
         names = os.listdir(folder)
@@ -95,8 +95,12 @@ def _open(folder: str) -> t.Iterator[str]:
 
 
 def shown(
-    listener: Listener, names: t.List[str], program: "openssl.OpenSSL", seconds: float, tmpdir: t.Optional[str] = None
-) -> t.List[Shown]:
+    listener: Listener,
+    names: "t.List[str]",
+    program: "openssl.OpenSSL",
+    seconds: float,
+    tmpdir: "t.Optional[str]" = None,
+) -> "t.List[Shown]":
     """What a listener shows (list of Shown) without a name and when it is asked for each of these; [] if it is no TLS.
 
     program: _openssl.OpenSSL. seconds: how long a step may take.
@@ -111,8 +115,8 @@ def shown(
 
 
 def _ask(
-    listener: Listener, name: t.Optional[str], program: "openssl.OpenSSL", seconds: float, tmpdir: t.Optional[str]
-) -> t.Optional[Shown]:
+    listener: Listener, name: "t.Optional[str]", program: "openssl.OpenSSL", seconds: float, tmpdir: "t.Optional[str]"
+) -> "t.Optional[Shown]":
     """Shown, or None where it does not speak TLS."""
     wanted = looks.Wanted(seconds, resumption=False, keep_alive=False, versions=False, http=False, path="/")
     for address in WILDCARDS.get(listener.address, [listener.address]):

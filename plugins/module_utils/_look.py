@@ -23,21 +23,22 @@ if t.TYPE_CHECKING:
     from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as endpoints
     from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 
+    Stream = handshake.Stream
+    Shaken = t.Tuple[Stream, float, float]  # after the handshake; milliseconds of the TCP connect, of the handshake
+
 TICKETS = 0.1  # of a step: how long tickets are waited for that come after the handshake of TLS 1.3
 MILLISECONDS = ("connect", "handshake", "first_byte", "resumed_handshake")
 
 
-Stream = handshake.Stream
-Shaken = t.Tuple[Stream, float, float]  # after the handshake; milliseconds of the TCP connect, of the handshake
 
 
 class Seen(t.NamedTuple):
-    result: t.Dict[str, t.Any]  # as of ``blank``
-    chain: t.List[bytes]  # the certificates as they were sent, as DER
+    result: "t.Dict[str, t.Any]"  # as of ``blank``
+    chain: "t.List[bytes]"  # the certificates as they were sent, as DER
     # Versions that could not be tried, for the server could not be reached any more or time was up:
-    untried: t.List[str]
+    untried: "t.List[str]"
     speaks_tls: bool  # whether the server has answered with TLS, be it that it refused
-    shown: t.Optional[bytes]  # the server's own certificate in the first handshake, as DER, or None
+    shown: "t.Optional[bytes]"  # the server's own certificate in the first handshake, as DER, or None
 
 
 class Wanted(t.NamedTuple):
@@ -49,7 +50,7 @@ class Wanted(t.NamedTuple):
     path: str
 
 
-def blank(endpoint: "endpoints.Endpoint") -> t.Dict[str, t.Any]:
+def blank(endpoint: "endpoints.Endpoint") -> "t.Dict[str, t.Any]":
     """A result before anything is known (dict)."""
     return {
         "name": endpoint.name, "host": endpoint.host, "port": endpoint.port, "server_name": endpoint.asked,
@@ -61,7 +62,7 @@ def blank(endpoint: "endpoints.Endpoint") -> t.Dict[str, t.Any]:
     }
 
 
-def look(endpoint: "endpoints.Endpoint", wanted: Wanted, program: "openssl.OpenSSL", tmpdir: t.Optional[str]) -> Seen:
+def look(endpoint: "endpoints.Endpoint", wanted: Wanted, program: "openssl.OpenSSL", tmpdir: "t.Optional[str]") -> Seen:
     """What is seen of an endpoint (Seen), whatever the server does. program: _openssl.OpenSSL."""
     result = blank(endpoint)
     looker = _Looker(endpoint, wanted, program, tmpdir, result)
@@ -86,8 +87,8 @@ class _Looker(object):
         endpoint: "endpoints.Endpoint",
         wanted: Wanted,
         program: "openssl.OpenSSL",
-        tmpdir: t.Optional[str],
-        result: t.Dict[str, t.Any],
+        tmpdir: "t.Optional[str]",
+        result: "t.Dict[str, t.Any]",
     ) -> None:
         self.endpoint, self.wanted, self.program, self.tmpdir, self.result = endpoint, wanted, program, tmpdir, result
         self.budget = connection.Budget(wanted.timeout)
@@ -102,7 +103,7 @@ class _Looker(object):
 
     # --- connections ---
 
-    def plain(self) -> t.Tuple[socket.socket, float, bytes]:
+    def plain(self) -> "t.Tuple[socket.socket, float, bytes]":
         """(socket, milliseconds of the TCP connect, bytes read already) at the point where TLS begins."""
         endpoint, pending = self.endpoint, b""
         target = endpoint.address or endpoint.host
@@ -130,7 +131,7 @@ class _Looker(object):
         options.setdefault("alpn", self.endpoint.alpn)
         return handshake.context(certificate=self.endpoint.certificate, **options)
 
-    def shake(self, settings: ssl.SSLContext, session: t.Optional[ssl.SSLSession] = None) -> Shaken:
+    def shake(self, settings: ssl.SSLContext, session: "t.Optional[ssl.SSLSession]" = None) -> "Shaken":
         """(handshake.Stream after the handshake, milliseconds of the TCP connect, of the handshake)."""
         sock, connected, pending = self.plain()
         stream = None
@@ -175,7 +176,7 @@ class _Looker(object):
         if self.broken and result["client_certificate_requested"]:  # the alert that said why came too late
             result["finding"] = self.broken + ": it may want a client certificate that it trusts"
 
-    def first(self) -> Shaken:
+    def first(self) -> "Shaken":
         settings = self.context()
         try:
             return self.shake(settings)
@@ -190,7 +191,7 @@ class _Looker(object):
                                            "versions and ciphers allowed (%s)" % error)
             return found
 
-    def talk(self, stream: Stream) -> None:
+    def talk(self, stream: "Stream") -> None:
         """Times the first byte; waits for what TLS 1.3 sends after the handshake."""
         result, deadline = self.result, self.budget.step()
         if result["alpn"] == "h2":
@@ -206,7 +207,7 @@ class _Looker(object):
     def speaks_http(self) -> bool:
         return self.wanted.http and not self.endpoint.starttls
 
-    def http(self, stream: Stream) -> None:
+    def http(self, stream: "Stream") -> None:
         """GET, and once more on the same connection where that is asked for."""
         host = http_talk.host_header(self.endpoint.asked, self.endpoint.port)
         try:
@@ -222,7 +223,7 @@ class _Looker(object):
         self.result["keep_alive"] = kept
         self.result["http"] = {"status": answer.status, "finding": why and "the server %s" % why}
 
-    def settle(self, stream: Stream) -> None:
+    def settle(self, stream: "Stream") -> None:
         """Reads until a ticket is there, or nothing more can be expected; here, TLS 1.3 refuses client certificates."""
         deadline = self.budget.step(TICKETS)
         while handshake.protocol(stream) == "TLSv1.3" and not (stream.tls.session and stream.tls.session.has_ticket):
@@ -260,7 +261,7 @@ class _Looker(object):
 
     # --- more connections ---
 
-    def resumption(self) -> t.Dict[str, t.Any]:
+    def resumption(self) -> "t.Dict[str, t.Any]":
         """Whether a second connection resumes the first one's session, and each of the three ways by itself (dict)."""
         offered, resumed = _offered(self.session, self.result["protocol"]), False
         if offered and self.settings:
@@ -271,8 +272,8 @@ class _Looker(object):
                 "tls12_ticket": self.way(True), "tls12_session_id": self.way(False)}
 
     def resumes(
-        self, settings: ssl.SSLContext, session: t.Optional[ssl.SSLSession]
-    ) -> t.Tuple[bool, t.Optional[float]]:
+        self, settings: ssl.SSLContext, session: "t.Optional[ssl.SSLSession]"
+    ) -> "t.Tuple[bool, t.Optional[float]]":
         """(whether the server resumes the session, milliseconds of that handshake)."""
         try:
             stream, _connected, took = self.shake(settings, session)
@@ -282,7 +283,7 @@ class _Looker(object):
         stream.close()
         return bool(resumed), took
 
-    def way(self, tickets: bool) -> t.Optional[bool]:
+    def way(self, tickets: bool) -> "t.Optional[bool]":
         """Whether TLS 1.2 resumes, with tickets or with session IDs alone; None where there is no TLS 1.2."""
         try:
             settings = self.context(version="TLSv1.2", tickets=tickets)
@@ -308,11 +309,11 @@ class _Looker(object):
             stream.close()
             self.result["milliseconds"]["first_byte"] = took
 
-    def versions(self) -> t.Dict[str, t.Optional[bool]]:
+    def versions(self) -> "t.Dict[str, t.Optional[bool]]":
         """Which versions the server accepts (dict); None for those that this host's OpenSSL can't try."""
         return {version: self.accepts(version) for version in handshake.VERSIONS}
 
-    def accepts(self, version: str) -> t.Optional[bool]:
+    def accepts(self, version: str) -> "t.Optional[bool]":
         """Whether the server chooses this version where it is the only one that is offered."""
         if time.monotonic() >= self.budget.end:
             self.result["warnings"].append("there was no time left to try %s" % version)
@@ -340,7 +341,7 @@ class _Looker(object):
         return bool(stream.heard) and records.is_tls(stream.heard) and records.version_chosen(stream.heard) == version
 
 
-def _offered(session: t.Optional[ssl.SSLSession], protocol: t.Optional[str]) -> t.Optional[str]:
+def _offered(session: "t.Optional[ssl.SSLSession]", protocol: "t.Optional[str]") -> "t.Optional[str]":
     """What a session can be resumed by: ``ticket``, ``session ID`` or None."""
     if session is None:
         return None

@@ -14,16 +14,17 @@ import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
+if t.TYPE_CHECKING:
+    Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+
 LONGEST = 1000  # characters of what is taken for a host name, before it is encoded
 SHOWN = 10  # names of a certificate that a sentence lists
 
 # IDNA 2003, which Python brings, and IDNA 2008 turn these into different names (RFC 5894 section 7.2).
 DEVIATIONS = u"\u00df\u03c2\u200c\u200d"
 
-Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
-
-def address(text: str) -> t.Optional[Address]:
+def address(text: str) -> "t.Optional[Address]":
     """The IPv4Address or IPv6Address that ``text`` writes, in brackets and with a zone too; None where it is none."""
     written = text.strip()
     if written.startswith("[") and written.endswith("]"):
@@ -70,11 +71,11 @@ def matches(pattern: str, name: str) -> bool:
 
 
 def findings(
-    hostnames: t.Iterable[str],
-    ips: t.Iterable[str],
-    alt_names: t.Mapping[str, t.List[str]],
-    common_name: t.Optional[str],
-) -> t.List[str]:
+    hostnames: "t.Iterable[str]",
+    ips: "t.Iterable[str]",
+    alt_names: "t.Mapping[str, t.List[str]]",
+    common_name: "t.Optional[str]",
+) -> "t.List[str]":
     """Sentences on each asked name that the certificate is not for; none when all are.
 
     hostnames, ips: list of str, as the user wrote them; an IP address among the host names is taken as one.
@@ -102,7 +103,7 @@ def findings(
     return found
 
 
-def _unmatched(asked: t.List[str], alt_names: t.Mapping[str, t.List[str]], common_name: t.Optional[str]) -> str:
+def _unmatched(asked: "t.List[str]", alt_names: "t.Mapping[str, t.List[str]]", common_name: "t.Optional[str]") -> str:
     offered = [x509.printable(name) for name in alt_names["dns"] + alt_names["ip"]]
     if not offered:
         aside = "; CN=%s is not looked at (RFC 9525)" % common_name if common_name else ""

@@ -34,9 +34,9 @@ class Place(t.NamedTuple):
 
 
 class Outcome(t.NamedTuple):
-    plan: nss_plan.Plan               # that was carried out, or would be in check mode
-    after: t.List[nss_plan.Database]  # in check mode as it is
-    warnings: t.List[str]
+    plan: nss_plan.Plan                 # that was carried out, or would be in check mode
+    after: "t.List[nss_plan.Database]"  # in check mode as it is
+    warnings: "t.List[str]"
 
 
 class NssError(Exception):
@@ -57,7 +57,7 @@ def require(root: str) -> None:
 
 
 def converge(
-    patterns: t.List[str], wanted: t.List[trust_plan.Wanted], purge: str = "none", check: bool = False
+    patterns: "t.List[str]", wanted: "t.List[trust_plan.Wanted]", purge: str = "none", check: bool = False
 ) -> Outcome:
     """Makes the databases what is ``wanted`` (list of trust_plan.Wanted) and proves it; returns an Outcome.
 
@@ -81,12 +81,12 @@ def converge(
     return Outcome(plan, after, warnings)
 
 
-def _lock() -> t.ContextManager[t.Any]:
+def _lock() -> "t.ContextManager[t.Any]":
     """One run at a time; who is not root meets nobody else in his databases than himself, and SQLite's own locks."""
     return files.lock("/", LOCK_SECONDS) if os.geteuid() == 0 else contextlib.ExitStack()
 
 
-def find(patterns: t.List[str]) -> t.Tuple[t.List[Place], t.List[str]]:
+def find(patterns: "t.List[str]") -> "t.Tuple[t.List[Place], t.List[str]]":
     """(list of Place, each once; warnings) of what the user has listed. Patterns mean databases that are there."""
     found: t.Dict[str, Place] = collections.OrderedDict()
     warnings: t.List[str] = []
@@ -115,11 +115,11 @@ def find(patterns: t.List[str]) -> t.Tuple[t.List[Place], t.List[str]]:
     return list(found.values()), warnings
 
 
-def _matching(pattern: str) -> t.List[str]:
+def _matching(pattern: str) -> "t.List[str]":
     return sorted(os.path.dirname(path) for path in glob.glob(os.path.join(pattern, nss_database.FILES[0])))
 
 
-def _user_of(path: str, user: t.Optional[as_user.User]) -> as_user.User:
+def _user_of(path: str, user: "t.Optional[as_user.User]") -> as_user.User:
     """Who has to do what is done in a database; raises UserError where that can't be told."""
     if os.geteuid() != 0:
         return user or as_user.by_name("")
@@ -134,7 +134,7 @@ def _user_of(path: str, user: t.Optional[as_user.User]) -> as_user.User:
     return user
 
 
-def observe(places: t.List[Place]) -> t.List[nss_plan.Database]:
+def observe(places: "t.List[Place]") -> "t.List[nss_plan.Database]":
     """The nss_plan.Database of each Place."""
     found = []
     for place in places:
@@ -146,13 +146,13 @@ def observe(places: t.List[Place]) -> t.List[nss_plan.Database]:
     return found
 
 
-def _as_owner(place: Place, function: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
+def _as_owner(place: Place, function: "t.Callable[..., t.Any]", *arguments: t.Any) -> t.Any:
     return as_user.run(place.user, functools.partial(function, *arguments), (nss_database.DatabaseError,))
 
 
 def _apply(
-    places: t.List[Place], before: t.List[nss_plan.Database], plan: nss_plan.Plan, purge: str
-) -> t.List[nss_plan.Database]:
+    places: "t.List[Place]", before: "t.List[nss_plan.Database]", plan: nss_plan.Plan, purge: str
+) -> "t.List[nss_plan.Database]":
     """Carries the plan out; on any failure every database is taken back, and the failure is raised."""
     begun = []
     try:
@@ -174,12 +174,12 @@ def _apply(
     return after
 
 
-def _plain(step: nss_plan.Step) -> t.Dict[str, t.Any]:
+def _plain(step: nss_plan.Step) -> "t.Dict[str, t.Any]":
     return {"do": step.do, "nickname": step.nickname, "fingerprint": step.fingerprint, "trust": step.trust,
             "der": base64.b64encode(step.certificate.der).decode("ascii") if step.certificate else None}
 
 
-def _take_back(begun: t.List[t.Tuple[Place, nss_plan.Database, t.List[str]]]) -> str:
+def _take_back(begun: "t.List[t.Tuple[Place, nss_plan.Database, t.List[str]]]") -> str:
     """Undoes what was done to databases, the last one first. Says what became of them."""
     failed = []
     for place, database, missing in reversed(begun):

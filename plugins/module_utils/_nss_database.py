@@ -21,6 +21,9 @@ import subprocess
 import threading
 import typing as t
 
+if t.TYPE_CHECKING:
+    Record = t.Dict[str, str]  # of a certificate: fingerprint, nickname, trust, der (base64)
+
 try:
     import sqlite3
     from urllib.parse import quote
@@ -44,10 +47,7 @@ class DatabaseError(Exception):
     """A database can't be read or changed; the message names it, the reason and the way out."""
 
 
-Record = t.Dict[str, str]  # of a certificate: fingerprint, nickname, trust, der (base64)
-
-
-def look(folder: str) -> t.Dict[str, t.Any]:
+def look(folder: str) -> "t.Dict[str, t.Any]":
     """What is in the database in ``folder`` (dict); ``there`` is False where there is none."""
     try:
         names = os.listdir(folder)
@@ -61,14 +61,14 @@ def look(folder: str) -> t.Dict[str, t.Any]:
             "instead": None if there else _read_until_now(folder)}
 
 
-def _read_until_now(folder: str) -> t.Optional[str]:
+def _read_until_now(folder: str) -> "t.Optional[str]":
     """The database that Chromium reads as long as ~/.pki/nssdb is not there, where ``folder`` is that one; or None."""
     home = os.environ.get("HOME", "")
     other = os.path.join(home, ".local/share/pki/nssdb")
     return other if folder == os.path.join(home, ".pki/nssdb") and os.path.exists(other + "/cert9.db") else None
 
 
-def change(folder: str, steps: t.List[t.Dict[str, t.Any]]) -> None:
+def change(folder: str, steps: "t.List[t.Dict[str, t.Any]]") -> None:
     """Carries out steps (list of dict): ``create``, ``write`` a certificate with its trust, ``delete`` one."""
     for step in steps:
         if step["do"] == "create":
@@ -91,7 +91,7 @@ def create(folder: str) -> None:
         os.chmod(os.path.join(folder, name), 0o644)
 
 
-def take_back(folder: str, before: t.Dict[str, t.Any], missing: t.List[str]) -> None:
+def take_back(folder: str, before: "t.Dict[str, t.Any]", missing: "t.List[str]") -> None:
     """Makes a database what it was: ``before`` as ``look`` gave it. What was created with it goes.
 
     missing: what was not there, as ``missing`` gave it.
@@ -110,7 +110,7 @@ def take_back(folder: str, before: t.Dict[str, t.Any], missing: t.List[str]) -> 
             _write(folder, one["nickname"], base64.b64decode(one["der"]), one["trust"])
 
 
-def missing(folder: str) -> t.List[str]:
+def missing(folder: str) -> "t.List[str]":
     """What of a database is not there: its files and the folders on the way to it, in the order to remove them."""
     found = [path for path in (os.path.join(folder, name) for name in FILES) if not os.path.lexists(path)]
     while not os.path.lexists(folder):
@@ -119,7 +119,7 @@ def missing(folder: str) -> t.List[str]:
     return found
 
 
-def _held(folder: str) -> t.List[Record]:
+def _held(folder: str) -> "t.List[Record]":
     """The certificates of a database: list of dict with fingerprint, nickname, der (base64) and trust."""
     rows = _rows(folder)
     lines = listed(_certutil(folder, ["-L"]))
@@ -139,7 +139,7 @@ def _held(folder: str) -> t.List[Record]:
     return sorted(found, key=lambda one: (one["nickname"], one["fingerprint"]))
 
 
-def _rows(folder: str) -> t.List[t.Tuple[str, bytes]]:
+def _rows(folder: str) -> "t.List[t.Tuple[str, bytes]]":
     """(nickname, DER) of each certificate, from the database's file; see PKCS#11's CKA_LABEL and CKA_VALUE."""
     if sqlite3 is None:
         raise DatabaseError("%s can't be read: this host's Python is without sqlite3; install the whole python3"
@@ -166,7 +166,7 @@ def _reference(nickname: str) -> str:
     return TOKEN + nickname if ":" in nickname else nickname
 
 
-def listed(output: str) -> t.Dict[str, t.List[str]]:
+def listed(output: str) -> "t.Dict[str, t.List[str]]":
     """{nickname: list of trust} of what ``certutil -L`` prints."""
     found: t.Dict[str, t.List[str]] = {}
     for line in output.splitlines():
@@ -176,7 +176,7 @@ def listed(output: str) -> t.Dict[str, t.List[str]]:
     return found
 
 
-def flags(output: str) -> t.Dict[str, str]:
+def flags(output: str) -> "t.Dict[str, str]":
     """{fingerprint: trust} of what ``certutil -L -n NICKNAME`` prints: all certificates with that subject."""
     found: t.Dict[str, t.List[str]] = {}
     fingerprint, use = None, None
@@ -219,7 +219,7 @@ def _write(folder: str, nickname: str, content: bytes, trust: str) -> None:
 
 def _delete(folder: str, fingerprint: str) -> None:
     """Takes one certificate out. Where several share its nickname, certutil chooses: what else it took comes back."""
-    def there() -> t.Dict[str, Record]:
+    def there() -> "t.Dict[str, Record]":
         return {one["fingerprint"]: one for one in _held(folder)}
 
     before = now = there()
@@ -234,7 +234,7 @@ def _delete(folder: str, fingerprint: str) -> None:
         _write(folder, one["nickname"], base64.b64decode(one["der"]), one["trust"])
 
 
-def _certutil(folder: str, arguments: t.List[str], data: t.Optional[bytes] = None, may_fail: bool = False) -> str:
+def _certutil(folder: str, arguments: "t.List[str]", data: "t.Optional[bytes]" = None, may_fail: bool = False) -> str:
     """What certutil prints. It gets an empty password, for without a terminal it may ask for ever for a new one."""
     command = ["certutil", "-d", "sql:" + folder, "-f", os.devnull] + arguments
     process = subprocess.Popen([word.encode("utf-8", "surrogateescape") for word in command],

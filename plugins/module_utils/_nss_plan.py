@@ -35,33 +35,33 @@ class Held(t.NamedTuple):
 
 class Database(t.NamedTuple):
     path: str
-    owner: str                # name of the user whom it belongs to
+    owner: str                  # name of the user whom it belongs to
     there: bool
-    protected: bool           # whether a password is asked for changes
-    instead: t.Optional[str]  # the database that Chromium reads as long as this one is not there, or None
-    held: t.List[Held]
+    protected: bool             # whether a password is asked for changes
+    instead: "t.Optional[str]"  # the database that Chromium reads as long as this one is not there, or None
+    held: "t.List[Held]"
 
 
 class Step(t.NamedTuple):
     action: str
     path: str
-    fingerprint: t.Optional[str]
-    certificate: t.Optional[x509.Certificate]
-    name: t.Optional[str]
+    fingerprint: "t.Optional[str]"
+    certificate: "t.Optional[x509.Certificate]"
+    name: "t.Optional[str]"
     reason: str
     do: str
-    nickname: t.Optional[str]
-    trust: t.Optional[str]
-    former: t.Optional[str]
+    nickname: "t.Optional[str]"
+    trust: "t.Optional[str]"
+    former: "t.Optional[str]"
 
 
 class Plan(t.NamedTuple):
-    wanted: t.List[trust_plan.Wanted]
-    steps: t.List[Step]
-    unsent: t.List[str]
+    wanted: "t.List[trust_plan.Wanted]"
+    steps: "t.List[Step]"
+    unsent: "t.List[str]"
 
 
-def plan(databases: t.List[Database], wanted: t.List[trust_plan.Wanted], purge: str = "none") -> Plan:
+def plan(databases: "t.List[Database]", wanted: "t.List[trust_plan.Wanted]", purge: str = "none") -> Plan:
     """The Plan that makes each Database what is ``wanted`` (list of trust_plan.Wanted).
 
     Raises trust_plan.PlanError for contradictions, and for a database that only its user can change.
@@ -79,7 +79,7 @@ def plan(databases: t.List[Database], wanted: t.List[trust_plan.Wanted], purge: 
     return Plan(wanted, steps, list(collections.OrderedDict.fromkeys(unsent)))
 
 
-def resolve(databases: t.List[Database], wanted: t.List[trust_plan.Wanted]) -> t.List[trust_plan.Wanted]:
+def resolve(databases: "t.List[Database]", wanted: "t.List[trust_plan.Wanted]") -> "t.List[trust_plan.Wanted]":
     """Gives each Wanted its fingerprint and certificate, as trust_plan.resolve does: from all databases together."""
     held = [(is_anchor(one), trust_state.Held(database.path, 0, 0, one.der, one.fingerprint, True,
                                               name_of(one) or _short(one.nickname)))
@@ -100,7 +100,7 @@ def nickname(name: str, fingerprint: str) -> str:
     return NICKNAME % (_short(name) or "anchor", fingerprint[:16])
 
 
-def name_of(held: Held) -> t.Optional[str]:
+def name_of(held: Held) -> "t.Optional[str]":
     """The name in our nickname; None where somebody else put the certificate there."""
     match = MANAGED.match(held.nickname)
     return match.group(1) if match and held.fingerprint.startswith(match.group(2)) else None
@@ -128,7 +128,7 @@ def is_anchor(held: Held) -> bool:
     return is_trusted(held) or ours
 
 
-def said_of(held: t.Optional[Held]) -> t.Optional[str]:
+def said_of(held: "t.Optional[Held]") -> "t.Optional[str]":
     """What the diff calls the trust in a certificate; None where it is neither trusted nor distrusted."""
     if held is None or not is_trusted(held) and not is_distrusted(held):
         return None
@@ -142,7 +142,7 @@ def trusting(certificate: x509.Certificate, trust: str = ",,") -> str:
     return ",".join("".join(sorted(part)) for part in (tls, mail, code))
 
 
-def _steps(database: Database, wanted: t.List[trust_plan.Wanted], purge: str) -> t.List[Step]:
+def _steps(database: Database, wanted: "t.List[trust_plan.Wanted]", purge: str) -> "t.List[Step]":
     steps = []
     held = {one.fingerprint: one for one in database.held}
 
@@ -151,8 +151,8 @@ def _steps(database: Database, wanted: t.List[trust_plan.Wanted], purge: str) ->
         want: trust_plan.Wanted,
         reason: str,
         do: str,
-        nick: t.Optional[str] = None,
-        trust: t.Optional[str] = None,
+        nick: "t.Optional[str]" = None,
+        trust: "t.Optional[str]" = None,
     ) -> None:
         steps.append(Step(action, database.path, want.fingerprint, want.certificate, want.name, reason,
                           do, nick, trust, said_of(held.get(want.fingerprint))))

@@ -17,14 +17,14 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 a
 AFTER = {"install": "trusted", "trust_again": "trusted", "distrust": "distrusted", "remove": None}
 
 
-def anchor(options: t.Dict[str, t.Any], wanted: t.List[trust_plan.Wanted], check: bool) -> t.Dict[str, t.Any]:
+def anchor(options: "t.Dict[str, t.Any]", wanted: "t.List[trust_plan.Wanted]", check: bool) -> "t.Dict[str, t.Any]":
     """ca_trust_anchor's result with ``store: nss``; raises stores.StoreError or one of nss.FAILURES."""
     nss.require(options["root"])
     outcome = nss.converge(options["nss_databases"], wanted, options["purge"], check)
     return {"changed": False, "unsent": outcome.plan.unsent} if outcome.plan.unsent else report(outcome)
 
 
-def report(outcome: nss.Outcome) -> t.Dict[str, t.Any]:
+def report(outcome: nss.Outcome) -> "t.Dict[str, t.Any]":
     """An nss.Outcome as ca_trust_anchor's result."""
     plan = outcome.plan
     listed = {want.fingerprint for want in plan.wanted}
@@ -46,7 +46,7 @@ def report(outcome: nss.Outcome) -> t.Dict[str, t.Any]:
     }
 
 
-def _anchor(outcome: nss.Outcome, want: trust_plan.Wanted) -> t.Dict[str, t.Any]:
+def _anchor(outcome: nss.Outcome, want: trust_plan.Wanted) -> "t.Dict[str, t.Any]":
     steps = [step for step in outcome.plan.steps if step.fingerprint == want.fingerprint]
     holding = [database.path for database in outcome.after for one in database.held
                if one.fingerprint == want.fingerprint
@@ -64,7 +64,7 @@ def _anchor(outcome: nss.Outcome, want: trust_plan.Wanted) -> t.Dict[str, t.Any]
     return facts
 
 
-def _warnings(outcome: nss.Outcome, want: trust_plan.Wanted) -> t.List[str]:
+def _warnings(outcome: nss.Outcome, want: trust_plan.Wanted) -> "t.List[str]":
     """What was asked for and does not have the effect that one would expect."""
     if want.state != "distrusted" or want.certificate is None:
         return []
@@ -78,7 +78,7 @@ def _warnings(outcome: nss.Outcome, want: trust_plan.Wanted) -> t.List[str]:
     return found
 
 
-def diff(plan: nss_plan.Plan) -> t.Dict[str, str]:
+def diff(plan: nss_plan.Plan) -> "t.Dict[str, str]":
     """Before and after of what the plan changes, a line for each certificate and database."""
     before: t.List[str] = []
     after: t.List[str] = []
@@ -93,7 +93,7 @@ def diff(plan: nss_plan.Plan) -> t.Dict[str, str]:
             "before": "".join(line + "\n" for line in before), "after": "".join(line + "\n" for line in after)}
 
 
-def info(options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+def info(options: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
     """ca_trust_info's result with ``store: nss``; raises stores.StoreError or one of nss.FAILURES."""
     nss.require(options["root"])
     places, warnings = nss.find(options["nss_databases"])
@@ -120,7 +120,7 @@ def info(options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     }
 
 
-def _held(database: nss_plan.Database, held: nss_plan.Held) -> t.Dict[str, t.Any]:
+def _held(database: nss_plan.Database, held: nss_plan.Held) -> "t.Dict[str, t.Any]":
     name = nss_plan.name_of(held)
     facts = trust_report.facts(x509.parse_leniently(held.der), held.fingerprint)
     facts.update(path=database.path, name=name, managed=name is not None, trusted=nss_plan.vouches(held))

@@ -38,25 +38,25 @@ SYSTEM_ERROR = re.compile(rb"system library:\w*:([A-Z][^:\n]{3,60}):")
 
 
 class OpenSSL(t.NamedTuple):
-    command: str                # path of the program
-    version: str                # as printed: "OpenSSL 3.0.19 27 Jan 2026"
-    release: t.Tuple[int, ...]  # (major, minor, patch)
-    directory: str              # OPENSSLDIR, where its default trust lies
+    command: str                  # path of the program
+    version: str                  # as printed: "OpenSSL 3.0.19 27 Jan 2026"
+    release: "t.Tuple[int, ...]"  # (major, minor, patch)
+    directory: str                # OPENSSLDIR, where its default trust lies
 
 
 class Trust(t.NamedTuple):
-    given: t.Optional[str]      # path that the user asked for, or None for the host's default
-    file: t.Optional[str]       # path of the PEM file with the anchors, or None
-    directory: t.Optional[str]  # path of the hashed directory, or None
+    given: "t.Optional[str]"      # path that the user asked for, or None for the host's default
+    file: "t.Optional[str]"       # path of the PEM file with the anchors, or None
+    directory: "t.Optional[str]"  # path of the hashed directory, or None
 
 
 class Verdict(t.NamedTuple):
     accepted: bool
-    errors: t.List[t.Tuple[int, int, str]]  # (number, depth, text as printed)
+    errors: "t.List[t.Tuple[int, int, str]]"  # (number, depth, text as printed)
     # (subject as printed, whether it came from outside of the trust store), leaf first:
-    links: t.List[t.Tuple[str, bool]]
-    command: t.List[str]
-    return_code: t.Optional[int]  # None if it gave no answer in time
+    links: "t.List[t.Tuple[str, bool]]"
+    command: "t.List[str]"
+    return_code: "t.Optional[int]"  # None if it gave no answer in time
     output: str  # what it printed
 
 
@@ -69,8 +69,8 @@ class KeyFileError(ValueError):
 
 
 def run(
-    command: t.List[str], stdin: bytes = b"", directory: t.Optional[str] = None, seconds: t.Optional[float] = None
-) -> t.Tuple[t.Optional[int], bytes, bytes]:
+    command: "t.List[str]", stdin: bytes = b"", directory: "t.Optional[str]" = None, seconds: "t.Optional[float]" = None
+) -> "t.Tuple[t.Optional[int], bytes, bytes]":
     """Runs a command: (return code, bytes of stdout, bytes of stderr); the code is None after ``seconds`` (SECONDS).
 
     It gets a session of its own, so that it has no terminal to ask for a passphrase.
@@ -102,7 +102,7 @@ def find() -> OpenSSL:
     return OpenSSL(command, printed.partition("\n")[0], release, directory.group(1))
 
 
-def trust_at(path: t.Optional[str], openssl: OpenSSL) -> Trust:
+def trust_at(path: "t.Optional[str]", openssl: OpenSSL) -> Trust:
     """Where the anchors lie: at ``path`` (a PEM file or a hashed directory), or where this OpenSSL looks by default."""
     if path:
         path = os.path.abspath(path)
@@ -112,7 +112,7 @@ def trust_at(path: t.Optional[str], openssl: OpenSSL) -> Trust:
                  os.environ.get("SSL_CERT_DIR") or os.path.join(openssl.directory, "certs"))
 
 
-def trust_files(trust: Trust) -> t.List[str]:
+def trust_files(trust: Trust) -> "t.List[str]":
     """Paths of all files that OpenSSL may take anchors from, existing or not.
 
     A default of several directories, separated by colons, is allowed (X509_LOOKUP_hash_dir(3)).
@@ -127,13 +127,13 @@ def trust_files(trust: Trust) -> t.List[str]:
     return found
 
 
-def _folders(trust: Trust) -> t.List[str]:
+def _folders(trust: Trust) -> "t.List[str]":
     if not trust.directory:
         return []
     return [trust.directory] if trust.given else trust.directory.split(os.pathsep)
 
 
-def unreadable(trust: Trust) -> t.List[str]:
+def unreadable(trust: Trust) -> "t.List[str]":
     """Of the places that OpenSSL may take anchors from, those that are there and that this user can't read."""
     return [path for path in _folders(trust) if path and _denied(path, os.R_OK | os.X_OK)] + [
         path for path in trust_files(trust) if _denied(path, os.R_OK)]
@@ -147,12 +147,12 @@ def _denied(path: str, rights: int) -> bool:
     return not os.access(path, rights)
 
 
-def crl_options(lists: str) -> t.List[str]:
+def crl_options(lists: str) -> "t.List[str]":
     """Options that have the whole chain looked up in the revocation lists of the PEM file ``lists``, deltas too."""
     return ["-CRLfile", lists, "-crl_check", "-crl_check_all", "-extended_crl", "-use_deltas"]
 
 
-def trust_options(openssl: OpenSSL, trust: Trust) -> t.List[str]:
+def trust_options(openssl: OpenSSL, trust: Trust) -> "t.List[str]":
     """Options that have anchors come from a Trust alone; none for the default.
 
     -CAfile alone would have it look into its default directory and store too (openssl-verification-options(1)).
@@ -164,14 +164,14 @@ def trust_options(openssl: OpenSSL, trust: Trust) -> t.List[str]:
     return options + ["-no-CAstore"] * (openssl.release >= (3, 0, 0))
 
 
-def name_options(openssl: OpenSSL, server_name: t.Optional[str]) -> t.List[str]:
+def name_options(openssl: OpenSSL, server_name: "t.Optional[str]") -> "t.List[str]":
     """Options of s_client that ask for a host name (SNI), or for none where there is no name."""
     if server_name:
         return ["-servername", server_name]
     return ["-noservername"] * (openssl.release >= (1, 1, 1))  # which is the default before
 
 
-def asked_options(name: str, is_address: bool) -> t.List[str]:
+def asked_options(name: str, is_address: bool) -> "t.List[str]":
     """Options that have a certificate be for this host name or IP address."""
     return ["-verify_ip" if is_address else "-verify_hostname", name]
 
@@ -181,9 +181,9 @@ def verify_command(
     trust: Trust,
     purpose: str,
     certificate: str,
-    chain: t.Optional[str] = None,
-    options: t.Iterable[str] = (),
-) -> t.List[str]:
+    chain: "t.Optional[str]" = None,
+    options: "t.Iterable[str]" = (),
+) -> "t.List[str]":
     """The command line that judges the PEM file ``certificate``, with the untrusted PEM file ``chain``.
 
     Never -partial_chain: what is asked is what this host's OpenSSL does by default.
@@ -193,7 +193,7 @@ def verify_command(
     return command + list(options) + (["-untrusted", chain] if chain else []) + [certificate]
 
 
-def parse_verdict(command: t.List[str], return_code: t.Optional[int], output: str) -> Verdict:
+def parse_verdict(command: "t.List[str]", return_code: "t.Optional[int]", output: str) -> Verdict:
     """A Verdict from what ``openssl verify -show_chain`` of one certificate printed (str)."""
     output = x509.printable_lines(output)
     errors = [(int(number), int(depth), text) for number, depth, text in ERROR.findall(output)]
@@ -207,8 +207,8 @@ def verify(
     purpose: str,
     directory: str,
     certificate: str,
-    chain: t.Optional[str] = None,
-    options: t.Iterable[str] = (),
+    chain: "t.Optional[str]" = None,
+    options: "t.Iterable[str]" = (),
 ) -> Verdict:
     """Has openssl judge a certificate; the files are names in ``directory``, so that its words stay readable.
 
@@ -220,7 +220,7 @@ def verify(
 
 
 def public_key(
-    openssl: OpenSSL, path: str, passphrase: t.Optional[str] = None, option: str = "private_key_passphrase"
+    openssl: OpenSSL, path: str, passphrase: "t.Optional[str]" = None, option: str = "private_key_passphrase"
 ) -> bytes:
     """The SubjectPublicKeyInfo (DER) that belongs to the private key in the file ``path``; raises KeyFileError.
 
@@ -250,7 +250,7 @@ def public_key(
     raise KeyFileError("openssl can't read it as a private key: it is damaged, or something else")
 
 
-def key_form(data: bytes) -> t.Tuple[str, bool]:
+def key_form(data: bytes) -> "t.Tuple[str, bool]":
     """(PEM or DER, whether encrypted) of a private key file's content; raises KeyFileError where it holds none."""
     labels = []
     for block in pem.blocks(data):

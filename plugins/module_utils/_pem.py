@@ -74,7 +74,7 @@ def advised(message: str) -> str:
     return message + ("; does the task need 'become'?" if "Permission denied" in message else "")
 
 
-def read_given(path: t.Optional[str], content: t.Optional[str]) -> bytes:
+def read_given(path: "t.Optional[str]", content: "t.Optional[str]") -> bytes:
     """The bytes of a file, or of the text that was given in its place."""
     return read_file(path) if path else (content or "").encode("utf-8", "replace")
 
@@ -84,7 +84,7 @@ def holds_key(data: bytes) -> bool:
     return any(marker.group(2).endswith(b"PRIVATE KEY") for marker in MARKER.finditer(data))
 
 
-def blocks(data: bytes) -> t.List[Block]:
+def blocks(data: bytes) -> "t.List[Block]":
     """The PEM blocks of ``data`` in order (list); raises CertificateFileError where one is cut off."""
     found = list(any_blocks(data))
     begins = sum(marker.group(1) == b"BEGIN" for marker in MARKER.finditer(data))
@@ -93,7 +93,7 @@ def blocks(data: bytes) -> t.List[Block]:
     return found
 
 
-def any_blocks(data: bytes) -> t.Iterator[Block]:
+def any_blocks(data: bytes) -> "t.Iterator[Block]":
     """Yields the PEM blocks of ``data`` as p11-kit finds them: from a begin line to the next end line of its label.
 
     So a block that was cut off swallows its successor, and what they hold together is no base64 any more.
@@ -108,7 +108,7 @@ def any_blocks(data: bytes) -> t.Iterator[Block]:
             begin = None
 
 
-def certificate_blocks(data: bytes) -> t.Iterator[t.Tuple[Block, bytes]]:
+def certificate_blocks(data: bytes) -> "t.Iterator[t.Tuple[Block, bytes]]":
     """Yields (Block, DER of the certificate) of a PEM file, leniently: what can't be read is left out.
 
     With OpenSSL's trusted certificates among them: of those, what stands before the trust settings.
@@ -121,7 +121,7 @@ def certificate_blocks(data: bytes) -> t.Iterator[t.Tuple[Block, bytes]]:
 
 
 @functools.lru_cache(maxsize=4096)  # the bundles of a store hold the same certificates, a bundle for each purpose
-def _certificate(text: bytes) -> t.Optional[bytes]:
+def _certificate(text: bytes) -> "t.Optional[bytes]":
     try:
         content = _decode(text)
         return content[:der.element(content, 0, len(content))[2]]
@@ -141,12 +141,12 @@ def decode(block: Block) -> bytes:
         raise CertificateFileError("a PEM block in it (%s) is not valid base64" % block.label.decode("ascii"))
 
 
-def fingerprints(data: bytes) -> t.List[str]:
+def fingerprints(data: bytes) -> "t.List[str]":
     """SHA-256 fingerprints of all certificates in a PEM file that the store's tools wrote, in order, read leniently."""
     return [hashlib.sha256(content).hexdigest() for _block, content in certificate_blocks(data)]
 
 
-def read_certificates(data: bytes, keys_allowed: bool = False) -> t.List[x509.Certificate]:
+def read_certificates(data: bytes, keys_allowed: bool = False) -> "t.List[x509.Certificate]":
     """All certificates of a file, as x509.Certificate, in order, each once.
 
     Raises CertificateFileError where the file holds no certificate, one that can't be read, or a private key (in PEM,
@@ -169,7 +169,7 @@ def _plain(data: bytes) -> bytes:
     return data
 
 
-def _of_pem(data: bytes, keys_allowed: bool) -> t.Iterator[x509.Certificate]:
+def _of_pem(data: bytes, keys_allowed: bool) -> "t.Iterator[x509.Certificate]":
     everything = blocks(data)
     if not keys_allowed and any(block.label.endswith(b"PRIVATE KEY") for block in everything):
         raise PrivateKeyFound("there is a private key in it, which must not lie in a trust store: "
@@ -185,7 +185,7 @@ def _of_pem(data: bytes, keys_allowed: bool) -> t.Iterator[x509.Certificate]:
         raise CertificateFileError("there is no certificate in it, but: %s" % ", ".join(others))
 
 
-def _of_der(data: bytes) -> t.List[x509.Certificate]:
+def _of_der(data: bytes) -> "t.List[x509.Certificate]":
     """The certificates of a DER certificate or a PKCS#7 bundle."""
     try:
         content, end = der.expect(data, 0, len(data), der.SEQUENCE)
@@ -207,7 +207,7 @@ def _of_der(data: bytes) -> t.List[x509.Certificate]:
         raise CertificateFileError("it holds no readable certificate: %s" % error)
 
 
-def _refuse_other_der(data: bytes, parts: t.List[der.Element]) -> None:
+def _refuse_other_der(data: bytes, parts: "t.List[der.Element]") -> None:
     tags = [part[0] for part in parts]
     version = der.integer(data[parts[0][2]:parts[0][3]]) if tags[:1] == [der.INTEGER] else None
     if version == 3 and tags[1:2] == [der.SEQUENCE]:
@@ -217,7 +217,7 @@ def _refuse_other_der(data: bytes, parts: t.List[der.Element]) -> None:
         raise PrivateKeyFound("it looks like a private key, which must not lie in a trust store")
 
 
-def _of_pkcs7(data: bytes, parts: t.List[der.Element]) -> t.Iterator[bytes]:
+def _of_pkcs7(data: bytes, parts: "t.List[der.Element]") -> "t.Iterator[bytes]":
     """The certificates field of SignedData (RFC 2315 section 9.1, RFC 5652 section 5.1), each as DER."""
     if der.oid(data[parts[0][2]:parts[0][3]]) != SIGNED_DATA or len(parts) != 2:
         raise CertificateFileError("it is PKCS#7, but not the kind that carries certificates (signedData)")

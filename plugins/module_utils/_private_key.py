@@ -25,18 +25,18 @@ REGENERATE = ("never", "mismatch", "always")
 
 class Choice(t.NamedTuple):
     key: "keys.PrivateKey"
-    path: str                   # where it is, or will be
-    content: t.Optional[bytes]  # to be written there, None for a key that is there
-    reasons: t.List[str]        # why one is made
-    warnings: t.List[str]
+    path: str                     # where it is, or will be
+    content: "t.Optional[bytes]"  # to be written there, None for a key that is there
+    reasons: "t.List[str]"        # why one is made
+    warnings: "t.List[str]"
 
 
-def present(path: str, passphrase: t.Optional[str]) -> t.Optional["keys.PrivateKey"]:
+def present(path: str, passphrase: "t.Optional[str]") -> "t.Optional[keys.PrivateKey]":
     """The private key at ``path``, None where there is no file; raises keys.KeyFileError for what can't be used."""
     return keys.load(path, passphrase) if os.path.lexists(path) else None
 
 
-def choose(path: str, passphrase: t.Optional[str], key_type: str, regenerate: str) -> Choice:
+def choose(path: str, passphrase: "t.Optional[str]", key_type: str, regenerate: str) -> Choice:
     """The Choice where a new key may take the place of the old one at once, since its certificate comes with it."""
     key = present(path, passphrase)
     if key is None:
@@ -47,10 +47,10 @@ def choose(path: str, passphrase: t.Optional[str], key_type: str, regenerate: st
 
 def choose_beside(
     path: str,
-    passphrase: t.Optional[str],
+    passphrase: "t.Optional[str]",
     key_type: str,
     regenerate: str,
-    certificate: t.Optional["certificates.Certificate"],
+    certificate: "t.Optional[certificates.Certificate]",
     due: bool,
 ) -> Choice:
     """The Choice where a certificate (of _certificates, or None) may be in use with the key that is there.
@@ -74,14 +74,14 @@ def choose_beside(
     return _made(path + places.NEXT, passphrase, key_type, reason)
 
 
-def described(choice: Choice) -> t.Dict[str, t.Any]:
+def described(choice: Choice) -> "t.Dict[str, t.Any]":
     """What results say of a Choice (dict); nothing that is secret."""
     public_key = choice.key.public_key()
     return {"path": choice.path, "key_type": keys.key_type(public_key),
             "public_key_sha256": keys.fingerprint(public_key), "new": bool(choice.content)}
 
 
-def replaced_because(key: "keys.PrivateKey", key_type: str, regenerate: str, always: bool) -> t.Optional[str]:
+def replaced_because(key: "keys.PrivateKey", key_type: str, regenerate: str, always: bool) -> "t.Optional[str]":
     """Why a key that is there is replaced, or None."""
     found = keys.key_type(key.public_key())
     if regenerate == "always" and always:
@@ -91,7 +91,7 @@ def replaced_because(key: "keys.PrivateKey", key_type: str, regenerate: str, alw
     return None
 
 
-def _made(path: str, passphrase: t.Optional[str], key_type: str, reason: str) -> Choice:
+def _made(path: str, passphrase: "t.Optional[str]", key_type: str, reason: str) -> Choice:
     key = keys.generate(key_type)
     return Choice(key, path, keys.dump(key, passphrase), [reason], [])
 

@@ -21,9 +21,9 @@ if t.TYPE_CHECKING:
 
 class Store(t.NamedTuple):
     trust: "openssl.Trust"  # where the anchors come from
-    anchors: t.List[x509.Certificate]
-    pool: chains.Pool       # the same, as chains.index
-    unread: t.List[str]     # places of anchors that could not be read
+    anchors: "t.List[x509.Certificate]"
+    pool: "chains.Pool"     # the same, as chains.index
+    unread: "t.List[str]"   # places of anchors that could not be read
 
 
 # X509_V_ERR_* of OpenSSL 1.1.1 to 3.5 whose sentence needs no more than the certificate at that depth. Numbers that
@@ -73,14 +73,14 @@ def short(name: bytes) -> str:
     return "CN=" + x509.escape(common) if common else x509.name(name) or "an empty name"
 
 
-def names(certificates: t.List[x509.Certificate]) -> str:
+def names(certificates: "t.List[x509.Certificate]") -> str:
     """Their subjects in a row, in full where the short forms would look alike."""
     brief = [short(certificate.subject_der) for certificate in certificates]
     return ", ".join(brief if len(set(brief)) == len(brief)
                      else [x509.label(certificate) for certificate in certificates])
 
 
-def written(usages: t.Iterable[str]) -> str:
+def written(usages: "t.Iterable[str]") -> str:
     """Key usages or purposes in the words of RFC 5280: ``digital_signature`` as ``digitalSignature``."""
     return ", ".join(WRITTEN.get(usage) or usage.split("_")[0] + "".join(
         part.capitalize() for part in usage.split("_")[1:]) for usage in usages)
@@ -88,13 +88,13 @@ def written(usages: t.Iterable[str]) -> str:
 
 def of_verdict(
     verdict: "openssl.Verdict",
-    links: t.List[chains.Link],
-    sent: t.List[x509.Certificate],
+    links: "t.List[chains.Link]",
+    sent: "t.List[x509.Certificate]",
     store: Store,
     purpose: str,
     now: int,
     server: bool = False,
-) -> t.List[str]:
+) -> "t.List[str]":
     """Sentences on what OpenSSL minds. links: the chain (list of chains.Link). sent: list of x509.Certificate.
 
     server: whether a server sent them in a handshake, which is told otherwise than a file without its chain.
@@ -120,8 +120,8 @@ def _explain(
     number: int,
     depth: int,
     text: str,
-    links: t.List[chains.Link],
-    sent: t.List[x509.Certificate],
+    links: "t.List[chains.Link]",
+    sent: "t.List[x509.Certificate]",
     store: Store,
     purpose: str,
     now: int,
@@ -198,7 +198,7 @@ def _dates(certificate: x509.Certificate) -> str:
         certificate.not_before, certificate.not_after))
 
 
-def _bad_signature(certificate: x509.Certificate, above: t.List[chains.Link]) -> str:
+def _bad_signature(certificate: x509.Certificate, above: "t.List[chains.Link]") -> str:
     issuer = short(above[0].certificate.subject_der if above and above[0].certificate else certificate.issuer_der)
     if certificate.signature in WEAK_SIGNATURES:
         return "is signed with %s, which this host's OpenSSL may refuse, or its signature is not by the key of %s" % (
@@ -225,7 +225,7 @@ def _wrong_purpose(certificate: x509.Certificate, purpose: str, depth: int) -> s
     return "is not for %s" % FOR[purpose]
 
 
-def validity(certificate: x509.Certificate, now: int) -> t.Optional[str]:
+def validity(certificate: x509.Certificate, now: int) -> "t.Optional[str]":
     """A sentence on a certificate that is not valid now (epoch seconds), or None."""
     if now > certificate.not_after:
         return "expired %s ago (%s)" % (duration.spoken(now - certificate.not_after),
@@ -236,7 +236,7 @@ def validity(certificate: x509.Certificate, now: int) -> t.Optional[str]:
     return None
 
 
-def too_short(links: t.List[chains.Link], min_remaining: str, store: Store, now: int) -> t.List[str]:
+def too_short(links: "t.List[chains.Link]", min_remaining: str, store: Store, now: int) -> "t.List[str]":
     """Sentences on certificates of the chain that are valid now, and for less than min_remaining (such as ``30d``)."""
     found, wanted = [], duration.seconds(min_remaining)
     for depth, link in enumerate(links):
@@ -248,7 +248,7 @@ def too_short(links: t.List[chains.Link], min_remaining: str, store: Store, now:
     return found
 
 
-def no_ca(links: t.List[chains.Link]) -> t.List[str]:
+def no_ca(links: "t.List[chains.Link]") -> "t.List[str]":
     """Sentences on why the first certificate of the chain can't work as a CA (RFC 5280 sections 4.2.1.3, 4.2.1.9)."""
     certificate = links[0].certificate
     found: t.List[str] = []
@@ -271,8 +271,8 @@ def no_ca(links: t.List[chains.Link]) -> t.List[str]:
 
 
 def warnings(
-    links: t.List[chains.Link], sent: t.List[x509.Certificate], purpose: str, hostnames: t.List[str]
-) -> t.List[str]:
+    links: "t.List[chains.Link]", sent: "t.List[x509.Certificate]", purpose: str, hostnames: "t.List[str]"
+) -> "t.List[str]":
     """Sentences on what is no failure here, and will be one elsewhere."""
     found, leaf = [], links[0].certificate
     alt_names = x509.alt_names(leaf) if leaf else {"dns": [], "ip": []}

@@ -22,13 +22,13 @@ LOCK_SECONDS = 60
 
 
 class Replacement(t.NamedTuple):
-    path: str                   # a link is followed, so that what it leads to is replaced
-    content: t.Optional[bytes]  # None to remove the file
-    mode: int                   # of a file that isn't there yet; others keep theirs, but for what it denies to all
+    path: str                     # a link is followed, so that what it leads to is replaced
+    content: "t.Optional[bytes]"  # None to remove the file
+    mode: int                     # of a file that isn't there yet; others keep theirs, but for what it denies to all
 
 
 @contextlib.contextmanager
-def lock(paths: t.Collection[str]) -> t.Iterator[None]:
+def lock(paths: "t.Collection[str]") -> "t.Iterator[None]":
     """Holds the locks of the folders of ``paths``; raises files.FilesError where one is missing or stays locked.
 
     What a killed run has left beside the paths, perhaps a key, is removed.
@@ -41,7 +41,7 @@ def lock(paths: t.Collection[str]) -> t.Iterator[None]:
         yield
 
 
-def check(paths: t.Iterable[str], check_mode: bool = False) -> t.List[str]:
+def check(paths: "t.Iterable[str]", check_mode: bool = False) -> "t.List[str]":
     """Raises files.FilesError where one of ``paths`` can't become a file: no folder for it, or something else there.
 
     In check mode, a task before this one may be to make its folder, and has only checked, too: that is a warning.
@@ -65,8 +65,8 @@ def check(paths: t.Iterable[str], check_mode: bool = False) -> t.List[str]:
 
 
 def replace(
-    replacements: t.List[Replacement], backup: bool = False, prove: t.Optional[t.Callable[[], None]] = None
-) -> t.Dict[str, str]:
+    replacements: "t.List[Replacement]", backup: bool = False, prove: "t.Optional[t.Callable[[], None]]" = None
+) -> "t.Dict[str, str]":
     """Carries out the replacements, all or none, in their order; returns {path: where its old content is kept}.
 
     ``prove`` is called when all is in place; what it raises takes everything back.
@@ -151,7 +151,7 @@ def _back_up(place: str) -> str:
     return name
 
 
-def _undo(done: t.List[str], existed: t.Set[str], backups: t.Iterable[str]) -> None:
+def _undo(done: "t.List[str]", existed: "t.Set[str]", backups: "t.Iterable[str]") -> None:
     for place in done:
         with contextlib.suppress(OSError):
             if place in existed:

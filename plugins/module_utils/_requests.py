@@ -28,9 +28,9 @@ LABELS = (b"CERTIFICATE REQUEST", b"NEW CERTIFICATE REQUEST")
 
 class Request(t.NamedTuple):
     pem: bytes
-    facts: extensions.Facts  # see _facts.py
+    facts: "extensions.Facts"  # see _facts.py
     public_key: "keys.PublicKey"
-    signed: bool             # whether its signature fits its key
+    signed: bool               # whether its signature fits its key
 
 
 class RequestError(ValueError):
@@ -67,7 +67,7 @@ def _load(data: bytes) -> "x509.CertificateSigningRequest":
     return x509.load_der_x509_csr(data, default_backend())
 
 
-def present(path: str) -> t.Optional[Request]:
+def present(path: str) -> "t.Optional[Request]":
     """The request that is there; None where there is none, and for what can't be read, which is written anew."""
     try:
         data = pem.read_file(path) if os.path.lexists(path) else b""
@@ -76,7 +76,7 @@ def present(path: str) -> t.Optional[Request]:
         return None
 
 
-def why(path: str, before: t.Optional[Request], want: extensions.Facts, force: bool) -> t.List[str]:
+def why(path: str, before: "t.Optional[Request]", want: "extensions.Facts", force: bool) -> "t.List[str]":
     """Why the request at ``path`` is written, as list of text; nothing if it is what is wanted (see ``wanted``).
 
     before: what is ``present`` there.
@@ -102,7 +102,7 @@ def of_csr(csr: "x509.CertificateSigningRequest") -> Request:
     return Request(csr.public_bytes(serialization.Encoding.PEM), facts, public_key, csr.is_signature_valid)
 
 
-def wanted(facts: extensions.Facts, key: "keys.PrivateKey", digest: t.Optional[str] = None) -> extensions.Facts:
+def wanted(facts: "extensions.Facts", key: "keys.PrivateKey", digest: "t.Optional[str]" = None) -> "extensions.Facts":
     """The facts of the request that ``build`` makes of these, with ``subject_key_identifier=True`` carried out."""
     public_key = key.public_key()
     made = dict(facts, key_type=keys.key_type(public_key), public_key=keys.fingerprint(public_key),
@@ -117,7 +117,7 @@ def key_identifier(public_key: "keys.PublicKey") -> str:
     return x509.SubjectKeyIdentifier.from_public_key(public_key).digest.hex()
 
 
-def build(facts: extensions.Facts, key: "keys.PrivateKey") -> Request:
+def build(facts: "extensions.Facts", key: "keys.PrivateKey") -> Request:
     """A Request with the facts of ``wanted``, signed with the key; raises _facts.OptionError."""
     try:
         builder = x509.CertificateSigningRequestBuilder().subject_name(distinguished_names.build(facts["subject"]))

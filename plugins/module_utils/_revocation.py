@@ -34,20 +34,22 @@ LABEL = b"X509 CRL"
 
 
 class Entry(t.NamedTuple):
-    date: t.Optional[int]  # epoch seconds, None for the moment when it is first listed
-    reason: str            # in the words of RFC 5280 section 5.3.1
+    date: "t.Optional[int]"  # epoch seconds, None for the moment when it is first listed
+    reason: str              # in the words of RFC 5280 section 5.3.1
 
 
 class List(t.NamedTuple):
     object: "x509.CertificateRevocationList"
-    form: str                     # pem or der
-    digest: t.Optional[str]       # of its signature, None for Ed25519 and Ed448
-    number: t.Optional[int]       # None where it has none
-    next_update: t.Optional[int]  # epoch seconds, None where it has none
-    entries: t.Dict[int, Entry]   # by serial number
+    form: str                       # pem or der
+    digest: "t.Optional[str]"       # of its signature, None for Ed25519 and Ed448
+    number: "t.Optional[int]"       # None where it has none
+    next_update: "t.Optional[int]"  # epoch seconds, None where it has none
+    entries: "t.Dict[int, Entry]"   # by serial number
 
 
-def converge(options: t.Dict[str, t.Any], check_mode: bool = False, now: t.Optional[int] = None) -> outcomes.Outcome:
+def converge(
+    options: "t.Dict[str, t.Any]", check_mode: bool = False, now: "t.Optional[int]" = None
+) -> outcomes.Outcome:
     """Makes the revocation list what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
 
     Raises one of outcomes.FAILURES before anything is changed.
@@ -79,11 +81,11 @@ def serial_number(text: t.Any) -> int:
     return int(plain, 16)
 
 
-def _wanted(revoked: t.List[t.Dict[str, t.Any]], now: int) -> t.Dict[int, Entry]:
+def _wanted(revoked: "t.List[t.Dict[str, t.Any]]", now: int) -> "t.Dict[int, Entry]":
     return {serial_number(one["serial"]): Entry(_date(one["revocation_date"], now), one["reason"]) for one in revoked}
 
 
-def _date(text: t.Optional[str], now: int) -> t.Optional[int]:
+def _date(text: "t.Optional[str]", now: int) -> "t.Optional[int]":
     found = validity.moment("revocation_date", text, now) if text else None
     if found and found.relative:
         raise facts_of.OptionError("revocation_date: %r would be another moment in every run: write it in UTC, such as "
@@ -91,7 +93,7 @@ def _date(text: t.Optional[str], now: int) -> t.Optional[int]:
     return found and found.at
 
 
-def _next_update(options: t.Dict[str, t.Any], now: int) -> t.Tuple[int, int]:
+def _next_update(options: "t.Dict[str, t.Any]", now: int) -> "t.Tuple[int, int]":
     moment = validity.moment("next_update", options["next_update"], now)
     renew = validity.renew_before(options)
     if moment.at - now <= renew:
@@ -100,7 +102,7 @@ def _next_update(options: t.Dict[str, t.Any], now: int) -> t.Tuple[int, int]:
     return moment.at, renew
 
 
-def _present(path: str) -> t.Optional[List]:
+def _present(path: str) -> "t.Optional[List]":
     """The List that is there; None where there is none, and for what can't be read, which is written anew."""
     if not os.path.lexists(path):
         return None
@@ -122,7 +124,7 @@ def _of_object(crl: "x509.CertificateRevocationList", form: str) -> List:
                 _seconds(crl, "next_update"), entries)
 
 
-def _seconds(thing: t.Any, name: str) -> t.Optional[int]:
+def _seconds(thing: t.Any, name: str) -> "t.Optional[int]":
     """A time of cryptography, which has had a zone under a name of its own since version 42, in epoch seconds."""
     at = getattr(thing, name + "_utc") if hasattr(type(thing), name + "_utc") else getattr(thing, name)
     return at and calendar.timegm(at.utctimetuple())
@@ -135,13 +137,13 @@ def _reason(revoked: "x509.RevokedCertificate") -> str:
 
 
 def _why(
-    before: t.Optional[List],
-    wanted: t.Dict[int, Entry],
+    before: "t.Optional[List]",
+    wanted: "t.Dict[int, Entry]",
     authority: authorities.Authority,
     renew: int,
-    options: t.Dict[str, t.Any],
+    options: "t.Dict[str, t.Any]",
     now: int,
-) -> t.List[str]:
+) -> "t.List[str]":
     """Why a list is made, as list of text."""
     if before is None:
         return ["there is something else at %s" % options["path"] if os.path.lexists(options["path"])
@@ -178,11 +180,11 @@ def _is_signed_by(crl: "x509.CertificateRevocationList", issuer: certificates.Ce
 
 
 def _sign(
-    wanted: t.Dict[int, Entry],
-    before: t.Optional[List],
+    wanted: "t.Dict[int, Entry]",
+    before: "t.Optional[List]",
     authority: authorities.Authority,
     next_update: int,
-    options: t.Dict[str, t.Any],
+    options: "t.Dict[str, t.Any]",
     now: int,
 ) -> List:
     """A new List. Who is listed already keeps the moment of it, and the number grows (RFC 5280 section 5.2.3)."""
@@ -206,13 +208,13 @@ def _encoded(made: List, form: str) -> bytes:
     return made.object.public_bytes(serialization.Encoding.PEM if form == "pem" else serialization.Encoding.DER)
 
 
-def _shown_entries(entries: t.Dict[int, Entry], now: int) -> t.List[t.Dict[str, str]]:
+def _shown_entries(entries: "t.Dict[int, Entry]", now: int) -> "t.List[t.Dict[str, str]]":
     return [{"serial": "%x" % serial, "reason": entry.reason,
              "revocation_date": plain_x509.iso_time(now if entry.date is None else entry.date)}
             for serial, entry in sorted(entries.items())]
 
 
-def _shown(made: t.Optional[List], now: int) -> str:
+def _shown(made: "t.Optional[List]", now: int) -> str:
     if made is None:
         return ""
     return "number: %s\nnext_update: %s\n%s" % (

@@ -50,11 +50,11 @@ CURVES = {"prime256v1": "P-256", "secp256r1": "P-256", "secp384r1": "P-384", "se
 def command(
     program: openssl.OpenSSL,
     protocol: str,
-    server_name: t.Optional[str],
-    alpn: t.List[str],
+    server_name: "t.Optional[str]",
+    alpn: "t.List[str]",
     lowered: bool,
-    cipher: t.Optional[str] = None,
-) -> t.List[str]:
+    cipher: "t.Optional[str]" = None,
+) -> "t.List[str]":
     """The command line; the socket is called ``server`` in its directory. cipher: the one to be chosen again."""
     made = [program.command, "s_client", "-unix", "server", "-showcerts", "-status", OPTIONS[protocol]]
     made += openssl.name_options(program, server_name)
@@ -68,7 +68,7 @@ def command(
     return made
 
 
-def parse(printed: str) -> t.Dict[str, t.Any]:
+def parse(printed: str) -> "t.Dict[str, t.Any]":
     """What s_client printed (str), as dict; each value is None where it says nothing."""
     printed = x509.printable_lines(printed)
     chain, group, staple = CHAIN.search(printed), GROUP.search(printed), STAPLE.search(printed)
@@ -94,7 +94,7 @@ def _group(printed: str) -> str:
     return " ".join(parts[:2]) if parts[0] == "DH" else CURVES.get(parts[0], parts[0])
 
 
-def staple_finding(printed: str, now: float) -> t.Optional[str]:
+def staple_finding(printed: str, now: float) -> "t.Optional[str]":
     """What is wrong with an OCSP staple that s_client printed, as a sentence, or None. Its signature is not checked."""
     answer, status, end = (one.search(printed) for one in (STAPLE_ANSWER, STAPLE_STATUS, STAPLE_END))
     if answer and answer.group(1) != "successful":
@@ -118,13 +118,13 @@ def look(
     sock: socket.socket,
     program: openssl.OpenSSL,
     protocol: str,
-    server_name: t.Optional[str],
-    alpn: t.List[str],
+    server_name: "t.Optional[str]",
+    alpn: "t.List[str]",
     lowered: bool,
     deadline: float,
-    tmpdir: t.Optional[str],
-    cipher: t.Optional[str] = None,
-) -> t.Dict[str, t.Any]:
+    tmpdir: "t.Optional[str]",
+    cipher: "t.Optional[str]" = None,
+) -> "t.Dict[str, t.Any]":
     """What s_client says of the server at a connected socket, where TLS begins (dict as of ``parse``)."""
     directory = tempfile.mkdtemp(dir=tmpdir if len(tmpdir or "") < MAX_PATH - 20 else None)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

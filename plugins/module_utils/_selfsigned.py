@@ -24,7 +24,9 @@ NOT_AFTER = {"root_ca": "+3650d"}
 LEAF_NOT_AFTER = "+180d"
 
 
-def converge(options: t.Dict[str, t.Any], check_mode: bool = False, now: t.Optional[int] = None) -> outcomes.Outcome:
+def converge(
+    options: "t.Dict[str, t.Any]", check_mode: bool = False, now: "t.Optional[int]" = None
+) -> outcomes.Outcome:
     """Makes key and certificate what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
 
     Raises one of outcomes.FAILURES before anything is changed.
@@ -57,7 +59,7 @@ def converge(options: t.Dict[str, t.Any], check_mode: bool = False, now: t.Optio
         [path for path in (options["path"], options["csr_path"]) if path], choice.path)
 
 
-def _facts(options: t.Dict[str, t.Any]) -> extensions.Facts:
+def _facts(options: "t.Dict[str, t.Any]") -> "extensions.Facts":
     """What the options ask for. Where they name no subject, the first of the names is it, for a certificate that is its
     own issuer has one (RFC 5280 section 4.1.2.4)."""
     facts = facts_of.of_options(options, options["profile"])
@@ -68,14 +70,14 @@ def _facts(options: t.Dict[str, t.Any]) -> extensions.Facts:
 
 
 def why(
-    before: t.Optional[certificates.Certificate],
-    unreadable: t.Optional[str],
-    want: extensions.Facts,
+    before: "t.Optional[certificates.Certificate]",
+    unreadable: "t.Optional[str]",
+    want: "extensions.Facts",
     issuer: certificates.Issuer,
     span: validity.Validity,
-    options: t.Dict[str, t.Any],
+    options: "t.Dict[str, t.Any]",
     now: int,
-) -> t.List[str]:
+) -> "t.List[str]":
     """Why a certificate is made, as list of text; nothing where the one that is there is what is wanted."""
     if before is None:
         return ["%s can't be read as a certificate: %s" % (options["path"], unreadable) if unreadable
@@ -86,7 +88,7 @@ def why(
     return found or (["force"] if options["force"] else [])
 
 
-def _why_request(options: t.Dict[str, t.Any], want: extensions.Facts) -> t.List[str]:
+def _why_request(options: "t.Dict[str, t.Any]", want: "extensions.Facts") -> "t.List[str]":
     path = options["csr_path"]
     return requests.why(path, requests.present(path), want, options["force"]) if path else []
 
@@ -96,14 +98,14 @@ def written(certificate: certificates.Certificate) -> bytes:
     return certificates.to_pem([certificate]).encode("ascii")
 
 
-def described(certificate: certificates.Certificate) -> t.Dict[str, t.Any]:
+def described(certificate: certificates.Certificate) -> "t.Dict[str, t.Any]":
     """What results say of a certificate (dict)."""
     return dict(x509.describe(certificate.plain), key_type=certificate.facts["key_type"],
                 subject_alt_name=certificate.facts.get("subject_alt_name", []))
 
 
 def _keep_the_root(
-    options: t.Dict[str, t.Any], before: t.Optional[certificates.Certificate], unreadable: t.Optional[str]
+    options: "t.Dict[str, t.Any]", before: "t.Optional[certificates.Certificate]", unreadable: "t.Optional[str]"
 ) -> None:
     """A CA whose key lies elsewhere, as that of an offline root, is not replaced by a new one with the same name."""
     is_ca = extensions.is_ca(before.facts) if before else unreadable and options["profile"] == "root_ca"

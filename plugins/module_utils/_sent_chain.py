@@ -13,7 +13,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reason
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 
-def describe(certificate: x509.Certificate) -> t.Dict[str, t.Any]:
+def describe(certificate: x509.Certificate) -> "t.Dict[str, t.Any]":
     """The facts that results show of a certificate that was sent."""
     alt_names = x509.alt_names(certificate)
     return dict(x509.describe(certificate), dns_names=alt_names["dns"], ip_addresses=alt_names["ip"],
@@ -21,8 +21,8 @@ def describe(certificate: x509.Certificate) -> t.Dict[str, t.Any]:
 
 
 def examine(
-    sent: t.List[x509.Certificate], store: reasons.Store, now: int
-) -> t.Tuple[t.Optional[bool], bool, t.List[str]]:
+    sent: "t.List[x509.Certificate]", store: reasons.Store, now: int
+) -> "t.Tuple[t.Optional[bool], bool, t.List[str]]":
     """(complete, ordered, sentences) on the certificates as they were sent, the server's own first.
 
     complete: whether only the root is missing, as it should be; None where that can't be told, for nobody here knows
@@ -48,7 +48,7 @@ def examine(
     return complete, ordered, list(dict.fromkeys(found))
 
 
-def _complete(last: x509.Certificate, store: reasons.Store, now: int) -> t.Tuple[t.Optional[bool], t.List[str]]:
+def _complete(last: x509.Certificate, store: reasons.Store, now: int) -> "t.Tuple[t.Optional[bool], t.List[str]]":
     """(complete, sentences) by the last certificate of the chain that was sent."""
     if chains.is_root(last) or last in store.anchors:
         return True, []

@@ -29,7 +29,9 @@ NOTHING = dict.fromkeys(["subject", "issuer", "serial", "fingerprint_sha256", "n
                          "chain", "fullchain", "key_type", "subject_alt_name"])
 
 
-def converge(options: t.Dict[str, t.Any], check_mode: bool = False, now: t.Optional[int] = None) -> outcomes.Outcome:
+def converge(
+    options: "t.Dict[str, t.Any]", check_mode: bool = False, now: "t.Optional[int]" = None
+) -> outcomes.Outcome:
     """Makes the certificate what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
 
     Raises one of outcomes.FAILURES before anything is changed.
@@ -57,7 +59,7 @@ def converge(options: t.Dict[str, t.Any], check_mode: bool = False, now: t.Optio
         [path for path in (options["path"], options["fullchain_path"]) if path], None)
 
 
-def _request(options: t.Dict[str, t.Any]) -> requests.Request:
+def _request(options: "t.Dict[str, t.Any]") -> requests.Request:
     name = options["csr_path"] or "csr_content"
     try:
         request = requests.read(pem.read_given(options["csr_path"], options["csr_content"]))
@@ -74,7 +76,7 @@ def _request(options: t.Dict[str, t.Any]) -> requests.Request:
     return request
 
 
-def _wanted(request: requests.Request, options: t.Dict[str, t.Any]) -> t.Tuple[extensions.Facts, t.List[str]]:
+def _wanted(request: requests.Request, options: "t.Dict[str, t.Any]") -> "t.Tuple[extensions.Facts, t.List[str]]":
     """(the facts of the certificate, warnings): what is honoured of the request, and of the profile all else."""
     profile, honour = options["profile"], options["honour"]
     want = facts_of.profile_facts(profile)
@@ -120,14 +122,14 @@ def _honoured(fact: str, request: requests.Request) -> t.Any:
             _subject(request.facts), x509.printable(str(error))))
 
 
-def _urls(option: str, given: t.Iterable[str]) -> t.List[str]:
+def _urls(option: str, given: "t.Iterable[str]") -> "t.List[str]":
     try:
         return general_names.canonical_list(["URI:%s" % url for url in given], option)
     except ValueError as error:
         raise outcomes.Refused(str(error))
 
 
-def _prescribed(want: extensions.Facts, request: requests.Request, options: t.Dict[str, t.Any]) -> t.List[str]:
+def _prescribed(want: "extensions.Facts", request: requests.Request, options: "t.Dict[str, t.Any]") -> "t.List[str]":
     """Puts the names that the options prescribe into ``want``; returns warnings where the request asks for others.
 
     Whoever has taken over a host can ask for any name in its requests.
@@ -150,7 +152,7 @@ def _prescribed(want: extensions.Facts, request: requests.Request, options: t.Di
 
 
 def _refuse(
-    request: requests.Request, want: extensions.Facts, authority: authorities.Authority, options: t.Dict[str, t.Any]
+    request: requests.Request, want: "extensions.Facts", authority: authorities.Authority, options: "t.Dict[str, t.Any]"
 ) -> None:
     """What must not be signed: a leaf that makes itself a CA, a CA that its own issuer forbids or has no name."""
     name = _subject(request.facts)
@@ -181,7 +183,7 @@ def _refuse(
 
 
 def _issue(
-    want: extensions.Facts, request: requests.Request, issuer: certificates.Issuer, span: validity.Validity
+    want: "extensions.Facts", request: requests.Request, issuer: certificates.Issuer, span: validity.Validity
 ) -> certificates.Certificate:
     """The new certificate; what a foreign tool has put into a request may be more than can be taken over."""
     try:
@@ -191,7 +193,7 @@ def _issue(
                                "another request" % (_subject(request.facts), x509.escape(str(error))))
 
 
-def _capped(certificate: certificates.Certificate, authority: authorities.Authority) -> t.List[str]:
+def _capped(certificate: certificates.Certificate, authority: authorities.Authority) -> "t.List[str]":
     if certificate.plain.not_after < authority.certificate.plain.not_after:
         return []
     return ["%s ends with its CA %s on %s: renew the CA's certificate" % (
@@ -200,11 +202,11 @@ def _capped(certificate: certificates.Certificate, authority: authorities.Author
 
 
 def _changes(
-    options: t.Dict[str, t.Any],
+    options: "t.Dict[str, t.Any]",
     certificate: certificates.Certificate,
-    chain: t.List[certificates.Certificate],
-    reasons: t.List[str],
-) -> t.Tuple[t.List[replace.Replacement], t.List[str]]:
+    chain: "t.List[certificates.Certificate]",
+    reasons: "t.List[str]",
+) -> "t.Tuple[t.List[replace.Replacement], t.List[str]]":
     """(what is to be written, why): the certificate, and the full chain also where the CA's own part of it is new."""
     contents = [(options["path"], certificates.to_pem([certificate])),
                 (options["fullchain_path"], certificates.to_pem([certificate] + chain))]
@@ -228,8 +230,8 @@ def _holds(path: str, content: str) -> bool:
 
 
 def _result(
-    options: t.Dict[str, t.Any], certificate: certificates.Certificate, chain: t.List[certificates.Certificate]
-) -> t.Dict[str, t.Any]:
+    options: "t.Dict[str, t.Any]", certificate: certificates.Certificate, chain: "t.List[certificates.Certificate]"
+) -> "t.Dict[str, t.Any]":
     shown = options["return_content"] or not (options["path"] or options["fullchain_path"])
     return dict(
         selfsigned.described(certificate), filename=options["path"], fullchain_path=options["fullchain_path"],
@@ -238,5 +240,5 @@ def _result(
         fullchain=certificates.to_pem([certificate] + chain) if shown else None)
 
 
-def _subject(facts: extensions.Facts) -> str:
+def _subject(facts: "extensions.Facts") -> str:
     return distinguished_names.spoken(facts["subject"])

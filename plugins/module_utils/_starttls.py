@@ -43,7 +43,7 @@ def _foreign(plain: connection.Plain, answer: bytes) -> connection.Finding:
         plain.who.replace("server", "server that was asked for"), connection.quoted(answer)))
 
 
-def _smtp_reply(plain: connection.Plain) -> t.Tuple[bytes, t.List[bytes]]:
+def _smtp_reply(plain: connection.Plain) -> "t.Tuple[bytes, t.List[bytes]]":
     """(code, all lines) of a reply of one or more lines (RFC 5321 section 4.2.1)."""
     lines: t.List[bytes] = []
     while len(lines) < MAX_LINES:

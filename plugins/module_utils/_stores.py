@@ -21,46 +21,47 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
-ANY_PURPOSE = None
+if t.TYPE_CHECKING:
+    Command = t.Tuple[str, ...]  # with its arguments
 
-Command = t.Tuple[str, ...]  # with its arguments
+ANY_PURPOSE = None
 
 
 class Keystore(t.NamedTuple):
     path: str  # of the extracted keystore
     prefix: str  # of the aliases of what the hook has put there; others are the administrator's
     hook: str  # command that reads "-PATH" for each certificate that is to go, of which only the file's name counts
-    settings: t.Tuple[str, str]  # (file, text in it that switches the hook off)
+    settings: "t.Tuple[str, str]"  # (file, text in it that switches the hook off)
     needs: str  # command without which the hook does nothing
 
 
 class Store(t.NamedTuple):
     name: str
     root: str  # of the system that it belongs to; all paths below are those of this machine, inside it
-    families: t.Tuple[str, ...]  # os-release's ID and ID_LIKE that stand for it
+    families: "t.Tuple[str, ...]"  # os-release's ID and ID_LIKE that stand for it
     # Folder of local anchors, one certificate a file; None where they are one file, the bundle:
-    anchors: t.Optional[str]
+    anchors: "t.Optional[str]"
     suffix: str  # of the anchors' file names
     recursive: bool  # whether files in subfolders count, and then only those with the suffix; else every file does
-    distrust: t.Optional[str]  # how certificates are distrusted: "folder", "configuration" or None
-    distrusted: t.Tuple[str, ...]  # places of that: the folders, or the configuration file
-    distribution: t.Tuple[str, ...]  # where the distribution's own certificates are
+    distrust: "t.Optional[str]"  # how certificates are distrusted: "folder", "configuration" or None
+    distrusted: "t.Tuple[str, ...]"  # places of that: the folders, or the configuration file
+    distribution: "t.Tuple[str, ...]"  # where the distribution's own certificates are
     # Extracted PEM bundles: (purpose that a certificate needs to be in it, path):
-    bundles: t.Tuple[t.Tuple[t.Optional[str], str], ...]
-    hashed: t.Optional[str]  # folder of hashed links (openssl-rehash(1)) that OpenSSL looks issuers up in, or None
-    instead: t.Optional[str]  # the file that it reads where that is there: the links don't count then
-    keystore: t.Optional[Keystore]  # Java's, where the system has one that only its own hook changes
-    others: t.Optional[str]  # extracted bundle of what fits no purpose, or None
-    extract: Command  # makes the extracted store; empty: there is none beside the anchors
-    again: Command  # the same from scratch, for another attempt
+    bundles: "t.Tuple[t.Tuple[t.Optional[str], str], ...]"
+    hashed: "t.Optional[str]"  # folder of hashed links (openssl-rehash(1)) that OpenSSL looks issuers up in, or None
+    instead: "t.Optional[str]"  # the file that it reads where that is there: the links don't count then
+    keystore: "t.Optional[Keystore]"  # Java's, where the system has one that only its own hook changes
+    others: "t.Optional[str]"  # extracted bundle of what fits no purpose, or None
+    extract: "Command"  # makes the extracted store; empty: there is none beside the anchors
+    again: "Command"  # the same from scratch, for another attempt
     # Patterns of what a killed extract leaves: it stays for ever, or the next one takes it up again:
-    scraps: t.Tuple[str, ...]
-    sources: Command  # writes what a bundle should hold, but for purpose and file; empty: all there is
+    scraps: "t.Tuple[str, ...]"
+    sources: "Command"  # writes what a bundle should hold, but for purpose and file; empty: all there is
     # Option of that command that writes the same into another folder, and what it needs to be there:
-    preview: t.Optional[t.Tuple[str, t.Tuple[str, ...]]]
+    preview: "t.Optional[t.Tuple[str, t.Tuple[str, ...]]]"
     extracted: str  # what the preview's folder stands for
-    tools: t.Dict[str, str]  # by command: the package that brings it
-    staging: t.Tuple[t.Tuple[str, str], ...]  # (folder whose files are changed, folder beside it to stage them in)
+    tools: "t.Dict[str, str]"  # by command: the package that brings it
+    staging: "t.Tuple[t.Tuple[str, str], ...]"  # (folder whose files are changed, folder beside it to stage them in)
 
 
 STORES = collections.OrderedDict((store.name, store) for store in [
@@ -156,7 +157,7 @@ class StoreError(Exception):
         self.facts = facts
 
 
-def choose(name: str, bundle_path: t.Optional[str], root: str) -> Store:
+def choose(name: str, bundle_path: "t.Optional[str]", root: str) -> Store:
     """The row of STORES for this host, with paths inside ``root``.
 
     name: a store's name, or ``auto`` for the one of the host's family (os-release(5)).
@@ -205,12 +206,12 @@ def choose(name: str, bundle_path: t.Optional[str], root: str) -> Store:
     )
 
 
-def mirrors(store: Store) -> t.List[str]:
+def mirrors(store: Store) -> "t.List[str]":
     """Paths of what is made from the first bundle's certificates, and is to hold the same: links, Java's keystore."""
     return ([store.hashed] if store.hashed else []) + ([store.keystore.path] if store.keystore else [])
 
 
-def _keystore(store: Store, root: str) -> t.Optional[Keystore]:
+def _keystore(store: Store, root: str) -> "t.Optional[Keystore]":
     """Java's keystore with its path inside ``root``; None where nothing on this host would keep it up to date."""
     if not store.keystore:
         return None
@@ -246,7 +247,7 @@ def is_bridge(path: str, bundle: str) -> bool:
     return os.path.islink(path) and os.readlink(path) == bridge_to(path, bundle)
 
 
-def _distrusted(store: Store, root: str) -> t.Tuple[str, ...]:
+def _distrusted(store: Store, root: str) -> "t.Tuple[str, ...]":
     """The places of distrust; of folders, the one that this host's p11-kit reads comes first."""
     paths = collections.OrderedDict((files.resolve(root, path), path) for path in store.distrusted)
     there = [path for path in paths if os.path.exists(path)]
@@ -257,7 +258,7 @@ def _distrusted(store: Store, root: str) -> t.Tuple[str, ...]:
     return tuple(sorted(paths, key=lambda path: path not in there))
 
 
-def _names_in_p11_kit(root: str, names: t.List[str]) -> t.Set[str]:
+def _names_in_p11_kit(root: str, names: "t.List[str]") -> "t.Set[str]":
     found: t.Set[str] = set()
     for path in p11_kit_modules(root):
         try:
@@ -269,13 +270,13 @@ def _names_in_p11_kit(root: str, names: t.List[str]) -> t.Set[str]:
     return found
 
 
-def p11_kit_modules(root: str) -> t.List[str]:
+def p11_kit_modules(root: str) -> "t.List[str]":
     """Paths of p11-kit's trust module, which serves the system's store to whoever speaks PKCS #11."""
     return [path for pattern in ("/usr/lib64/pkcs11", "/usr/lib/*/pkcs11", "/usr/lib/pkcs11")
             for path in sorted(glob.glob(root.rstrip("/") + pattern + "/p11-kit-trust.so"))]
 
 
-def _os_release(root: str) -> t.Dict[str, str]:
+def _os_release(root: str) -> "t.Dict[str, str]":
     """os-release(5) as a dict; empty where there is none."""
     for path in ("/etc/os-release", "/usr/lib/os-release"):
         try:
@@ -308,7 +309,7 @@ def bundle_of(root: str) -> str:
     return files.resolve(root, STORES[store_of_family(root)].bundles[0][1])
 
 
-def find_command(name: str, root: str) -> t.Optional[str]:
+def find_command(name: str, root: str) -> "t.Optional[str]":
     """The command's path inside ``root``, or None."""
     for folder in ("/usr/bin", "/usr/sbin", "/bin", "/sbin"):
         path = "%s/%s" % (folder, name)
@@ -325,7 +326,7 @@ def _require_tools(store: Store, root: str) -> None:
                                packages, root)
 
 
-def missing_packages(what: str, packages: t.List[str], root: str = "/") -> StoreError:
+def missing_packages(what: str, packages: "t.List[str]", root: str = "/") -> StoreError:
     """The StoreError that says what is needed and which packages bring it."""
     where = _os_release(root).get("PRETTY_NAME", "this host")
     return StoreError("%s, which %s does not have: install the package %s" % (what, where, " and ".join(packages)),

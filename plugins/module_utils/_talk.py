@@ -18,8 +18,8 @@ MAX_BYTES = 64 * 1024
 
 
 def run(
-    command: t.List[str], words: bytes, seconds: float, until: t.Optional[t.Pattern[bytes]] = None
-) -> t.Tuple[t.Optional[int], bytes, bytes]:
+    command: "t.List[str]", words: bytes, seconds: float, until: "t.Optional[t.Pattern[bytes]]" = None
+) -> "t.Tuple[t.Optional[int], bytes, bytes]":
     """(exit code, bytes of stdout, bytes of stderr) of a command that is told ``words`` (bytes).
 
     The code is None where it was ended here: when stdout has what is looked for (``until``, a compiled pattern), after
@@ -47,7 +47,7 @@ def run(
     return code, heard[stdout], heard[stderr]
 
 
-def _listen(heard: t.Dict[t.IO[bytes], bytes], end: float, enough: t.Callable[[], t.Any]) -> bool:
+def _listen(heard: "t.Dict[t.IO[bytes], bytes]", end: float, enough: "t.Callable[[], t.Any]") -> bool:
     """Reads {stream: bytes} until all streams end; whether they do, before ``end``, ``enough()`` and MAX_BYTES."""
     with selectors.DefaultSelector() as selector:
         for stream in heard:

@@ -31,6 +31,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as one
     from ansible_collections.fleetpki.host_trust.plugins.module_utils import _handshake as handshake
 
+
 SIDE_BY_SIDE = 4
 IN_ONE_PROGRAM = 32  # servers that a program of ours is called for at once
 START_SECONDS = 30   # a client may take so long to start, besides the time of its connections
@@ -45,44 +46,45 @@ NSS_FOLDERS = ("/usr/lib64/nss/unsupported-tools", "/usr/lib/nss/unsupported-too
 
 
 class Terms(t.NamedTuple):
-    seconds: float                        # for a connection
-    trust: t.Optional[str]                # PEM file with the anchors, or None for the client's own trust
-    program: t.Optional[openssl.OpenSSL]  # None where there is none
-    scratch: str                          # folder of our own, where clients may leave what they need
+    seconds: float                          # for a connection
+    trust: "t.Optional[str]"                # PEM file with the anchors, or None for the client's own trust
+    program: "t.Optional[openssl.OpenSSL]"  # None where there is none
+    scratch: str                            # folder of our own, where clients may leave what they need
 
 
-Call = t.Callable[[str, "one.Endpoint", Terms], t.List[str]]
-Program = t.Callable[[str, Terms], t.List[str]]
+if t.TYPE_CHECKING:
+    Call = t.Callable[[str, one.Endpoint, Terms], t.List[str]]
+    Program = t.Callable[[str, Terms], t.List[str]]
 
 
 class Client(t.NamedTuple):
     name: str  # what options and results call it
-    command: t.Optional[str]  # name of the program; None: this Python
-    version: t.Optional[t.List[str]]  # arguments that have it print its version
-    call: t.Optional[Call]  # function(path, endpoint, terms) -> command line, for one server; or None
+    command: "t.Optional[str]"  # name of the program; None: this Python
+    version: "t.Optional[t.List[str]]"  # arguments that have it print its version
+    call: "t.Optional[Call]"  # function(path, endpoint, terms) -> command line, for one server; or None
     # If that is told the request and prints the answer: ANSWER_ALONE, or AMONG_OTHER_THINGS; else None:
-    talks: t.Optional[str]
-    program: t.Optional[Program]  # function(path, terms) -> command line of a program for all servers; or None
-    words: t.List[str]  # what of its output says why it refuses: regular expressions, the best first
+    talks: "t.Optional[str]"
+    program: "t.Optional[Program]"  # function(path, terms) -> command line of a program for all servers; or None
+    words: "t.List[str]"  # what of its output says why it refuses: regular expressions, the best first
     certificate: bool  # whether it can be given a client certificate
 
 
 class Installed(t.NamedTuple):
     client: Client
     path: str
-    version: t.Optional[str]
+    version: "t.Optional[str]"
 
 
 class Answer(t.NamedTuple):
-    accepted: t.Optional[bool]  # None where it could not be tried
-    said: str                   # its own words, or why it could not be tried; "" where it accepts and says nothing
+    accepted: "t.Optional[bool]"  # None where it could not be tried
+    said: str                     # its own words, or why it could not be tried; "" where it accepts and says nothing
 
 
 def _address(endpoint: "one.Endpoint") -> str:
     return endpoint.address or endpoint.host
 
 
-def _openssl(path: str, endpoint: "one.Endpoint", terms: Terms) -> t.List[str]:
+def _openssl(path: str, endpoint: "one.Endpoint", terms: Terms) -> "t.List[str]":
     command = [path, "s_client", "-connect", connection.place(_address(endpoint), endpoint.port), "-quiet",
                "-verify_return_error"] + openssl.asked_options(endpoint.asked, not endpoint.server_name)
     program = terms.program or openssl.find()
@@ -93,7 +95,7 @@ def _openssl(path: str, endpoint: "one.Endpoint", terms: Terms) -> t.List[str]:
     return command
 
 
-def _curl(path: str, endpoint: "one.Endpoint", terms: Terms) -> t.List[str]:
+def _curl(path: str, endpoint: "one.Endpoint", terms: Terms) -> "t.List[str]":
     asked, there = (connection.place(name, endpoint.port) for name in (endpoint.asked, _address(endpoint)))
     command = [path, "--silent", "--show-error", "--output", os.devnull, "--noproxy", "*",
                "--no-insecure",  # whatever ~/.curlrc says
@@ -106,7 +108,7 @@ def _curl(path: str, endpoint: "one.Endpoint", terms: Terms) -> t.List[str]:
     return command + ["https://%s/" % asked]
 
 
-def _gnutls(path: str, endpoint: "one.Endpoint", terms: Terms) -> t.List[str]:
+def _gnutls(path: str, endpoint: "one.Endpoint", terms: Terms) -> "t.List[str]":
     command = [path, "--port", str(endpoint.port), "--verify-hostname", endpoint.asked]
     command += ["--sni-hostname", endpoint.server_name] if endpoint.server_name else ["--disable-sni"]
     command += ["--x509cafile", terms.trust] if terms.trust else []
@@ -115,7 +117,7 @@ def _gnutls(path: str, endpoint: "one.Endpoint", terms: Terms) -> t.List[str]:
     return command + [_address(endpoint)]
 
 
-def _nss(path: str, endpoint: "one.Endpoint", terms: Terms) -> t.List[str]:
+def _nss(path: str, endpoint: "one.Endpoint", terms: Terms) -> "t.List[str]":
     """NSS itself knows no system store: p11-kit's module brings it, as it does for the browsers of EL."""
     command = [path, "-h", _address(endpoint), "-p", str(endpoint.port)]
     command += ["-a", endpoint.server_name] if endpoint.server_name else []
@@ -124,18 +126,18 @@ def _nss(path: str, endpoint: "one.Endpoint", terms: Terms) -> t.List[str]:
     return command + ["-D", "-R", stores.p11_kit_modules("/")[0]]
 
 
-def _python(path: str, terms: Terms) -> t.List[str]:
+def _python(path: str, terms: Terms) -> "t.List[str]":
     return [path, "-I", "-c", programs.PYTHON]
 
 
-def _node(path: str, terms: Terms) -> t.List[str]:
+def _node(path: str, terms: Terms) -> "t.List[str]":
     """It has anchors of its own, unless it is told to use the system's."""
     code, output, _errors = openssl.run([path, "--help"])
     system = [option for option in ("--use-system-ca", "--use-openssl-ca") if option.encode("ascii") in output]
     return [path] + ([] if terms.trust or code != 0 else system[:1]) + ["-e", programs.NODE, "--"]
 
 
-def _java(path: str, terms: Terms) -> t.List[str]:
+def _java(path: str, terms: Terms) -> "t.List[str]":
     source = os.path.join(terms.scratch, "TlsClient.java")
     with open(source, "w") as stream:
         stream.write(programs.JAVA)
@@ -156,7 +158,7 @@ CLIENTS = collections.OrderedDict((client.name, client) for client in [
 ])
 
 
-def find(names: t.Collection[str], trust: t.Optional[str] = None) -> t.Dict[str, Installed]:
+def find(names: "t.Collection[str]", trust: "t.Optional[str]" = None) -> "t.Dict[str, Installed]":
     """The clients of these names that can be used here ({name: Installed}), in the order of CLIENTS."""
     found = collections.OrderedDict()
     for name in (name for name in CLIENTS if name in names):
@@ -168,12 +170,12 @@ def find(names: t.Collection[str], trust: t.Optional[str] = None) -> t.Dict[str,
     return found
 
 
-def which(command: str) -> t.Optional[str]:
+def which(command: str) -> "t.Optional[str]":
     """The path of a program, or None."""
     return shutil.which(command, path=os.pathsep.join((os.environ.get("PATH", ""), openssl.SYSTEM_PATH) + NSS_FOLDERS))
 
 
-def _version(client: Client, path: str) -> t.Optional[str]:
+def _version(client: Client, path: str) -> "t.Optional[str]":
     """The first line that it prints of itself, or None."""
     if client.version is None:
         return None
@@ -185,8 +187,8 @@ def _version(client: Client, path: str) -> t.Optional[str]:
 
 
 def ask(
-    installed: t.Dict[str, Installed], endpoints: t.List["one.Endpoint"], terms: Terms
-) -> t.Dict[str, t.List[Answer]]:
+    installed: "t.Dict[str, Installed]", endpoints: "t.List[one.Endpoint]", terms: Terms
+) -> "t.Dict[str, t.List[Answer]]":
     """{name of the client: [Answer for each endpoint]}. installed: as of ``find``. endpoints: list of Endpoint."""
     os.mkdir(os.path.join(terms.scratch, NOTHING))
     if terms.trust and "nss" in installed:
@@ -201,7 +203,7 @@ def ask(
     return answers
 
 
-def _batches(client: Client, endpoints: t.List["one.Endpoint"]) -> t.List[t.List[int]]:
+def _batches(client: Client, endpoints: "t.List[one.Endpoint]") -> "t.List[t.List[int]]":
     """Numbers of the endpoints that a client is called for at once (list of list)."""
     if not client.program:
         return [[number] for number in range(len(endpoints))]
@@ -212,7 +214,7 @@ def _batches(client: Client, endpoints: t.List["one.Endpoint"]) -> t.List[t.List
             for begin in range(0, len(numbers), IN_ONE_PROGRAM)]
 
 
-def _ask(one: Installed, endpoints: t.List["one.Endpoint"], terms: Terms) -> t.List[Answer]:
+def _ask(one: Installed, endpoints: "t.List[one.Endpoint]", terms: Terms) -> "t.List[Answer]":
     """The Answer of one client for each of these endpoints."""
     if endpoints[0].certificate and not one.client.certificate:
         return [Answer(None, "not tried: it can't be given a client certificate here")] * len(endpoints)
@@ -231,7 +233,7 @@ def _ask(one: Installed, endpoints: t.List["one.Endpoint"], terms: Terms) -> t.L
     return [Answer(True, "") if code == 0 else _refusal(one.client, code, errors + output, terms)]
 
 
-def _told(client: Client, command: t.List[str], endpoint: "one.Endpoint", terms: Terms) -> Answer:
+def _told(client: Client, command: "t.List[str]", endpoint: "one.Endpoint", terms: Terms) -> Answer:
     """A command that is told a request. That the server answers is the proof: with TLS 1.3 it refuses a client after
     the handshake."""
     alone = client.talks == ANSWER_ALONE
@@ -245,14 +247,14 @@ def _told(client: Client, command: t.List[str], endpoint: "one.Endpoint", terms:
     return _refusal(client, code, errors + output, terms)
 
 
-def _refusal(client: Client, code: t.Optional[int], printed: bytes, terms: Terms) -> Answer:
+def _refusal(client: Client, code: "t.Optional[int]", printed: bytes, terms: Terms) -> Answer:
     if code is None:
         return Answer(False, "it did not come to an end within %s" % connection.spoken(terms.seconds + 2))
     said = words(printed.decode("utf-8", "replace"), client.words)
     return Answer(False, said or "it ended with exit code %d" % code)
 
 
-def words(printed: str, patterns: t.Iterable[str]) -> str:
+def words(printed: str, patterns: "t.Iterable[str]") -> str:
     """What of a client's output says why, by the first pattern that fits; else its last line."""
     for pattern in patterns:
         match = re.search(pattern, printed, re.MULTILINE)
@@ -263,8 +265,8 @@ def words(printed: str, patterns: t.Iterable[str]) -> str:
 
 
 def _in_one_program(
-    one: Installed, program: Program, endpoints: t.List["one.Endpoint"], terms: Terms
-) -> t.List[Answer]:
+    one: Installed, program: "Program", endpoints: "t.List[one.Endpoint]", terms: Terms
+) -> "t.List[Answer]":
     """A program of ours, called for all servers at once."""
     if one.client.name == "java" and not java_store.runs_source(one.path):
         return [Answer(*answer) for answer in java_store.ask(one.path, endpoints, terms)]

@@ -19,7 +19,7 @@ def is_tls(heard: bytes) -> bool:
     return 20 <= heard[0] <= 23 and heard[1:2] in (b"", b"\3")
 
 
-def messages(heard: bytes) -> t.List[t.Tuple[int, bytes]]:
+def messages(heard: bytes) -> "t.List[t.Tuple[int, bytes]]":
     """The handshake messages as list of (type, body), as far as they are whole and not encrypted."""
     stream, start = b"", 0
     while start + 5 <= len(heard):
@@ -38,7 +38,7 @@ def messages(heard: bytes) -> t.List[t.Tuple[int, bytes]]:
     return found
 
 
-def version_chosen(heard: bytes) -> t.Optional[str]:
+def version_chosen(heard: bytes) -> "t.Optional[str]":
     """The version that the server's ServerHello chose, such as ``TLSv1.2``; None before it has sent one."""
     for kind, body in messages(heard):
         if kind == SERVER_HELLO and len(body) >= 38:
@@ -48,7 +48,7 @@ def version_chosen(heard: bytes) -> t.Optional[str]:
     return None
 
 
-def _supported_version(extensions: bytes) -> t.Optional[int]:
+def _supported_version(extensions: bytes) -> "t.Optional[int]":
     """The version in the extension supported_versions (RFC 8446 section 4.2.1), or None."""
     start = 2
     while start + 4 <= len(extensions):

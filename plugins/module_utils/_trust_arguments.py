@@ -14,7 +14,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 
-def store_arguments() -> t.Dict[str, t.Any]:
+def store_arguments() -> "t.Dict[str, t.Any]":
     """Which store: for both modules."""
     return {
         "store": {"type": "str", "default": "auto", "choices": ["auto"] + list(stores.STORES) + ["nss"]},
@@ -24,7 +24,7 @@ def store_arguments() -> t.Dict[str, t.Any]:
     }
 
 
-def anchor_arguments() -> t.Dict[str, t.Any]:
+def anchor_arguments() -> "t.Dict[str, t.Any]":
     """All options of ca_trust_anchor."""
     return dict(
         store_arguments(),
@@ -49,7 +49,7 @@ def anchor_arguments() -> t.Dict[str, t.Any]:
     )
 
 
-def on_controller() -> t.Dict[str, t.Any]:
+def on_controller() -> "t.Dict[str, t.Any]":
     """The same for the action plugin: paths of the host are left as they are, only the host can expand them."""
     spec = anchor_arguments()
     for name in ("bundle_path", "root"):
@@ -61,7 +61,7 @@ def on_controller() -> t.Dict[str, t.Any]:
 REQUIRED_IF = [["store", "bundle", ["bundle_path"]], ["store", "nss", ["nss_databases"]]]
 
 
-def wanted(anchors: t.List[t.Dict[str, t.Any]]) -> t.List[trust_plan.Wanted]:
+def wanted(anchors: "t.List[t.Dict[str, t.Any]]") -> "t.List[trust_plan.Wanted]":
     """What the action plugin hands over, one certificate an element, as list of trust_plan.Wanted."""
     found = []
     for anchor in anchors:
@@ -72,7 +72,7 @@ def wanted(anchors: t.List[t.Dict[str, t.Any]]) -> t.List[trust_plan.Wanted]:
     return found
 
 
-def told(options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+def told(options: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
     """ca_trust_anchor's options for its result, to which Ansible adds them; the certificates would be most of it."""
     return dict(options, anchors=[
         {key: "(PEM)" if key == "content" else value for key, value in anchor.items() if value is not None}

@@ -18,11 +18,11 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 # What p11-kit calls the purposes of extended_key_usage().
-PURPOSES: t.Dict[t.Optional[str], str] = {
+PURPOSES: "t.Dict[t.Optional[str], str]" = {
     "server_auth": "server-auth", "email_protection": "email", "code_signing": "code-signing"}
 
 
-def info(store: stores.Store) -> t.Dict[str, t.Any]:
+def info(store: stores.Store) -> "t.Dict[str, t.Any]":
     """The module's result (without ``changed``)."""
     unread: t.List[str] = []
     observed = trust_state.observe(store, unread=unread)
@@ -56,7 +56,7 @@ def info(store: stores.Store) -> t.Dict[str, t.Any]:
     }
 
 
-def _certificate(held: trust_state.Held, trusted: t.Collection[str]) -> t.Dict[str, t.Any]:
+def _certificate(held: trust_state.Held, trusted: "t.Collection[str]") -> "t.Dict[str, t.Any]":
     facts = dict.fromkeys(("subject", "issuer", "serial", "not_before", "not_after"))
     certificate = x509.parse_leniently(held.der)
     facts.update(x509.describe(certificate) if certificate else {"fingerprint_sha256": held.fingerprint})
@@ -65,8 +65,8 @@ def _certificate(held: trust_state.Held, trusted: t.Collection[str]) -> t.Dict[s
 
 
 def _deviations(
-    store: stores.Store, observed: trust_state.State, names: t.Mapping[str, t.Optional[str]]
-) -> t.Tuple[t.List[str], t.Optional[str]]:
+    store: stores.Store, observed: trust_state.State, names: "t.Mapping[str, t.Optional[str]]"
+) -> "t.Tuple[t.List[str], t.Optional[str]]":
     """(how the extracted bundles differ from what their sources make, why that is not known or None)."""
     if store.sources:
         should, unknown = _made_from_sources(store)
@@ -91,13 +91,13 @@ def _deviations(
     return found, unknown
 
 
-def _leaves(root: str, folder: str) -> t.Set[str]:
+def _leaves(root: str, folder: str) -> "t.Set[str]":
     """Fingerprints of what is linked beside the anchors and is no CA: servers' certificates customarily lie there."""
     certificates = [x509.parse_leniently(der) for der in trust_state.linked(root, folder)]
     return {each.fingerprint for each in certificates if each and not x509.is_ca(each)}
 
 
-def _made_from_sources(store: stores.Store) -> t.Tuple[t.Dict[str, t.FrozenSet[str]], t.Optional[str]]:
+def _made_from_sources(store: stores.Store) -> "t.Tuple[t.Dict[str, t.FrozenSet[str]], t.Optional[str]]":
     """({path of a bundle: the fingerprints that it should hold}, why that is not known or None)."""
     should = {}
     try:
@@ -120,5 +120,5 @@ def _made_from_sources(store: stores.Store) -> t.Tuple[t.Dict[str, t.FrozenSet[s
     return should, None
 
 
-def _name_of(names: t.Mapping[str, t.Optional[str]], fingerprint: str) -> str:
+def _name_of(names: "t.Mapping[str, t.Optional[str]]", fingerprint: str) -> str:
     return "%s (SHA-256 %s)" % (names.get(fingerprint) or "a certificate", fingerprint)

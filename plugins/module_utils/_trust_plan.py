@@ -15,30 +15,31 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
-Names = t.Dict[t.Tuple[bool, str], t.List[str]]  # as ``_names`` has them
+if t.TYPE_CHECKING:
+    Names = t.Dict[t.Tuple[bool, str], t.List[str]]  # as ``_names`` has them
 
 
 class Wanted(t.NamedTuple):
-    state: str                                 # present, absent or distrusted
-    name: t.Optional[str]                      # what the user calls it, or None
-    fingerprint: str                           # SHA-256, hex; empty: whatever is installed under the name
-    certificate: t.Optional[x509.Certificate]  # None where only the fingerprint is known
+    state: str                                   # present, absent or distrusted
+    name: "t.Optional[str]"                      # what the user calls it, or None
+    fingerprint: str                             # SHA-256, hex; empty: whatever is installed under the name
+    certificate: "t.Optional[x509.Certificate]"  # None where only the fingerprint is known
 
 
 class Step(t.NamedTuple):
     action: str
     path: str
-    fingerprint: t.Optional[str]
-    certificate: t.Optional[x509.Certificate]
-    name: t.Optional[str]
+    fingerprint: "t.Optional[str]"
+    certificate: "t.Optional[x509.Certificate]"
+    name: "t.Optional[str]"
     reason: str
 
 
 class Plan(t.NamedTuple):
-    wanted: t.List[Wanted]                   # each with its fingerprint and, where anybody knows it, its certificate
-    steps: t.List[Step]                      # in the order in which they are taken
-    changes: t.Dict[str, t.Optional[bytes]]  # new content by path, None to remove
-    unsent: t.List[str]                      # fingerprints of certificates that the steps need and nobody has given yet
+    wanted: "t.List[Wanted]"  # each with its fingerprint and, where anybody knows it, its certificate
+    steps: "t.List[Step]"  # in the order in which they are taken
+    changes: "t.Dict[str, t.Optional[bytes]]"  # new content by path, None to remove
+    unsent: "t.List[str]"  # fingerprints of certificates that the steps need and nobody has given yet
 
 
 One = t.TypeVar("One", state.Held, Step)
@@ -49,7 +50,7 @@ class PlanError(Exception):
 
 
 def plan(
-    store: stores.Store, observed: state.State, wanted: t.List[Wanted], purge: str = "none", extract: str = "auto"
+    store: stores.Store, observed: state.State, wanted: "t.List[Wanted]", purge: str = "none", extract: str = "auto"
 ) -> Plan:
     """The Plan that makes ``observed`` (state.State) what is ``wanted`` (list of Wanted).
 
@@ -88,7 +89,7 @@ def _refuse_other_file(store: stores.Store, observed: state.State) -> None:
         raise PlanError("%s is there and holds no certificate: is it the right file? If so, empty it first" % path)
 
 
-def resolve(store: t.Optional[stores.Store], observed: state.State, wanted: t.List[Wanted]) -> t.List[Wanted]:
+def resolve(store: "t.Optional[stores.Store]", observed: state.State, wanted: "t.List[Wanted]") -> "t.List[Wanted]":
     """Gives each Wanted its fingerprint and, where it is found anywhere on the host, its certificate.
 
     An ``absent`` by name becomes one for each certificate under that name. Raises PlanError for contradictions.
@@ -112,7 +113,7 @@ def resolve(store: t.Optional[stores.Store], observed: state.State, wanted: t.Li
     return list(found.values())
 
 
-def _names(store: t.Optional[stores.Store], observed: state.State) -> Names:
+def _names(store: "t.Optional[stores.Store]", observed: state.State) -> "Names":
     """{name: fingerprints of the local anchors that go by it}: ours by the name in the comment, others by the file.
 
     A name in a comment is as stores.comment_safe writes it, and (True, name) here; a file's is (False, name).
@@ -128,11 +129,11 @@ def _names(store: t.Optional[stores.Store], observed: state.State) -> Names:
     return found
 
 
-def _named(names: Names, name: str) -> t.List[str]:
+def _named(names: "Names", name: str) -> "t.List[str]":
     return names.get((True, stores.comment_safe(name)), []) + names.get((False, name), [])
 
 
-def by_fingerprint(listed: t.Iterable[One]) -> t.Dict[t.Optional[str], t.List[One]]:
+def by_fingerprint(listed: "t.Iterable[One]") -> "t.Dict[t.Optional[str], t.List[One]]":
     """{fingerprint: those of ``listed`` (Held or Step) that have it}, so that nobody searches the list for each."""
     found: t.Dict[t.Optional[str], t.List[One]] = collections.defaultdict(list)
     for one in listed:
@@ -140,12 +141,12 @@ def by_fingerprint(listed: t.Iterable[One]) -> t.Dict[t.Optional[str], t.List[On
     return found
 
 
-def label(certificate: t.Optional[x509.Certificate]) -> str:
+def label(certificate: "t.Optional[x509.Certificate]") -> str:
     """The subject for a message, or words in its place."""
     return x509.label(certificate) if certificate else "a certificate"
 
 
-def _steps(store: stores.Store, observed: state.State, wanted: t.List[Wanted], purge: str) -> t.List[Step]:
+def _steps(store: stores.Store, observed: state.State, wanted: "t.List[Wanted]", purge: str) -> "t.List[Step]":
     steps = []
     local, distrust = by_fingerprint(observed.anchors), by_fingerprint(observed.distrusted)
     blocked = _blocked_keys(store, observed, wanted)
@@ -191,7 +192,7 @@ def _steps(store: stores.Store, observed: state.State, wanted: t.List[Wanted], p
     return steps
 
 
-def _paths(held: t.Iterable[state.Held]) -> t.List[str]:
+def _paths(held: "t.Iterable[state.Held]") -> "t.List[str]":
     return list(collections.OrderedDict.fromkeys(one.path for one in held))
 
 
@@ -206,7 +207,7 @@ def _file_in(folder: str, store: stores.Store, want: Wanted) -> str:
     return os.path.join(folder, stores.file_name(name, want.fingerprint, store.suffix))
 
 
-def _distrust_paths(store: stores.Store, observed: state.State, want: Wanted) -> t.List[str]:
+def _distrust_paths(store: stores.Store, observed: state.State, want: Wanted) -> "t.List[str]":
     """Where a certificate has to be distrusted; on Debian nowhere if the distribution does not trust it."""
     if store.distrust == "folder":
         return [_file_in(store.distrusted[0], store, want)]
@@ -214,8 +215,8 @@ def _distrust_paths(store: stores.Store, observed: state.State, want: Wanted) ->
 
 
 def _blocked_keys(
-    store: stores.Store, observed: state.State, wanted: t.List[Wanted]
-) -> t.Dict[bytes, t.Tuple[str, x509.Certificate]]:
+    store: stores.Store, observed: state.State, wanted: "t.List[Wanted]"
+) -> "t.Dict[bytes, t.Tuple[str, x509.Certificate]]":
     """{public key: (place, certificate through which it is distrusted there)}, where p11-kit goes by the key."""
     if store.distrust != "folder":
         return {}
@@ -226,7 +227,7 @@ def _blocked_keys(
     return {other.spki_der: (place, other) for place, other in reversed(blocked) if other}
 
 
-def _refuse_blocked_key(blocked: t.Dict[bytes, t.Tuple[str, x509.Certificate]], want: Wanted) -> None:
+def _refuse_blocked_key(blocked: "t.Dict[bytes, t.Tuple[str, x509.Certificate]]", want: Wanted) -> None:
     """p11-kit distrusts by public key: another certificate with the same key blocks this one too."""
     if want.certificate and want.certificate.spki_der in blocked:
         place, other = blocked[want.certificate.spki_der]
@@ -236,8 +237,8 @@ def _refuse_blocked_key(blocked: t.Dict[bytes, t.Tuple[str, x509.Certificate]], 
 
 
 def _changes(
-    store: stores.Store, observed: state.State, steps: t.List[Step]
-) -> t.Tuple[t.Dict[str, t.Optional[bytes]], t.List[str]]:
+    store: stores.Store, observed: state.State, steps: "t.List[Step]"
+) -> "t.Tuple[t.Dict[str, t.Optional[bytes]], t.List[str]]":
     """The files' new contents ({path: bytes or None}), and fingerprints of certificates that are needed for them."""
     cut: t.Dict[str, t.Set[str]] = collections.defaultdict(set)
     add: t.Dict[str, t.List[bytes]] = collections.OrderedDict()
@@ -271,7 +272,9 @@ def _changes(
     return changes, unsent
 
 
-def _rewritten(path: str, data: bytes, cut: t.Set[str], add: t.List[bytes], keep_empty: bool) -> t.Optional[bytes]:
+def _rewritten(
+    path: str, data: bytes, cut: "t.Set[str]", add: "t.List[bytes]", keep_empty: bool
+) -> "t.Optional[bytes]":
     """A file without some certificates and with others at its end; None where nothing of worth is left."""
     kept, position = [], 0
     for held in state.certificates_in(path, data):
@@ -287,7 +290,7 @@ def _rewritten(path: str, data: bytes, cut: t.Set[str], add: t.List[bytes], keep
     return left + b"".join(add)
 
 
-def _switched(data: bytes, folder: str, off: t.Set[str], on: t.Set[str]) -> bytes:
+def _switched(data: bytes, folder: str, off: "t.Set[str]", on: "t.Set[str]") -> bytes:
     """/etc/ca-certificates.conf with certificates of the distribution switched off and on."""
     lines = []
     for line in data.decode("utf-8", "surrogateescape").splitlines(True):
@@ -300,7 +303,7 @@ def _switched(data: bytes, folder: str, off: t.Set[str], on: t.Set[str]) -> byte
     return "".join(lines).encode("utf-8", "surrogateescape")
 
 
-def expected_bundles(store: stores.Store, observed: state.State, certificate: x509.Certificate) -> t.List[str]:
+def expected_bundles(store: stores.Store, observed: state.State, certificate: x509.Certificate) -> "t.List[str]":
     """Where a trusted certificate must be found, by what it may be used for: bundles, and OpenSSL's hashed links."""
     purposes = x509.extended_key_usage(certificate)
     found = [path for number, (purpose, path) in enumerate(store.bundles)
@@ -311,7 +314,9 @@ def expected_bundles(store: stores.Store, observed: state.State, certificate: x5
     return found or [path for path in [store.others] if path and observed.extracted[path][1] is not None]
 
 
-def deviations(store: stores.Store, observed: state.State, wanted: t.List[Wanted], purge: str = "none") -> t.List[str]:
+def deviations(
+    store: stores.Store, observed: state.State, wanted: "t.List[Wanted]", purge: str = "none"
+) -> "t.List[str]":
     """What of the extracted store is not as wanted: a list of reasons. It is the proof, and the cause of an extract.
 
     wanted: as ``resolve`` gives it.
@@ -344,7 +349,7 @@ def deviations(store: stores.Store, observed: state.State, wanted: t.List[Wanted
     return reasons
 
 
-def lost(store: stores.Store, before: state.State, after: state.State) -> t.List[str]:
+def lost(store: stores.Store, before: state.State, after: state.State) -> "t.List[str]":
     """What an extract has dropped though its sources trust it as before: a list of reasons, like ``deviations``.
 
     update-ca-certificates is a shell script that exits 0 though its reading of the distribution's list has failed.

@@ -18,6 +18,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
     from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
 
+    AnyStep = t.Union[trust_plan.Step, nss_plan.Step]
+
 # What a step makes of a certificate: (before, after) for the diff.
 EFFECTS = {"install": (None, "trusted"), "remove": ("trusted", None), "distrust": (None, "distrusted"),
            "trust_again": ("distrusted", None), "repair": ("wrong owner or mode", "owner and mode in order")}
@@ -28,21 +30,18 @@ DONE = {"install": "installed", "remove": "removed", "distrust": "distrusted", "
 TOLD_OF_CHANGES = ("issuer", "serial", "not_before")
 
 
-AnyStep = t.Union[trust_plan.Step, "nss_plan.Step"]
-
-
 class Look(t.NamedTuple):
     store: "stores.Store"
     plan: trust_plan.Plan
     after: trust_state.State
-    check: bool                                                    # whether it is check mode
-    steps: t.Dict[t.Optional[str], t.List[trust_plan.Step]]        # by fingerprint
-    anchors: t.Dict[t.Optional[str], t.List[trust_state.Held]]     # by fingerprint: what there is afterwards
-    distrusted: t.Dict[t.Optional[str], t.List[trust_state.Held]]  # the same
-    orphans: t.Set[str]                                            # see _orphans
+    check: bool                                                      # whether it is check mode
+    steps: "t.Dict[t.Optional[str], t.List[trust_plan.Step]]"        # by fingerprint
+    anchors: "t.Dict[t.Optional[str], t.List[trust_state.Held]]"     # by fingerprint: what there is afterwards
+    distrusted: "t.Dict[t.Optional[str], t.List[trust_state.Held]]"  # the same
+    orphans: "t.Set[str]"                                            # see _orphans
 
 
-def report(store: "stores.Store", outcome: "trust_store.Outcome", check: bool) -> t.Dict[str, t.Any]:
+def report(store: "stores.Store", outcome: "trust_store.Outcome", check: bool) -> "t.Dict[str, t.Any]":
     """The module's result (without ``changed`` and ``failed``); short where nothing is changed."""
     plan = outcome.plan
     look = Look(store, plan, outcome.after, check, trust_plan.by_fingerprint(plan.steps),
@@ -66,27 +65,27 @@ def report(store: "stores.Store", outcome: "trust_store.Outcome", check: bool) -
     }
 
 
-def shown(step: AnyStep) -> t.Dict[str, t.Any]:
+def shown(step: "AnyStep") -> "t.Dict[str, t.Any]":
     """A step of a plan for the result."""
     return {"action": step.action, "path": step.path, "reason": step.reason, "fingerprint_sha256": step.fingerprint,
             "subject": x509.label(step.certificate) if step.certificate else None}
 
 
-def facts(certificate: t.Optional[x509.Certificate], fingerprint: t.Optional[str]) -> t.Dict[str, t.Any]:
+def facts(certificate: "t.Optional[x509.Certificate]", fingerprint: "t.Optional[str]") -> "t.Dict[str, t.Any]":
     """What is told of a certificate that may be known by its fingerprint alone."""
     known = dict.fromkeys(("subject", "issuer", "serial", "not_before", "not_after"))
     known.update(x509.describe(certificate) if certificate else {"fingerprint_sha256": fingerprint})
     return known
 
 
-def line(step: AnyStep) -> str:
+def line(step: "AnyStep") -> str:
     """What the diff says of the certificate of a step."""
     known = facts(step.certificate, step.fingerprint)
     return "%s, SHA-256 %s, expires %s" % (known["subject"] or "(unknown subject)", step.fingerprint,
                                            known["not_after"] or "(unknown)")
 
 
-def _anchor(look: Look, want: trust_plan.Wanted) -> t.Dict[str, t.Any]:
+def _anchor(look: Look, want: trust_plan.Wanted) -> "t.Dict[str, t.Any]":
     steps = look.steps.get(want.fingerprint, [])
     if want.state == "absent":
         paths = [step.path for step in steps]
@@ -111,7 +110,7 @@ def _anchor(look: Look, want: trust_plan.Wanted) -> t.Dict[str, t.Any]:
     return found
 
 
-def _notes(store: "stores.Store", after: trust_state.State, want: trust_plan.Wanted) -> t.List[str]:
+def _notes(store: "stores.Store", after: trust_state.State, want: trust_plan.Wanted) -> "t.List[str]":
     """What is good to know of an anchor and asks for nothing."""
     notes = []
     if want.state == "present" and want.certificate:
@@ -123,7 +122,7 @@ def _notes(store: "stores.Store", after: trust_state.State, want: trust_plan.Wan
     return notes
 
 
-def _warnings(look: Look, want: trust_plan.Wanted) -> t.List[str]:
+def _warnings(look: Look, want: trust_plan.Wanted) -> "t.List[str]":
     """What was asked for and does not have the effect that one would expect."""
     elsewhere, distrusted = look.after.distribution.get(want.fingerprint), want.fingerprint in look.distrusted
     found = []
@@ -148,7 +147,7 @@ def _warnings(look: Look, want: trust_plan.Wanted) -> t.List[str]:
     return found
 
 
-def _orphans(store: "stores.Store", wanted: t.List[trust_plan.Wanted]) -> t.Set[str]:
+def _orphans(store: "stores.Store", wanted: "t.List[trust_plan.Wanted]") -> "t.Set[str]":
     """Fingerprints of the wanted intermediates whose issuer is neither wanted nor in the store's first bundle."""
     intermediates = [want.certificate for want in wanted
                      if want.state == "present" and want.certificate and not x509.is_self_issued(want.certificate)]
@@ -165,7 +164,7 @@ def _orphans(store: "stores.Store", wanted: t.List[trust_plan.Wanted]) -> t.Set[
             if not any(x509.may_have_issued(issuer, each) for issuer in by_name.get(each.issuer_der, []))}
 
 
-def diff(store: "stores.Store", plan: trust_plan.Plan) -> t.Dict[str, str]:
+def diff(store: "stores.Store", plan: trust_plan.Plan) -> "t.Dict[str, str]":
     """Before and after of what the plan changes, a line for each certificate."""
     before, after = [], []
     for step in plan.steps:

@@ -22,38 +22,40 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
+if t.TYPE_CHECKING:
+    Overlay = t.Mapping[str, t.Optional[str]]  # where what is at a path is to be looked for, None: nowhere
+    Extracted = t.Tuple[t.FrozenSet[str], t.Optional[float]]  # fingerprints of a bundle or such; when it changed
+
 HASHED_LINK = re.compile(r"[0-9a-f]{8}\.[0-9]+\Z")
 
 
-Overlay = t.Mapping[str, t.Optional[str]]  # of a journal: where what is at a path is to be looked for, None: nowhere
-Extracted = t.Tuple[t.FrozenSet[str], t.Optional[float]]  # fingerprints of a bundle or such, when it changed or None
 Seen = t.TypeVar("Seen")
 
 
 class Held(t.NamedTuple):
-    path: str              # of the file that holds the certificate
-    start: int             # where it begins there, with the comment of ours before it
-    end: int               # where it ends there
-    der: bytes             # the certificate
-    fingerprint: str       # SHA-256, hex
-    plain: bool            # whether it is a plain certificate, not OpenSSL's trusted form with settings of its own
-    name: t.Optional[str]  # the name in our comment, escaped as there; None where we don't manage it
+    path: str                # of the file that holds the certificate
+    start: int               # where it begins there, with the comment of ours before it
+    end: int                 # where it ends there
+    der: bytes               # the certificate
+    fingerprint: str         # SHA-256, hex
+    plain: bool              # whether it is a plain certificate, not OpenSSL's trusted form with settings of its own
+    name: "t.Optional[str]"  # the name in our comment, escaped as there; None where we don't manage it
 
 
 class State(t.NamedTuple):
-    files: t.Dict[str, bytes]  # by path: those that hold local anchors and distrust, as they are (after recovery)
-    untidy: t.Dict[str, str]  # by path: why the owner or mode of a file of ours is not what it should be
-    anchors: t.List[Held]  # local anchors
-    distrusted: t.List[Held]  # what local settings distrust
+    files: "t.Dict[str, bytes]"  # by path: those that hold local anchors and distrust, as they are (after recovery)
+    untidy: "t.Dict[str, str]"  # by path: why the owner or mode of a file of ours is not what it should be
+    anchors: "t.List[Held]"  # local anchors
+    distrusted: "t.List[Held]"  # what local settings distrust
     # Path by fingerprint of what is trusted by other settings, mostly the distribution's:
-    distribution: t.Dict[str, str]
-    extracted: t.Dict[str, Extracted]  # by path of a bundle, hashed folder or keystore
+    distribution: "t.Dict[str, str]"
+    extracted: "t.Dict[str, Extracted]"  # by path of a bundle, hashed folder or keystore
     changed: float  # when a local anchor was last added or removed, in seconds since the epoch
     # Whether an earlier run was killed in the middle of a change; None where that can't be seen:
-    interrupted: t.Optional[bool]
+    interrupted: "t.Optional[bool]"
 
 
-def observe(store: stores.Store, recovered: bool = True, unread: t.Optional[t.List[str]] = None) -> State:
+def observe(store: stores.Store, recovered: bool = True, unread: "t.Optional[t.List[str]]" = None) -> State:
     """Reads the whole State of a store. Files that nobody can make sense of count as holding nothing.
 
     recovered: as it will be when an interrupted change is undone; False: as it is, in the middle of a change.
@@ -69,7 +71,7 @@ def observe(store: stores.Store, recovered: bool = True, unread: t.Optional[t.Li
     no_files: t.List[str] = []
 
     def see(
-        look: t.Callable[[stores.Store, str, Overlay], Seen], path: str, with_overlay: Overlay, nothing: Seen
+        look: "t.Callable[[stores.Store, str, Overlay], Seen]", path: str, with_overlay: "Overlay", nothing: Seen
     ) -> Seen:
         try:
             return look(store, path, with_overlay)
@@ -79,10 +81,10 @@ def observe(store: stores.Store, recovered: bool = True, unread: t.Optional[t.Li
             unread.append(str(error))
             return nothing
 
-    def content(path: str, with_overlay: Overlay) -> bytes:
+    def content(path: str, with_overlay: "Overlay") -> bytes:
         return see(_read, path, with_overlay, no_file)[0] or b""
 
-    def read(paths: t.Iterable[str], into: t.List[Held]) -> None:
+    def read(paths: "t.Iterable[str]", into: "t.List[Held]") -> None:
         for path in paths:
             data, problem = see(_read, path, overlay, no_file)
             if data is None:
@@ -137,7 +139,7 @@ def _inside(store: stores.Store, path: str) -> str:
     return path if store.root == "/" else files.resolve(store.root, path[len(store.root):])
 
 
-def _read(store: stores.Store, path: str, overlay: Overlay) -> t.Tuple[t.Optional[bytes], t.Optional[str]]:
+def _read(store: stores.Store, path: str, overlay: "Overlay") -> "t.Tuple[t.Optional[bytes], t.Optional[str]]":
     """(bytes of a file or None, what is wrong with its owner or mode or None); unreadable is an error by name."""
     place = overlay.get(path, path)
     if place is None:
@@ -164,7 +166,7 @@ def _refuse_unreadable(error: OSError) -> None:
         raise files.explain(error, "read")
 
 
-def _regular(place: str, path: t.Optional[str] = None) -> t.Tuple[bytes, os.stat_result]:
+def _regular(place: str, path: "t.Optional[str]" = None) -> "t.Tuple[bytes, os.stat_result]":
     """(bytes of a regular file, its os.stat_result); what is none is not there, and is not waited for.
 
     path: what messages call it.
@@ -179,7 +181,7 @@ def _regular(place: str, path: t.Optional[str] = None) -> t.Tuple[bytes, os.stat
         return stream.read(), status
 
 
-def _listing(store: stores.Store, folder: str, overlay: Overlay) -> t.List[str]:
+def _listing(store: stores.Store, folder: str, overlay: "Overlay") -> "t.List[str]":
     """Paths of the files that the store's tools read in ``folder``, sorted."""
     found = {path for path, kept in overlay.items() if kept and path.startswith(folder + "/")}
     folders, seen = [folder], set()
@@ -212,7 +214,7 @@ def _listing(store: stores.Store, folder: str, overlay: Overlay) -> t.List[str]:
     return sorted(path for path in found if overlay.get(path, path) is not None)
 
 
-def certificates_in(path: str, data: bytes) -> t.Iterator[Held]:
+def certificates_in(path: str, data: bytes) -> "t.Iterator[Held]":
     """Yields what a source file holds, leniently: a block that can't be read is passed over, as p11-kit does."""
     position = 0
     for block, content in pem.certificate_blocks(data):
@@ -231,7 +233,7 @@ def certificates_in(path: str, data: bytes) -> t.Iterator[Held]:
             yield Held(path, 0, len(data), data, certificate.fingerprint, True, None)
 
 
-def _trusted_elsewhere(path: str, data: bytes, bare: bool) -> t.Iterator[Held]:
+def _trusted_elsewhere(path: str, data: bytes, bare: bool) -> "t.Iterator[Held]":
     """What a file outside of the local anchors makes trusted: p11-kit's own format says of each object whether."""
     if path.endswith(".p11-kit"):
         for part in data.split(b"[p11-kit-object-v1]"):
@@ -241,7 +243,7 @@ def _trusted_elsewhere(path: str, data: bytes, bare: bool) -> t.Iterator[Held]:
         yield from (held for held in certificates_in(path, data) if not (bare and held.plain))
 
 
-def find(store: stores.Store, path: str, fingerprint: str) -> t.Optional[x509.Certificate]:
+def find(store: stores.Store, path: str, fingerprint: str) -> "t.Optional[x509.Certificate]":
     """The certificate with that fingerprint in a source file (x509.Certificate), or None."""
     for held in certificates_in(path, _read(store, path, {})[0] or b""):
         if held.fingerprint == fingerprint:
@@ -249,7 +251,7 @@ def find(store: stores.Store, path: str, fingerprint: str) -> t.Optional[x509.Ce
     return None
 
 
-def of_distribution(store: stores.Store, observed: State) -> t.List[Held]:
+def of_distribution(store: stores.Store, observed: State) -> "t.List[Held]":
     """What is trusted without being a local anchor, as list of Held, by file."""
     found: t.List[Held] = []
     for path in sorted(set(observed.distribution.values())):
@@ -258,12 +260,12 @@ def of_distribution(store: stores.Store, observed: State) -> t.List[Held]:
     return found
 
 
-def bundle_paths(store: stores.Store) -> t.List[str]:
+def bundle_paths(store: stores.Store) -> "t.List[str]":
     """Paths of all PEM bundles that a store extracts (of the bundle store: itself)."""
     return [path for _purpose, path in store.bundles] + ([store.others] if store.others else [])
 
 
-def bundle(path: str, contents: t.Optional[t.Mapping[str, bytes]] = None) -> Extracted:
+def bundle(path: str, contents: "t.Optional[t.Mapping[str, bytes]]" = None) -> "Extracted":
     """(fingerprints of a PEM bundle, time of its change in seconds since the epoch or None where it is missing)."""
     data = contents.get(path) if contents else None
     try:
@@ -274,7 +276,7 @@ def bundle(path: str, contents: t.Optional[t.Mapping[str, bytes]] = None) -> Ext
         return frozenset(), None
 
 
-def hashed(root: str, folder: str) -> Extracted:
+def hashed(root: str, folder: str) -> "Extracted":
     """The same of a folder of hashed links: what OpenSSL finds there, and when a link was last made."""
     try:
         changed = os.stat(folder).st_mtime
@@ -284,7 +286,7 @@ def hashed(root: str, folder: str) -> Extracted:
         return frozenset(), None
 
 
-def linked(root: str, folder: str) -> t.Iterator[bytes]:
+def linked(root: str, folder: str) -> "t.Iterator[bytes]":
     """Yields the certificates (DER) that OpenSSL finds in the folder of hashed links (openssl-rehash(1))."""
     seen = set()
     for name in os.listdir(folder):
@@ -303,7 +305,7 @@ def linked(root: str, folder: str) -> t.Iterator[bytes]:
             break  # OpenSSL reads no more than the first
 
 
-def keystore(java: stores.Keystore) -> t.Tuple[t.Dict[str, str], t.Optional[float]]:
+def keystore(java: stores.Keystore) -> "t.Tuple[t.Dict[str, str], t.Optional[float]]":
     """({fingerprint: alias} of what the system has put into Java's keystore, time of its change as of a bundle)."""
     try:
         data, status = _regular(java.path)
@@ -316,7 +318,7 @@ def keystore(java: stores.Keystore) -> t.Tuple[t.Dict[str, str], t.Optional[floa
         return {}, None
 
 
-def scraps(store: stores.Store) -> t.Set[t.Tuple[str, float]]:
+def scraps(store: stores.Store) -> "t.Set[t.Tuple[str, float]]":
     """What an extract has not finished yet, as set of (path, time of its change); one that was killed leaves it."""
     found = set()
     for path in (path for pattern in store.scraps for path in glob.glob(pattern)):
@@ -325,14 +327,14 @@ def scraps(store: stores.Store) -> t.Set[t.Tuple[str, float]]:
     return found
 
 
-def certificates_with_subjects(path: str, names: t.Collection[bytes]) -> t.List[x509.Certificate]:
+def certificates_with_subjects(path: str, names: "t.Collection[bytes]") -> "t.List[x509.Certificate]":
     """The certificates of a PEM bundle whose subject is one of these Names (DER); only what holds one is parsed."""
     blocks = pem.certificate_blocks(_regular(path)[0])
     found = [x509.parse_leniently(content) for _block, content in blocks if any(name in content for name in names)]
     return [certificate for certificate in found if certificate]
 
 
-def configured(data: bytes) -> t.Tuple[t.List[str], t.List[str]]:
+def configured(data: bytes) -> "t.Tuple[t.List[str], t.List[str]]":
     """(names that are trusted, names that are not) of /etc/ca-certificates.conf; see update-ca-certificates(8)."""
     lines = [line.strip() for line in data.decode("utf-8", "surrogateescape").splitlines()]
     lines = [line for line in lines if line and line[0] != "#" and ".." not in line and line.lstrip("! ")[:1] != "/"]

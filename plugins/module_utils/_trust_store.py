@@ -27,8 +27,8 @@ RETRY_AFTER_SECONDS = (0.2, 0.6, 1.5)
 
 
 class Kept(t.NamedTuple):
-    copies: t.Dict[str, str]  # {path of a bundle: path of its copy}
-    links: t.Dict[str, str]   # {path of a link beside hashed ones: where it leads}
+    copies: "t.Dict[str, str]"  # {path of a bundle: path of its copy}
+    links: "t.Dict[str, str]"   # {path of a link beside hashed ones: where it leads}
 
 
 class Outcome(t.NamedTuple):
@@ -44,7 +44,7 @@ class TrustError(Exception):
 
 def converge(
     store: stores.Store,
-    wanted: t.List[trust_plan.Wanted],
+    wanted: "t.List[trust_plan.Wanted]",
     purge: str = "none",
     extract: str = "auto",
     check: bool = False,
@@ -85,7 +85,7 @@ def _left_over(store: stores.Store) -> bool:
 
 
 @contextlib.contextmanager
-def _bridge(store: stores.Store) -> t.Iterator[None]:
+def _bridge(store: stores.Store) -> "t.Iterator[None]":
     """Has OpenSSL read the bundle for as long as the extract may take hashed links away and make them anew.
 
     EL 10's does so, and in between a host would find no root at all. The bundle is replaced at once.
@@ -103,7 +103,7 @@ def _bridge(store: stores.Store) -> t.Iterator[None]:
 
 
 def _look(
-    store: stores.Store, wanted: t.List[trust_plan.Wanted], purge: str, extract: str, interrupted: bool = False
+    store: stores.Store, wanted: "t.List[trust_plan.Wanted]", purge: str, extract: str, interrupted: bool = False
 ) -> Outcome:
     observed = trust_state.observe(store)
     observed = observed._replace(interrupted=observed.interrupted or interrupted)
@@ -147,9 +147,9 @@ def _until_proven(
     store: stores.Store,
     outcome: Outcome,
     purge: str,
-    command: stores.Command,
-    again: stores.Command,
-    look: t.Callable[[], trust_state.State],
+    command: "stores.Command",
+    again: "stores.Command",
+    look: "t.Callable[[], trust_state.State]",
 ) -> trust_state.State:
     """Runs an extract until it succeeds and ``look`` (a function that returns a State) shows what is wanted.
 
@@ -172,7 +172,7 @@ def _until_proven(
     return observed
 
 
-def _remove(scraps: t.Set[t.Tuple[str, float]]) -> None:
+def _remove(scraps: "t.Set[t.Tuple[str, float]]") -> None:
     for path, _changed in scraps:
         with contextlib.suppress(EnvironmentError):
             os.unlink(path)
@@ -225,11 +225,11 @@ def _keep(store: stores.Store) -> Kept:
     return kept
 
 
-def _extracted_files(store: stores.Store) -> t.List[str]:
+def _extracted_files(store: stores.Store) -> "t.List[str]":
     return trust_state.bundle_paths(store) + ([store.keystore.path] if store.keystore else [])
 
 
-def _take_back(store: stores.Store, outcome: Outcome, journal: journals.Journal, kept: t.Optional[Kept]) -> str:
+def _take_back(store: stores.Store, outcome: Outcome, journal: journals.Journal, kept: "t.Optional[Kept]") -> str:
     """Undoes a change: the sources, and the extracted store where it was touched. Says what became of it."""
     journal.undo(clean=False)
     _restore_labels(outcome.plan.changes, store.root)
@@ -249,7 +249,7 @@ def _take_back(store: stores.Store, outcome: Outcome, journal: journals.Journal,
     return said
 
 
-def _holds(store: stores.Store, before: t.Mapping[str, t.FrozenSet[str]]) -> bool:
+def _holds(store: stores.Store, before: "t.Mapping[str, t.FrozenSet[str]]") -> bool:
     after = trust_state.observe(store, recovered=False).extracted
     return all(after[path][0] == before[path] for path in before)
 
@@ -279,7 +279,7 @@ def _knows(command: str, option: str, root: str) -> bool:
         return False
 
 
-def run(command: t.Sequence[str], root: str, given: t.Optional[bytes] = None) -> t.Tuple[int, str]:
+def run(command: "t.Sequence[str]", root: str, given: "t.Optional[bytes]" = None) -> "t.Tuple[int, str]":
     """(exit code, output) of a command of the host, or of the system under ``root``; it reads ``given`` (bytes)."""
     command = list(command) if root == "/" else ["chroot", root] + list(command)
     environment = dict(os.environ, LC_ALL="C", PATH="/usr/sbin:/usr/bin:/sbin:/bin")
@@ -302,7 +302,7 @@ def run(command: t.Sequence[str], root: str, given: t.Optional[bytes] = None) ->
     return process.returncode, "".join(character for character in text if character.isprintable() or character == "\n")
 
 
-def _refuse(store: stores.Store, plan: trust_plan.Plan, found: t.List[str], code: int = 0, output: str = "") -> None:
+def _refuse(store: stores.Store, plan: trust_plan.Plan, found: "t.List[str]", code: int = 0, output: str = "") -> None:
     """Raises TrustError where the proof failed; nothing where there is nothing to say."""
     if not found and code == 0:
         return
@@ -318,7 +318,7 @@ def _refuse(store: stores.Store, plan: trust_plan.Plan, found: t.List[str], code
     raise TrustError("; ".join(reasons) + ("; it said: %s" % said if said else ""))
 
 
-def _restore_labels(paths: t.Iterable[str], root: str) -> None:
+def _restore_labels(paths: "t.Iterable[str]", root: str) -> None:
     """SELinux contexts of new files as the policy has them, where SELinux is on (selinux(8), restorecon(8))."""
     command = stores.find_command("restorecon", root)
     if command and os.path.exists("/sys/fs/selinux/enforce"):

@@ -69,7 +69,7 @@ def _within(option: str, written: str, found: Moment) -> Moment:
 
 
 def wanted(
-    options: t.Dict[str, t.Any], default_not_after: str, now: int, ca: t.Optional[x509.Certificate] = None
+    options: "t.Dict[str, t.Any]", default_not_after: str, now: int, ca: "t.Optional[x509.Certificate]" = None
 ) -> Validity:
     """The Validity that options ask for, within that of the CA (x509.Certificate); raises _facts.OptionError."""
     not_before = moment("not_before", options["not_before"], now)
@@ -91,7 +91,7 @@ def wanted(
     return Validity(not_before, not_after, False)
 
 
-def renew_before(options: t.Dict[str, t.Any]) -> int:
+def renew_before(options: "t.Dict[str, t.Any]") -> int:
     """How long before its end a certificate is renewed, in seconds; raises _facts.OptionError."""
     try:
         return duration.seconds(options["renew_before"])
@@ -99,7 +99,7 @@ def renew_before(options: t.Dict[str, t.Any]) -> int:
         raise facts_of.OptionError("renew_before: %s" % error)
 
 
-def reasons(certificate: x509.Certificate, validity: Validity, renew: int, now: int) -> t.List[str]:
+def reasons(certificate: x509.Certificate, validity: Validity, renew: int, now: int) -> "t.List[str]":
     """Why the validity of a certificate that is there calls for a new one, as list of text."""
     found = []
     for name in ("not_before", "not_after"):
@@ -113,7 +113,7 @@ def reasons(certificate: x509.Certificate, validity: Validity, renew: int, now: 
     return found
 
 
-def expiry(certificate: x509.Certificate, renew: int, now: int) -> t.Optional[str]:
+def expiry(certificate: x509.Certificate, renew: int, now: int) -> "t.Optional[str]":
     """A phrase if the certificate has expired or does so within ``renew`` seconds, or None."""
     left = certificate.not_after - now
     when = x509.iso_time(certificate.not_after)

@@ -37,9 +37,9 @@ NOTHING_KNOWN = dict.fromkeys([
 
 
 class Material(t.NamedTuple):
-    leaf: x509.Certificate          # the one to judge
-    sent: t.List[x509.Certificate]  # what came with it, from its own file and from chain files
-    misplaced: bool                 # whether the leaf is a CA that stands before the certificate that its file is about
+    leaf: x509.Certificate  # the one to judge
+    sent: "t.List[x509.Certificate]"  # what came with it, from its own file and from chain files
+    misplaced: bool  # whether the leaf is a CA that stands before the certificate that its file is about
 
 
 class Unable(Exception):
@@ -51,16 +51,16 @@ class Unable(Exception):
 
 
 def verify(
-    certificates: t.List[t.Dict[str, t.Any]],
-    trust: t.Optional[str] = None,
+    certificates: "t.List[t.Dict[str, t.Any]]",
+    trust: "t.Optional[str]" = None,
     purpose: str = "server",
     min_remaining: str = "0",
-    tmpdir: t.Optional[str] = None,
-    now: t.Optional[int] = None,
-    trust_name: t.Optional[str] = None,
-    crls: t.Iterable[t.Dict[str, t.Any]] = (),
+    tmpdir: "t.Optional[str]" = None,
+    now: "t.Optional[int]" = None,
+    trust_name: "t.Optional[str]" = None,
+    crls: "t.Iterable[t.Dict[str, t.Any]]" = (),
     collect: bool = False,
-) -> t.Dict[str, t.Any]:
+) -> "t.Dict[str, t.Any]":
     """Judges certificates; returns the module's result: verified, msg, results, trust.
 
     certificates: list of dict with the module's suboptions; what is None there is taken from the defaults beside it.
@@ -90,8 +90,12 @@ def verify(
 
 
 def judge(
-    items: t.List[t.Dict[str, t.Any]], program: openssl.OpenSSL, store: reasons.Store, tmpdir: t.Optional[str], now: int
-) -> t.List[t.Dict[str, t.Any]]:
+    items: "t.List[t.Dict[str, t.Any]]",
+    program: openssl.OpenSSL,
+    store: reasons.Store,
+    tmpdir: "t.Optional[str]",
+    now: int,
+) -> "t.List[t.Dict[str, t.Any]]":
     """The results of certificates (list of dict), as the module returns them.
 
     items: list of dict with the suboptions, ``purpose``, ``min_remaining`` and ``name`` (what sentences call it) among
@@ -104,7 +108,7 @@ def judge(
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _item(number: int, given: t.Dict[str, t.Any], purpose: str, min_remaining: str) -> t.Dict[str, t.Any]:
+def _item(number: int, given: "t.Dict[str, t.Any]", purpose: str, min_remaining: str) -> "t.Dict[str, t.Any]":
     """One element of the list with its defaults filled in; ``name`` is what sentences call it."""
     item = {key: value for key, value in given.items() if value is not None}
     item.setdefault("purpose", purpose)
@@ -121,7 +125,7 @@ def _item(number: int, given: t.Dict[str, t.Any], purpose: str, min_remaining: s
     return item
 
 
-def _lists(crls: t.Iterable[t.Dict[str, t.Any]]) -> t.List[bytes]:
+def _lists(crls: "t.Iterable[t.Dict[str, t.Any]]") -> "t.List[bytes]":
     """The revocation lists (list of DER) of elements of the option; raises Unable."""
     found = []
     for number, given in enumerate(crls):
@@ -134,12 +138,12 @@ def _lists(crls: t.Iterable[t.Dict[str, t.Any]]) -> t.List[bytes]:
     return list(collections.OrderedDict.fromkeys(found))
 
 
-def _sendable(listed: t.Iterable[bytes]) -> t.List[str]:
+def _sendable(listed: "t.Iterable[bytes]") -> "t.List[str]":
     """DER as text, for the module's answer."""
     return [base64.b64encode(data).decode("ascii") for data in listed]
 
 
-def host(trust: t.Optional[str], name: t.Optional[str] = None) -> t.Tuple[openssl.OpenSSL, reasons.Store]:
+def host(trust: "t.Optional[str]", name: "t.Optional[str]" = None) -> "t.Tuple[openssl.OpenSSL, reasons.Store]":
     """(this host's OpenSSL, its Store of anchors); raises Unable."""
     try:
         program = openssl.find()
@@ -166,8 +170,8 @@ def _why_empty(place: openssl.Trust) -> str:
 
 
 def _result(
-    item: t.Dict[str, t.Any], program: openssl.OpenSSL, store: reasons.Store, directory: str, now: int
-) -> t.Dict[str, t.Any]:
+    item: "t.Dict[str, t.Any]", program: openssl.OpenSSL, store: reasons.Store, directory: str, now: int
+) -> "t.Dict[str, t.Any]":
     """The result of one certificate (dict)."""
     result = dict(NOTHING_KNOWN, path=item.get("path"), name=item["name"], purpose=item["purpose"], verified=False,
                   dns_names=[], ip_addresses=[], chain=[], reasons=[], warnings=[])
@@ -192,7 +196,7 @@ def _result(
     return dict(result, verified=not result["reasons"], verdicts=verdicts if result["subject"] is not None else {})
 
 
-def _facts(item: t.Dict[str, t.Any], leaf: x509.Certificate, now: int) -> t.Dict[str, t.Any]:
+def _facts(item: "t.Dict[str, t.Any]", leaf: x509.Certificate, now: int) -> "t.Dict[str, t.Any]":
     """What is known of a certificate before anybody judges it (dict)."""
     alt_names = x509.alt_names(leaf)
     return dict(x509.describe(leaf), name="%s (%s)" % (item["name"], reasons.short(leaf.subject_der)),
@@ -201,13 +205,13 @@ def _facts(item: t.Dict[str, t.Any], leaf: x509.Certificate, now: int) -> t.Dict
 
 
 def _judgement(
-    item: t.Dict[str, t.Any],
+    item: "t.Dict[str, t.Any]",
     material: Material,
     program: openssl.OpenSSL,
     store: reasons.Store,
     directory: str,
     now: int,
-) -> t.Dict[str, t.Any]:
+) -> "t.Dict[str, t.Any]":
     """The verdict of OpenSSL, and what this collection looks at itself (dict)."""
     leaf, sent, purpose, hostnames = material.leaf, material.sent, item["purpose"], item.get("hostnames", [])
     if material.misplaced:
@@ -240,7 +244,7 @@ def _judgement(
     }
 
 
-def _read(item: t.Dict[str, t.Any]) -> Material:
+def _read(item: "t.Dict[str, t.Any]") -> Material:
     """The Material of an item; raises CertificateFileError."""
     data = _bytes(item["path"]) if "path" in item else _encoded(item["content"])
     found = pem.read_certificates(data, keys_allowed=True)
@@ -256,7 +260,7 @@ def _read(item: t.Dict[str, t.Any]) -> Material:
     return Material(leaf, list(once.values()), ordered and chains.comes_too_early(leaf, others))
 
 
-def _read_chain(read: t.Callable[[str], bytes], source: str, name: str) -> t.List[x509.Certificate]:
+def _read_chain(read: "t.Callable[[str], bytes]", source: str, name: str) -> "t.List[x509.Certificate]":
     try:
         return pem.read_certificates(read(source), keys_allowed=True)
     except pem.CertificateFileError as error:
@@ -275,7 +279,7 @@ def _encoded(text: str) -> bytes:
 
 
 def _ask(
-    item: t.Dict[str, t.Any], material: Material, program: openssl.OpenSSL, store: reasons.Store, directory: str
+    item: "t.Dict[str, t.Any]", material: Material, program: openssl.OpenSSL, store: reasons.Store, directory: str
 ) -> openssl.Verdict:
     """OpenSSL's verdict. It is given what was read here, as PEM, under the name that the user knows."""
     name = os.path.basename(item.get("path", ""))
@@ -294,8 +298,8 @@ def _ask(
 
 
 def _private_key(
-    item: t.Dict[str, t.Any], leaf: x509.Certificate, program: openssl.OpenSSL
-) -> t.Tuple[t.Optional[bool], t.List[str], t.List[str]]:
+    item: "t.Dict[str, t.Any]", leaf: x509.Certificate, program: openssl.OpenSSL
+) -> "t.Tuple[t.Optional[bool], t.List[str], t.List[str]]":
     """(whether the private key belongs to the certificate, or None; reasons; warnings)."""
     path = item.get("private_key")
     if not path:
@@ -314,6 +318,6 @@ def _private_key(
     return True, [], warnings
 
 
-def _success(results: t.List[t.Dict[str, t.Any]], store: reasons.Store) -> str:
+def _success(results: "t.List[t.Dict[str, t.Any]]", store: reasons.Store) -> str:
     return "%d certificate%s verified against %s" % (
         len(results), "" if len(results) == 1 else "s", store.trust.given or "what this host trusts")

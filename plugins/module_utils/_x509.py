@@ -22,17 +22,17 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as
 
 
 class Certificate(t.NamedTuple):
-    der: bytes                                     # the whole certificate
-    fingerprint: str                               # SHA-256 of it, lower-case hex
-    version: int                                   # 1, 2 or 3
+    der: bytes                                       # the whole certificate
+    fingerprint: str                                 # SHA-256 of it, lower-case hex
+    version: int                                     # 1, 2 or 3
     serial: int
-    signature: str                                 # OID of the signature algorithm
-    issuer_der: bytes                              # the issuer's Name, as encoded
-    subject_der: bytes                             # the subject's Name, as encoded
-    not_before: int                                # seconds since the epoch
-    not_after: int                                 # seconds since the epoch
-    spki_der: bytes                                # SubjectPublicKeyInfo
-    extensions: t.Dict[str, t.Tuple[bool, bytes]]  # by OID: whether it is critical, its value
+    signature: str                                   # OID of the signature algorithm
+    issuer_der: bytes                                # the issuer's Name, as encoded
+    subject_der: bytes                               # the subject's Name, as encoded
+    not_before: int                                  # seconds since the epoch
+    not_after: int                                   # seconds since the epoch
+    spki_der: bytes                                  # SubjectPublicKeyInfo
+    extensions: "t.Dict[str, t.Tuple[bool, bytes]]"  # by OID: whether it is critical, its value
 
 
 # RFC 4514 section 3, and two more that everybody writes.
@@ -120,7 +120,7 @@ def parse(data: bytes) -> Certificate:
     return certificate
 
 
-def parse_leniently(data: t.Optional[bytes]) -> t.Optional[Certificate]:
+def parse_leniently(data: "t.Optional[bytes]") -> "t.Optional[Certificate]":
     """The same for what a host holds already: None for bytes that are no certificate, and for None."""
     try:
         return parse(data) if data else None
@@ -128,7 +128,7 @@ def parse_leniently(data: t.Optional[bytes]) -> t.Optional[Certificate]:
         return None
 
 
-def _extensions(data: bytes, fields: t.List[der.Element]) -> t.Dict[str, t.Tuple[bool, bytes]]:
+def _extensions(data: bytes, fields: "t.List[der.Element]") -> "t.Dict[str, t.Tuple[bool, bytes]]":
     found = {}
     for tag, _start, content, end in fields:
         if tag != 0xA3:
@@ -143,7 +143,7 @@ def _extensions(data: bytes, fields: t.List[der.Element]) -> t.Dict[str, t.Tuple
     return found
 
 
-def _time(data: bytes, part: der.Element) -> int:
+def _time(data: bytes, part: "der.Element") -> int:
     """UTCTime or GeneralizedTime (RFC 5280 section 4.1.2.5, and the looser forms of old roots) in epoch seconds."""
     tag, _start, content, end = part
     text = data[content:end].decode("ascii", "replace")
@@ -182,7 +182,7 @@ def name(encoded: bytes) -> str:
     return ",".join(reversed(rdns))
 
 
-def common_name(encoded: bytes) -> t.Optional[str]:
+def common_name(encoded: bytes) -> "t.Optional[str]":
     """The last (most specific) CN of a Name as text, or None."""
     content, end = der.expect(encoded, 0, len(encoded), der.SEQUENCE)
     found = None
@@ -193,7 +193,7 @@ def common_name(encoded: bytes) -> t.Optional[str]:
     return found
 
 
-def _attribute(data: bytes, content: int, end: int) -> t.Tuple[str, str]:
+def _attribute(data: bytes, content: int, end: int) -> "t.Tuple[str, str]":
     parts = list(der.children(data, content, end))
     if len(parts) != 2 or parts[0][0] != der.OID:
         raise der.DerError("malformed name")
@@ -231,7 +231,7 @@ def escape(value: str) -> str:
     return escaped
 
 
-def basic_constraints(certificate: Certificate) -> t.Tuple[bool, t.Optional[int]]:
+def basic_constraints(certificate: Certificate) -> "t.Tuple[bool, t.Optional[int]]":
     """(is a CA, path length or None); (False, None) where the extension is missing (RFC 5280 section 4.2.1.9)."""
     if BASIC_CONSTRAINTS not in certificate.extensions:
         return False, None
@@ -256,7 +256,7 @@ def is_ca(certificate: Certificate) -> bool:
         return False
 
 
-def key_usage(certificate: Certificate) -> t.Optional[t.List[str]]:
+def key_usage(certificate: Certificate) -> "t.Optional[t.List[str]]":
     """List of key usages by name, or None where the extension is missing (RFC 5280 section 4.2.1.3)."""
     if KEY_USAGE not in certificate.extensions:
         return None
@@ -267,7 +267,7 @@ def key_usage(certificate: Certificate) -> t.Optional[t.List[str]]:
             if number // 8 < len(bits) and bits[number // 8] >> (7 - number % 8) & 1]
 
 
-def extended_key_usage(certificate: Certificate) -> t.Optional[t.List[str]]:
+def extended_key_usage(certificate: Certificate) -> "t.Optional[t.List[str]]":
     """List of purposes by name (or OID), or None where the extension is missing (RFC 5280 section 4.2.1.12)."""
     if EXTENDED_KEY_USAGE not in certificate.extensions:
         return None
@@ -277,7 +277,7 @@ def extended_key_usage(certificate: Certificate) -> t.Optional[t.List[str]]:
     return [EXTENDED_KEY_USAGES.get(oid, oid) for oid in oids]
 
 
-def alt_names(certificate: Certificate) -> t.Dict[str, t.List[str]]:
+def alt_names(certificate: Certificate) -> "t.Dict[str, t.List[str]]":
     """The subject's alternative names by kind: {dns: [...], ip: [...], email: [...], uri: [...]}."""
     found: t.Dict[str, t.List[str]] = {"dns": [], "ip": [], "email": [], "uri": []}
     if SUBJECT_ALT_NAME not in certificate.extensions:
@@ -293,7 +293,7 @@ def alt_names(certificate: Certificate) -> t.Dict[str, t.List[str]]:
     return found
 
 
-def subject_key_identifier(certificate: Certificate) -> t.Optional[str]:
+def subject_key_identifier(certificate: Certificate) -> "t.Optional[str]":
     """The identifier of the subject's key as hex, or None."""
     if SUBJECT_KEY_IDENTIFIER not in certificate.extensions:
         return None
@@ -302,7 +302,7 @@ def subject_key_identifier(certificate: Certificate) -> t.Optional[str]:
     return "".join("%02x" % byte for byte in value[content:end])
 
 
-def authority_key_identifier(certificate: Certificate) -> t.Optional[str]:
+def authority_key_identifier(certificate: Certificate) -> "t.Optional[str]":
     """The identifier of the issuer's key as hex, or None."""
     if AUTHORITY_KEY_IDENTIFIER not in certificate.extensions:
         return None
@@ -371,7 +371,7 @@ def label(certificate: Certificate) -> str:
     return name(certificate.subject_der) or "serial %x" % certificate.serial
 
 
-def describe(certificate: Certificate) -> t.Dict[str, str]:
+def describe(certificate: Certificate) -> "t.Dict[str, str]":
     """The facts that results show of a certificate, as plain JSON values."""
     return {
         "subject": name(certificate.subject_der),

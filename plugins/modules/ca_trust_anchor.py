@@ -336,7 +336,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
 
 
-def collect(paths: t.List[str]) -> t.List[t.Dict[str, t.Any]]:
+def collect(paths: "t.List[str]") -> "t.List[t.Dict[str, t.Any]]":
     """What the host's files hold, for the controller to judge; nothing of a file with a private key leaves the host."""
     found: t.List[t.Dict[str, t.Any]] = []
     for path in paths:
@@ -348,7 +348,7 @@ def collect(paths: t.List[str]) -> t.List[t.Dict[str, t.Any]]:
     return found
 
 
-def converge(options: t.Dict[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
+def converge(options: "t.Dict[str, t.Any]", check_mode: bool) -> "t.Dict[str, t.Any]":
     """The module's result, or which certificates the controller has to send along."""
     wanted = arguments.wanted(options["anchors"])
     if options["store"] == "nss":
@@ -361,8 +361,8 @@ def converge(options: t.Dict[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any
 
 
 def nss_anchor(
-    options: t.Dict[str, t.Any], wanted: t.List[trust_plan.Wanted], check_mode: bool
-) -> t.Dict[str, t.Any]:
+    options: "t.Dict[str, t.Any]", wanted: "t.List[trust_plan.Wanted]", check_mode: bool
+) -> "t.Dict[str, t.Any]":
     """The same for databases of NSS; raises StoreError."""
     # Only where it is asked for: to all other hosts it would be a third of what they have to compile.
     from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss as nss
