@@ -63,7 +63,7 @@ def get(stream: "handshake.Stream", host: str, path: str, deadline: float) -> An
     body = _Body(stream, deadline)
     stream.write(("GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: fleetpki.host_trust\r\nAccept: */*\r\n\r\n" % (
         path, host)).encode("ascii"), deadline)
-    response = http.client.HTTPResponse(body, method="GET")  # type: ignore[arg-type]  # makefile is all that it asks for
+    response = http.client.HTTPResponse(body, method="GET")  # type: ignore[arg-type]  # it asks for makefile alone
     try:
         response.begin()
         while 100 <= response.status < 200 and response.status != 101:  # what comes before the answer, as Early Hints
