@@ -29,7 +29,7 @@ test: venv  ## lint, units, sanity, integration and molecule, with a count at th
 	-@tools/system-packages $(containers) $(judges)
 	@tools/run-parts --prepare hosts lint units sanity integration molecule
 
-lint: lint-yaml lint-ansible lint-python lint-spelling lint-licences lint-changelog lint-docs  ## all linters
+lint: lint-yaml lint-ansible lint-python lint-types lint-spelling lint-licences lint-changelog lint-docs  ## all linters
 
 lint-yaml: venv
 	yamllint --strict .
@@ -39,6 +39,9 @@ lint-ansible: venv $(collection)
 
 lint-python: venv
 	ruff check
+
+lint-types: venv $(collection)
+	mypy
 
 lint-spelling: venv
 	git ls-files -z --cached --others --exclude-standard | xargs -0 codespell
@@ -106,5 +109,6 @@ $(collection):
 	@mkdir -p $(@D)
 	@ln -sfn ../../../.. $@
 
-.PHONY: help quickstart test lint lint-yaml lint-ansible lint-python lint-spelling lint-licences lint-changelog \
-	lint-docs units sanity integration molecule matrix bench bench-fleet load kill-everywhere oracle release fuzz hosts venv clean
+.PHONY: help quickstart test lint lint-yaml lint-ansible lint-python lint-types lint-spelling lint-licences \
+	lint-changelog lint-docs units sanity integration molecule matrix bench bench-fleet load kill-everywhere oracle \
+	release fuzz hosts venv clean

@@ -58,7 +58,8 @@ class ActionModule(ActionBase):
         checked = validator.validate(given)
         if checked.error_messages:
             raise ValueError("; ".join(checked.error_messages))
-        return checked.validated_parameters
+        options: dict[str, t.Any] = checked.validated_parameters
+        return options
 
     def _collect(self, options: dict[str, t.Any], execute: t.Callable[..., dict[str, t.Any]]) -> list[dict[str, t.Any]]:
         """What the files on the host hold that the list names, in its order, for judgement here."""
@@ -68,7 +69,8 @@ class ActionModule(ActionBase):
         answer = execute(module_args={"anchors": named})
         if "collected" not in answer:
             raise AnsibleError(answer.get("msg") or "the host's files could not be read")
-        return answer["collected"]
+        collected: list[dict[str, t.Any]] = answer["collected"]
+        return collected
 
     def _load(self, src: str) -> bytes:
         """The bytes of a file of the controller, found as copy finds it and decrypted where vault encrypted it."""

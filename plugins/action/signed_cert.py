@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 from ansible.plugins.action import ActionBase
 
@@ -19,7 +21,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_async = True
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Runs the action (see ActionBase)."""
         result = super().run(tmp, task_vars)
         del tmp
@@ -37,7 +39,7 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, **_outcome.failure(error)}
         return {**result, **_outcome.success(outcome, self._task.diff), "warnings": outcome.warnings}
 
-    def _is_for_a_process(self):
+    def _is_for_a_process(self) -> bool:
         """Whether the module itself must run: on another machine, as another user, or because it writes files."""
-        return (self._connection.transport != "local" or self._connection.become or self._task.async_val
-                or any(name in self._task.args for name in ("path", "fullchain_path", *FILE_COMMON_ARGUMENTS)))
+        return bool(self._connection.transport != "local" or self._connection.become or self._task.async_val
+                    or any(name in self._task.args for name in ("path", "fullchain_path", *FILE_COMMON_ARGUMENTS)))

@@ -10,7 +10,6 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import collections
 import json
 import os
 import pwd
@@ -18,18 +17,24 @@ import select
 import signal
 import stat
 import time
+import typing as t
 
 SECONDS = 300  # for all the work of one user
 MAX_BYTES = 64 * 1024 * 1024
 
-User = collections.namedtuple("User", ["name", "uid", "gid", "home"])
+
+class User(t.NamedTuple):
+    name: str
+    uid: int
+    gid: int
+    home: str
 
 
 class UserError(Exception):
     """Work can't be done as the user who has to do it; the message says why and what to do."""
 
 
-def by_name(name):
+def by_name(name: str) -> User:
     """The User of that name; an empty name is the one who runs this. Raises UserError."""
     try:
         entry = pwd.getpwnam(name) if name else pwd.getpwuid(os.geteuid())
@@ -38,7 +43,7 @@ def by_name(name):
     return User(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
 
 
-def owner_of(path):
+def owner_of(path: str) -> User:
     """Whose rights are needed to work at ``path`` (User): the first on the way there, from / on, who is not root.
 
     Links of root's are followed; one of another user's is where that user's part begins. Raises UserError for a
@@ -74,7 +79,7 @@ def owner_of(path):
     return by_name("root")
 
 
-def _by_number(uid, path):
+def _by_number(uid: int, path: str) -> User:
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
@@ -83,7 +88,7 @@ def _by_number(uid, path):
     return User(entry.pw_name, uid, entry.pw_gid, entry.pw_dir)
 
 
-def run(user, function, failures=()):
+def run(user: User, function: "t.Callable[[], t.Any]", failures: "t.Tuple[t.Type[Exception], ...]" = ()) -> t.Any:
     """Calls ``function`` in a process of ``user``, without terminal and standard input; returns what it returns.
 
     It returns plain values, as JSON has them. failures: exceptions whose message is for the user of Ansible. They,
@@ -114,7 +119,9 @@ def run(user, function, failures=()):
     return found["value"]
 
 
-def _work(user, function, failures, writing):
+def _work(
+    user: User, function: "t.Callable[[], t.Any]", failures: "t.Tuple[t.Type[Exception], ...]", writing: int
+) -> t.NoReturn:
     """The child's part; it never returns."""
     try:
         try:
@@ -143,9 +150,10 @@ def _work(user, function, failures, writing):
         os._exit(0)
 
 
-def _read(descriptor, end):
+def _read(descriptor: int, end: float) -> "t.Optional[bytes]":
     """All that comes until the other side closes; None where that takes too long or is too much."""
-    parts, size = [], 0
+    parts: t.List[bytes] = []
+    size = 0
     while size <= MAX_BYTES and select.select([descriptor], [], [], max(0, end - time.time()))[0]:
         part = os.read(descriptor, 65536)
         if not part:
@@ -155,7 +163,7 @@ def _read(descriptor, end):
     return None
 
 
-def _end(child):
+def _end(child: int) -> None:
     for kill in (os.killpg, os.kill):
         try:
             kill(child, signal.SIGKILL)

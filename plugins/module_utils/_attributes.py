@@ -9,9 +9,13 @@ __metaclass__ = type
 import grp
 import pwd
 import re
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
 
 WRONG = {"mode": "%r is no mode: write for example '0640' or u=rw,g=r", "owner": "there is no user %r",
          "group": "there is no group %r"}
@@ -22,7 +26,7 @@ class AttributesError(Exception):
     """A mode, owner or group that can't be set; the message says which option, why, and what to write."""
 
 
-def hide_keys(module, names):
+def hide_keys(module: "AnsibleModule", names: "t.Iterable[str]") -> None:
     """Has Ansible take private keys out of all that it shows, should there be some in options where none belongs."""
     for name in names:
         value = module.params.get(name)
@@ -30,7 +34,7 @@ def hide_keys(module, names):
             module.no_log_values.add(value)
 
 
-def check(params):
+def check(params: "t.Dict[str, t.Any]") -> None:
     """Raises AttributesError for modes, owners and groups that can't be set, before anything is changed."""
     root = params.get("root", "/")
     for name in ("owner", "group", "mode"):
@@ -48,7 +52,7 @@ def check(params):
                 raise AttributesError("%s: %s%s" % (option, WRONG[name] % value, where))
 
 
-def _number(name, value, root):
+def _number(name: str, value: str, root: str) -> int:
     """The number of an owner or group of the system whose root is ``root``; raises KeyError for an unknown one."""
     if re.match(r"-?[0-9]+\Z", value, re.ASCII):
         return int(value)
@@ -62,7 +66,7 @@ def _number(name, value, root):
     return {row[0]: int(row[2]) for row in rows if len(row) > 3 and row[2].isdigit()}[value]
 
 
-def _of_root(params):
+def _of_root(params: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
     """The options with an image's owners and groups as numbers: this machine has others by the same names."""
     root = params.get("root", "/")
     return params if root == "/" else dict(params, **{
@@ -70,13 +74,15 @@ def _of_root(params):
         for option in NUMBERED if params.get(option) is not None})
 
 
-def _mode(value):
+def _mode(value: t.Any) -> None:
     """Raises ValueError for what is neither a number nor a symbolic mode (chmod(1))."""
     if not isinstance(value, int) and not re.match(r"[ugoa]*[-+=][rwxXstugo]*([-+=,][ugoarwxXst]*)*\Z", str(value)):
         int(str(value), 8)
 
 
-def apply(module, paths, private_key, there):
+def apply(
+    module: "AnsibleModule", paths: "t.List[str]", private_key: "t.Optional[str]", there: "t.Collection[str]"
+) -> "t.List[str]":
     """Sets mode, owner and SELinux's labels where they were asked for, of ``private_key`` those with a name of its own.
 
     Returns what that changed, as list of text, for files that were ``there`` before: new ones are a change anyway.
@@ -93,7 +99,7 @@ def apply(module, paths, private_key, there):
             common = dict.fromkeys(common, None)
             common.update({name: params[prefix + name] for name in ("mode", "owner", "group")},
                           path=real, secontext=[None, None, None], attributes=None)
-        changes = {}
+        changes: t.Dict[str, t.Dict[str, t.Any]] = {}
         if module.set_fs_attributes_if_different(common, False, changes) and path in there:
             before, after = changes.get("before", {}), changes.get("after", {})
             found += ["%s: %s %s instead of %s" % (path, name, after[name], before.get(name))

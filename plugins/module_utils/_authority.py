@@ -6,7 +6,7 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import collections
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
@@ -17,15 +17,15 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcom
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
-Authority = collections.namedtuple("Authority", [
-    "certificate",  # of _certificates
-    "key",          # private key of cryptography
-    "chain",        # list of _certificates.Certificate: what is sent behind a certificate that it issues, without roots
-    "name",         # what messages call it
-])
+
+class Authority(t.NamedTuple):
+    certificate: certificates.Certificate
+    key: "keys.PrivateKey"
+    chain: "t.List[certificates.Certificate]"  # what is sent behind a certificate that it issues, without roots
+    name: str                                  # what messages call it
 
 
-def read(options, now, usage="keyCertSign"):
+def read(options: "t.Dict[str, t.Any]", now: int, usage: str = "keyCertSign") -> Authority:
     """The CA of the options ca_path or ca_content, ca_privatekey_path or _content and _passphrase.
 
     usage: what its key is to sign, ``keyCertSign`` or ``cRLSign`` (RFC 5280 section 4.2.1.3).
@@ -47,7 +47,7 @@ def read(options, now, usage="keyCertSign"):
     return Authority(certificate, key, _chain(found), name)
 
 
-def refuse_below(authority, length):
+def refuse_below(authority: Authority, length: "t.Optional[int]") -> None:
     """Raises outcomes.Refused where the CA may not issue a CA with that path length (RFC 5280 section 4.2.1.9)."""
     allowed = extensions.path_length(authority.certificate.facts)
     if allowed is not None and (length is None or length >= allowed):
@@ -57,13 +57,13 @@ def refuse_below(authority, length):
                 "" if allowed == 0 else "; the option pathlen can be at most %d" % (allowed - 1)))
 
 
-def refuse_outside(authority, want):
+def refuse_outside(authority: Authority, want: "extensions.Facts") -> None:
     """Raises outcomes.Refused for names and purposes that the CA may not certify: the certificate would verify nowhere.
 
     RFC 5280 section 4.2.1.10 for DNS names and IP addresses; for purposes, as OpenSSL and browsers nest them.
     """
     facts = authority.certificate.facts
-    purposes = facts.get("extended_key_usage")
+    purposes = facts.get("extended_key_usage", [])
     beyond = [] if not purposes or "anyExtendedKeyUsage" in purposes else [
         usage for usage in want.get("extended_key_usage", []) if usage not in purposes]
     if beyond:
@@ -79,7 +79,7 @@ def refuse_outside(authority, want):
                 or "exclude %s" % ", ".join(excluded)))
 
 
-def _refuse(certificate, name, now, usage):
+def _refuse(certificate: certificates.Certificate, name: str, now: int, usage: str) -> None:
     facts, plain = certificate.facts, certificate.plain
     reason = None
     if x509.key_type(plain).startswith("RSA-PSS"):
@@ -97,7 +97,7 @@ def _refuse(certificate, name, now, usage):
         raise outcomes.Refused("the CA's certificate %s can't sign: %s" % (name, reason))
 
 
-def _key(options):
+def _key(options: "t.Dict[str, t.Any]") -> "keys.PrivateKey":
     passphrase = options["ca_privatekey_passphrase"]
     if options["ca_privatekey_path"]:
         return keys.load(options["ca_privatekey_path"], passphrase, "ca_privatekey_passphrase")
@@ -105,10 +105,10 @@ def _key(options):
                      "ca_privatekey_passphrase")
 
 
-def _chain(found):
+def _chain(found: "t.List[certificates.Certificate]") -> "t.List[certificates.Certificate]":
     """The CA and what stands behind it, each the issuer of the one before, up to the root, which clients have."""
     chain = []
-    link = found[0]
+    link: t.Optional[certificates.Certificate] = found[0]
     while link and not x509.is_self_issued(link.plain) and link not in chain:
         chain.append(link)
         link = next((one for one in found if one not in chain and x509.may_have_issued(one.plain, link.plain)), None)

@@ -12,6 +12,7 @@ __metaclass__ = type
 import collections
 import os
 import time
+import typing as t
 from concurrent import futures
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
@@ -31,12 +32,14 @@ FOLDERS = tuple(place + "/certs" for place in places.SYSTEM)
 class Unable(Exception):
     """Nothing can be looked at; the message says why, ``facts`` is what the failure returns besides."""
 
-    def __init__(self, message, **facts):
+    def __init__(self, message: str, **facts: t.Any) -> None:
         super(Unable, self).__init__(message)
         self.facts = facts
 
 
-def look(given, tmpdir=None, now=None):
+def look(
+    given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]" = None, now: "t.Optional[int]" = None
+) -> "t.Dict[str, t.Any]":
     """The module's result: authorities, certificates, undecided, shared_keys, looked_at, msg. given: its options."""
     now = int(time.time()) if now is None else now
     old, new = _authorities(given["authorities"], "authorities"), _authorities(given["successors"], "successors")
@@ -69,9 +72,9 @@ def look(given, tmpdir=None, now=None):
     }
 
 
-def _authorities(texts, option):
+def _authorities(texts: "t.List[str]", option: str) -> "t.List[x509.Certificate]":
     """The CAs of an option (list of x509.Certificate, each once); raises Unable."""
-    found = collections.OrderedDict()
+    found: t.Dict[str, x509.Certificate] = collections.OrderedDict()
     for number, text in enumerate(texts):
         try:
             found.update((one.fingerprint, one) for one in pem.read_certificates(text.encode("utf-8", "replace")))
@@ -80,7 +83,7 @@ def _authorities(texts, option):
     return list(found.values())
 
 
-def shared_keys(old, new):
+def shared_keys(old: "t.List[x509.Certificate]", new: "t.List[x509.Certificate]") -> "t.List[str]":
     """Sentences on those of the new CAs that have the key of an old one."""
     owners = {one.spki_der: one for one in old}
     return ["%s (SHA-256 %s) has the same key as %s (SHA-256 %s)" % (
@@ -88,10 +91,12 @@ def shared_keys(old, new):
         for one in new if one.spki_der in owners]
 
 
-def renewals(old, files):
+def renewals(
+    old: "t.List[x509.Certificate]", files: "t.Mapping[str, t.List[x509.Certificate]]"
+) -> "t.List[t.Dict[str, t.Any]]":
     """Further certificates of the CAs themselves: with the key of one, and not given (list of dict)."""
     keys, given = {one.spki_der for one in old}, {one.fingerprint for one in old}
-    found = collections.OrderedDict()
+    found: t.Dict[str, t.Dict[str, t.Any]] = collections.OrderedDict()
     for path, certificates in files.items():
         for one in certificates:
             if one.spki_der in keys and one.fingerprint not in given and x509.is_ca(one):
@@ -99,7 +104,7 @@ def renewals(old, files):
     return list(found.values())
 
 
-def paths(folders, more, ignored):
+def paths(folders: "t.List[str]", more: "t.List[str]", ignored: "t.List[str]") -> "t.List[str]":
     """The files to look at, by their own names rather than by those of links; backup copies are in nobody's use."""
     wanted = [places.certificate(path) for path in more]
     for folder in folders:
@@ -108,7 +113,7 @@ def paths(folders, more, ignored):
         except EnvironmentError:
             continue  # a system has one of the customary folders, or none yet
     passed = {os.path.realpath(path) for path in ignored}
-    found = collections.OrderedDict()
+    found: t.Dict[str, str] = collections.OrderedDict()
     for path in sorted(wanted, key=os.path.islink):
         real = os.path.realpath(path)
         if not path.endswith(BACKUP) and real not in passed and os.path.isfile(real):
@@ -116,9 +121,11 @@ def paths(folders, more, ignored):
     return list(found.values())
 
 
-def read_files(wanted):
+def read_files(wanted: "t.List[str]") -> "t.Tuple[t.Dict[str, t.List[x509.Certificate]], t.List[str]]":
     """({path: its certificates}, sentences on files that can't be read); files without a certificate are left out."""
-    found, unreadable, known = collections.OrderedDict(), [], {}
+    found: t.Dict[str, t.List[x509.Certificate]] = collections.OrderedDict()
+    unreadable: t.List[str] = []
+    known: t.Dict[bytes, t.Optional[x509.Certificate]] = {}
     for path in wanted:
         try:
             data = pem.read_file(path)
@@ -129,17 +136,17 @@ def read_files(wanted):
         for raw in blocks:
             if raw not in known:  # a trust store's folder holds each twice
                 known[raw] = x509.parse_leniently(raw)
-        certificates = [known[raw] for raw in blocks if known[raw]]
+        certificates = [one for one in (known[raw] for raw in blocks) if one]
         if certificates:
             found[path] = certificates
     return found, unreadable
 
 
-def _parsed(chain):
+def _parsed(chain: "t.Iterable[bytes]") -> "t.List[x509.Certificate]":
     return [one for one in map(x509.parse_leniently, chain) if one]
 
 
-def intermediates(cas, files):
+def intermediates(cas: "t.Iterable[x509.Certificate]", files: "t.Iterable[t.List[x509.Certificate]]") -> "chains.Pool":
     """The pool that issuers are looked up in: the CAs that were given, and what lies on the host or was sent."""
     found = collections.OrderedDict((one.fingerprint, one) for one in cas)
     for certificates in files:
@@ -147,7 +154,9 @@ def intermediates(cas, files):
     return chains.index(found.values())
 
 
-def issued_by(certificate, pool, wanted, now):
+def issued_by(
+    certificate: x509.Certificate, pool: "chains.Pool", wanted: "t.List[x509.Certificate]", now: int
+) -> "t.Optional[x509.Certificate]":
     """The first of the CAs ``wanted`` on the way up from a certificate, directly or at some remove, or None.
 
     A CA is known by its key: one that was renewed with the same key is the same CA.
@@ -169,7 +178,13 @@ def issued_by(certificate, pool, wanted, now):
     return None
 
 
-def _used(where, certificates, pool, old, now):
+def _used(
+    where: "t.Dict[str, t.Any]",
+    certificates: "t.List[x509.Certificate]",
+    pool: "chains.Pool",
+    old: "t.List[x509.Certificate]",
+    now: int,
+) -> "t.List[t.Dict[str, t.Any]]":
     """The results (list of dict) of those certificates that chain to an old CA and are not expired."""
     blank = {"path": None, "address": None, "port": None, "server_name": None, "inode": None}
     found = [(one, issued_by(one, pool, old, now)) for one in certificates if one.not_after >= now]
@@ -177,11 +192,11 @@ def _used(where, certificates, pool, old, now):
             for one, authority in found if authority]
 
 
-def _told(used, shown):
+def _told(used: "t.List[t.Dict[str, t.Any]]", shown: "t.List[listeners.Shown]") -> "t.List[t.Dict[str, t.Any]]":
     """The same with the program that shows each, and with a sentence; one certificate of a socket is told once."""
     inodes = {one["inode"] for one in used}
     names = listeners.programs([one.listener for one in shown if one.listener.inode in inodes])
-    found = collections.OrderedDict()
+    found: t.Dict[str, t.Dict[str, t.Any]] = collections.OrderedDict()
     for one in used:
         one = dict(one, program=names.get(one["inode"]))
         if one["path"]:
@@ -195,7 +210,7 @@ def _told(used, shown):
     return list(found.values())
 
 
-def _shown(given, tmpdir):
+def _shown(given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]") -> "t.List[listeners.Shown]":
     """What the listeners of this host show (list of listeners.Shown)."""
     if not 0 < given["timeout"] <= 60:
         raise Unable("timeout: %g is not between 0 and 60 seconds" % given["timeout"])

@@ -6,20 +6,26 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import typing as t
+
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _private_key as private_key
+
+if t.TYPE_CHECKING:
+    Spec = t.Dict[str, t.Dict[str, t.Any]]  # options, as AnsibleModule takes them
+
 
 # RFC 5280 section 5.3.1; 'unspecified' is told by leaving the reason out, and removeFromCRL is for delta lists.
 REVOCATION_REASONS = (
     "unspecified", "keyCompromise", "cACompromise", "affiliationChanged", "superseded", "cessationOfOperation",
     "certificateHold", "privilegeWithdrawn", "aACompromise")
-WRITTEN = {
+WRITTEN: "Spec" = {
     "backup": {"type": "bool", "default": False},
     "force": {"type": "bool", "default": False},
     "return_content": {"type": "bool", "default": False},
 }
-REQUEST = dict(
+REQUEST: "Spec" = dict(
     WRITTEN,
     path={"type": "path", "required": True},
     root={"type": "path", "default": "/"},
@@ -58,7 +64,7 @@ REQUEST = dict(
     name_constraints_critical={"type": "bool", "default": True},
 )
 REQUEST_EXCLUSIVE = [["subject", "subject_ordered"]]
-AUTHORITY = {
+AUTHORITY: "Spec" = {
     "ca_path": {"type": "path", "aliases": ["ownca_path"]},
     "ca_content": {"type": "str", "aliases": ["ownca_content"]},
     "ca_privatekey_path": {"type": "path", "aliases": ["ownca_privatekey_path"], "no_log": False},
@@ -69,7 +75,7 @@ AUTHORITY_EXCLUSIVE = [["ca_path", "ca_content"], ["ca_privatekey_path", "ca_pri
 AUTHORITY_ONE_OF = [["ca_path", "ca_content"], ["ca_privatekey_path", "ca_privatekey_content"]]
 
 
-def validity(alias):
+def validity(alias: str) -> "Spec":
     """From when until when; with the names that the options have with a provider of the modules people come from."""
     return {
         "not_before": {"type": "str", "default": "-1h", "aliases": ["%s_not_before" % alias]},
@@ -78,7 +84,7 @@ def validity(alias):
     }
 
 
-def csr():
+def csr() -> "Spec":
     """All options of csr."""
     return dict(REQUEST, create_subject_key_identifier={"type": "bool", "default": False},
                 certificate_path={"type": "path"}, chain_path={"type": "path"}, fullchain_path={"type": "path"},
@@ -86,13 +92,13 @@ def csr():
                 ca_content={"type": "str"})
 
 
-def selfsigned_cert():
+def selfsigned_cert() -> "Spec":
     """All options of selfsigned_cert."""
     return dict(REQUEST, csr_path={"type": "path"}, digest=dict(REQUEST["digest"], aliases=["selfsigned_digest"]),
                 profile={"type": "str", "choices": ["server", "client", "root_ca"]}, **validity("selfsigned"))
 
 
-def signed_cert():
+def signed_cert() -> "Spec":
     """All options of signed_cert."""
     return dict(
         WRITTEN, path={"type": "path"}, fullchain_path={"type": "path"}, csr_path={"type": "path"},
@@ -106,7 +112,7 @@ def signed_cert():
         ocsp={"type": "list", "elements": "str"}, **dict(AUTHORITY, **validity("ownca")))
 
 
-def crl():
+def crl() -> "Spec":
     """All options of crl."""
     listed = {
         "serial": {"type": "str", "required": True},

@@ -6,9 +6,9 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import collections
 import datetime
 import os
+import typing as t
 
 try:
     from cryptography import x509
@@ -26,31 +26,35 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _requests as requests
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as plain_x509
 
-Certificate = collections.namedtuple("Certificate", [
-    "plain",       # plain_x509.Certificate
-    "facts",       # see _facts.py
-    "public_key",  # of cryptography
-    "object",      # of cryptography
-])
-Issuer = collections.namedtuple("Issuer", [
-    "name",            # x509.Name
-    "key_identifier",  # hex
-    "public_key",      # of cryptography
-    "key",             # private key of cryptography, None where it isn't here
-])
+if t.TYPE_CHECKING:
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _validity as validities
 
 
-def read(data):
+class Certificate(t.NamedTuple):
+    plain: plain_x509.Certificate
+    facts: "extensions.Facts"  # see _facts.py
+    public_key: "keys.PublicKey"
+    object: "x509.Certificate"
+
+
+class Issuer(t.NamedTuple):
+    name: "x509.Name"
+    key_identifier: str                 # hex
+    public_key: "keys.PublicKey"
+    key: "t.Optional[keys.PrivateKey]"  # None where it isn't here
+
+
+def read(data: bytes) -> "t.List[Certificate]":
     """All certificates of a file's content (bytes), in order; raises pem.CertificateFileError."""
     return [_of_plain(plain) for plain in pem.read_certificates(data, keys_allowed=True)]
 
 
-def read_first(data):
+def read_first(data: bytes) -> Certificate:
     """The first certificate of a file's content, whose others are not looked at."""
     return _of_plain(pem.read_certificates(data, keys_allowed=True)[0])
 
 
-def present(path):
+def present(path: "t.Optional[str]") -> "t.Tuple[t.Optional[Certificate], t.Optional[str]]":
     """(the certificate that is at ``path``, or None; why it can't be used as it is, or None)."""
     if not path or not os.path.lexists(path):
         return None, None
@@ -61,7 +65,7 @@ def present(path):
         return None, str(error)
 
 
-def _of_plain(plain):
+def _of_plain(plain: plain_x509.Certificate) -> Certificate:
     try:
         return _of_object(x509.load_der_x509_certificate(plain.der, default_backend()), plain)
     except Exception as error:  # of many kinds, by version: malformed DER, unknown types of string
@@ -69,7 +73,7 @@ def _of_plain(plain):
             plain_x509.label(plain), plain_x509.escape(str(error).partition("\n")[0])))
 
 
-def _of_object(certificate, plain):
+def _of_object(certificate: "x509.Certificate", plain: plain_x509.Certificate) -> Certificate:
     public_key = certificate.public_key()
     digest = certificate.signature_hash_algorithm
     return Certificate(plain, dict(
@@ -79,37 +83,39 @@ def _of_object(certificate, plain):
         digest=digest and digest.name), public_key, certificate)
 
 
-def label(certificate):
+def label(certificate: Certificate) -> str:
     """What messages call a certificate."""
     return "%s (SHA-256 %s)" % (plain_x509.label(certificate.plain), certificate.plain.fingerprint)
 
 
-def shown(certificate):
+def shown(certificate: "t.Optional[Certificate]") -> str:
     """A certificate as text for a diff."""
     return facts_of.shown(dict(certificate.facts, **plain_x509.describe(certificate.plain))) if certificate else ""
 
 
-def issuer_of(certificate, key=None):
+def issuer_of(certificate: Certificate, key: "t.Optional[keys.PrivateKey]" = None) -> Issuer:
     """A CA's certificate as the issuer of others."""
     return Issuer(certificate.object.subject,
                   certificate.facts.get("subject_key_identifier") or requests.key_identifier(certificate.public_key),
                   certificate.public_key, key)
 
 
-def self_issuer(subject, key):
+def self_issuer(subject: "t.List[str]", key: "keys.PrivateKey") -> Issuer:
     """The issuer of a self-signed certificate; ``subject`` as list of text."""
     public_key = key.public_key()
     return Issuer(distinguished_names.build(subject), requests.key_identifier(public_key), public_key, key)
 
 
-def wanted(facts, public_key, issuer, digest=None):
+def wanted(
+    facts: "extensions.Facts", public_key: "keys.PublicKey", issuer: Issuer, digest: "t.Optional[str]" = None
+) -> "extensions.Facts":
     """The facts of the certificate that ``issue`` makes of these (without dates and serial number)."""
     return dict(facts, issuer=distinguished_names.read(issuer.name), key_type=keys.key_type(public_key),
                 public_key=keys.fingerprint(public_key), subject_key_identifier=requests.key_identifier(public_key),
                 authority_key_identifier=issuer.key_identifier, digest=keys.digest_name(digest, issuer.public_key))
 
 
-def deviations(certificate, want, issuer):
+def deviations(certificate: Certificate, want: "extensions.Facts", issuer: Issuer) -> "t.List[str]":
     """What a certificate that is there has different from ``want`` (see ``wanted``), as list of text."""
     ignored = ["issuer", "authority_key_identifier", "public_key"]
     other_key = certificate.facts["public_key"] != want["public_key"]
@@ -126,7 +132,7 @@ def deviations(certificate, want, issuer):
     return found
 
 
-def is_signed_by(certificate, public_key):
+def is_signed_by(certificate: Certificate, public_key: "keys.PublicKey") -> bool:
     """Whether the certificate's signature was made with the key."""
     try:
         algorithm = certificate.object.signature_hash_algorithm
@@ -135,12 +141,16 @@ def is_signed_by(certificate, public_key):
     return keys.signed_by(public_key, certificate.object.signature, certificate.object.tbs_certificate_bytes, algorithm)
 
 
-def issue(facts, public_key, issuer, validity):
+def issue(
+    facts: "extensions.Facts", public_key: "keys.PublicKey", issuer: Issuer, validity: "validities.Validity"
+) -> Certificate:
     """A new Certificate with the facts of ``wanted``, for a _validity.Validity, signed with the issuer's key.
 
     Its serial number has 159 random bits; RFC 5280 section 4.1.2.2 allows 160, the CA/Browser Forum wants 64.
     Raises _facts.OptionError for facts that can't be put into one.
     """
+    if issuer.key is None:
+        raise facts_of.OptionError("such a certificate can't be made: its issuer's key is not here")
     try:
         builder = (x509.CertificateBuilder().subject_name(distinguished_names.build(facts["subject"]))
                    .issuer_name(issuer.name).public_key(public_key).serial_number(x509.random_serial_number())
@@ -153,11 +163,11 @@ def issue(facts, public_key, issuer, validity):
     return _of_object(made, plain_x509.parse(made.public_bytes(serialization.Encoding.DER)))
 
 
-def moment(at):
+def moment(at: int) -> datetime.datetime:
     """Epoch seconds as cryptography wants them."""
     return datetime.datetime.fromtimestamp(at, datetime.timezone.utc)
 
 
-def to_pem(certificates):
+def to_pem(certificates: "t.Iterable[Certificate]") -> str:
     """Certificates as one PEM text."""
     return "".join(pem.to_pem(certificate.plain.der) for certificate in certificates)

@@ -9,6 +9,7 @@ __metaclass__ = type
 import shutil
 import sys
 import tempfile
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as one
@@ -23,7 +24,7 @@ class Unable(Exception):
     """Nothing can be asked at all, and why."""
 
 
-def look(given, tmpdir=None):
+def look(given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]" = None) -> "t.Dict[str, t.Any]":
     """The module's result: met, msg, clients, results, python. given: its options. Raises Unable."""
     _check(given)
     names = given["clients"] or list(tls_clients.CLIENTS)
@@ -59,7 +60,7 @@ def look(given, tmpdir=None):
     }
 
 
-def _check(given):
+def _check(given: "t.Dict[str, t.Any]") -> None:
     """Raises Unable for options that can't be meant."""
     if given["endpoints"] is not None and not given["endpoints"]:
         raise Unable("'endpoints' is empty: there is no server to ask")
@@ -75,14 +76,13 @@ def _check(given):
             raise Unable("the trust in %s can't be used: %s" % (given["trust"], pem.advised(str(error))))
 
 
-def _endpoints(given, program):
+def _endpoints(
+    given: "t.Dict[str, t.Any]", program: "t.Optional[openssl.OpenSSL]"
+) -> "t.Tuple[t.List[str], t.List[one.Endpoint]]":
     """(what messages call them, the servers as list of Endpoint)."""
     listed = given["endpoints"]
     if listed is None:
         listed = [{"host": given["host"], "port": given["port"]}] if given["host"] else []
-    if program is None and any(item.get("client_certificate") for item in listed):
-        raise Unable("a client certificate is given, and there is no openssl on this host to look at it: install the "
-                     "package 'openssl'")
     try:
         endpoints = [one.read(number, item, program) for number, item in enumerate(listed)]
     except ValueError as error:
@@ -91,7 +91,9 @@ def _endpoints(given, program):
             for item, endpoint in zip(listed, endpoints)], endpoints
 
 
-def _result(label, endpoint, answers, require):
+def _result(
+    label: str, endpoint: one.Endpoint, answers: "t.Dict[str, tls_clients.Answer]", require: "t.List[str]"
+) -> "t.Dict[str, t.Any]":
     """What the clients say of one server (dict). Who could not be tried has not accepted it, where it is named."""
     unmet = ["%s refuses it: %s" % (name, answer.said) if answer.accepted is False else
              "%s was %s" % (name, answer.said) for name, answer in answers.items()

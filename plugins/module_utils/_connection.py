@@ -9,14 +9,18 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import collections
 import errno
 import re
 import socket
 import threading
 import time
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
+
+if t.TYPE_CHECKING:
+    Address = t.Tuple[int, int, int, str, t.Tuple[t.Any, ...]]  # as getaddrinfo has it
+    Known = t.Dict[t.Tuple[str, int], t.Sequence[Address]]  # by host and port
 
 MAX_LINE = 4096
 SHOWN = 80     # characters of a server's own words in a sentence
@@ -27,12 +31,11 @@ ADDRESS = re.compile(r"[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?\Z")  # with a zone: fe8
 PROXY = re.compile(r"http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})/?\Z", re.ASCII)
 
 
-Connected = collections.namedtuple("Connected", [
-    "sock",
-    "address",   # IP address
-    "took",      # milliseconds of the TCP connect
-    "refusals",  # sentences on addresses that were tried before and did not answer
-])
+class Connected(t.NamedTuple):
+    sock: socket.socket
+    address: str             # IP address
+    took: float              # milliseconds of the TCP connect
+    refusals: "t.List[str]"  # sentences on addresses that were tried before and did not answer
 
 
 class Finding(Exception):
@@ -42,21 +45,21 @@ class Finding(Exception):
 class Budget(object):
     """Bounds for each step and for all of them; seconds on the monotonic clock."""
 
-    def __init__(self, seconds):
+    def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.end = time.monotonic() + STEPS * seconds
 
-    def step(self, share=1.0):
+    def step(self, share: float = 1.0) -> float:
         """The moment by which a step that begins now must be done."""
         return min(time.monotonic() + share * self.seconds, self.end)
 
 
-def spoken(count):
+def spoken(count: float) -> str:
     """Seconds for a sentence: ``10 s``, ``0.5 s``."""
     return "%g s" % count
 
 
-def quoted(data):
+def quoted(data: bytes) -> str:
     """The begin of what a server said, harmless to a terminal."""
     text = data[:MAX_LINE].decode("ascii", "replace").strip().splitlines()
     line = "".join(character if character.isprintable() and ord(character) < 127 else "." for character in
@@ -64,12 +67,12 @@ def quoted(data):
     return "'%s%s'" % (line[:SHOWN], "..." if len(line) > SHOWN else "")
 
 
-def place(host, port):
+def place(host: str, port: int) -> str:
     """``host:port``, with an IPv6 address in brackets."""
     return "%s:%d" % ("[%s]" % host if ":" in host else host, port)
 
 
-def plain_host(text):
+def plain_host(text: str) -> str:
     """A host name or IP address as it can be looked up; raises ValueError for anything else."""
     address = names.address(text)
     if address is not None:
@@ -84,7 +87,7 @@ def plain_host(text):
     return name
 
 
-def proxy_place(text):
+def proxy_place(text: str) -> "t.Tuple[str, int]":
     """(host, port) of a proxy's URL; raises ValueError."""
     match = PROXY.match(text)
     if not match or not 0 < int(match.group(2)) < 65536:
@@ -96,21 +99,21 @@ def proxy_place(text):
 class Plain(object):
     """A socket before TLS, read by lines and by bytes, until ``deadline``."""
 
-    def __init__(self, sock, deadline, who, seconds):
+    def __init__(self, sock: socket.socket, deadline: float, who: str, seconds: float) -> None:
         self.sock, self.deadline, self.who, self.seconds, self.buffer = sock, deadline, who, seconds, b""
 
-    def send(self, data):
+    def send(self, data: bytes) -> None:
         """Sends all of it."""
         try:
             send(self.sock, data, self.deadline)
         except (OSError, ValueError) as error:
             raise self._broken(error)
 
-    def line(self):
+    def line(self) -> bytes:
         """The next line, without its end."""
         return self.until(b"\n")[:-1].rstrip(b"\r")
 
-    def until(self, mark):
+    def until(self, mark: bytes) -> bytes:
         """All up to and with ``mark``."""
         while mark not in self.buffer:
             if len(self.buffer) > MAX_LINE:
@@ -119,14 +122,14 @@ class Plain(object):
         found, _mark, self.buffer = self.buffer.partition(mark)
         return found + mark
 
-    def exactly(self, count):
+    def exactly(self, count: int) -> bytes:
         """So many bytes."""
         while len(self.buffer) < count:
             self._more()
         found, self.buffer = self.buffer[:count], self.buffer[count:]
         return found
 
-    def _more(self):
+    def _more(self) -> None:
         try:
             data = receive(self.sock, self.deadline)
         except OSError as error:
@@ -136,18 +139,19 @@ class Plain(object):
                 self.who, ", after %s" % quoted(self.buffer) if self.buffer else ""))
         self.buffer += data
 
-    def _broken(self, error):
+    def _broken(self, error: Exception) -> Finding:
         if isinstance(error, socket.timeout):
             return Finding("%s is silent: what comes before TLS was not answered within %s" % (
                 self.who, spoken(self.seconds)))
-        return Finding("%s breaks the connection before TLS begins: %s" % (self.who, error.strerror or error))
+        return Finding("%s breaks the connection before TLS begins: %s" % (
+            self.who, getattr(error, "strerror", None) or error))
 
 
-def _left(deadline):
+def _left(deadline: float) -> float:
     return max(deadline - time.monotonic(), 0.001)
 
 
-def receive(sock, deadline, size=65536):
+def receive(sock: socket.socket, deadline: float, size: int = 65536) -> bytes:
     """What comes next, b"" at the end; raises socket.timeout and other OSErrors."""
     if time.monotonic() >= deadline:
         raise socket.timeout("timed out")
@@ -155,17 +159,17 @@ def receive(sock, deadline, size=65536):
     return sock.recv(size)
 
 
-def send(sock, data, deadline):
+def send(sock: socket.socket, data: bytes, deadline: float) -> None:
     """Sends all of it; raises socket.timeout and other OSErrors."""
     sock.settimeout(_left(deadline))
     sock.sendall(data)
 
 
-def resolve(host, port, budget):
+def resolve(host: str, port: int, budget: Budget) -> "t.Sequence[Address]":
     """The addresses of a host, as getaddrinfo returns them; in bounded time, which getaddrinfo itself is not."""
-    outcome = []
+    outcome: t.List[t.Union[t.Sequence[Address], Exception]] = []
 
-    def ask():
+    def ask() -> None:
         try:
             outcome.append(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
         except (OSError, UnicodeError) as error:
@@ -182,13 +186,14 @@ def resolve(host, port, budget):
     return outcome[0]
 
 
-def connect(host, port, budget, who="", known=None):
+def connect(host: str, port: int, budget: Budget, who: str = "", known: "t.Optional[Known]" = None) -> Connected:
     """Connected to the first address that answers; raises Finding.
 
     known: dict that keeps that address, for the connections that follow: what is told of a server must be of one.
     """
     known = {} if known is None else known
-    addresses, refusals = known.get((host, port)) or resolve(host, port, budget), []
+    addresses = known.get((host, port)) or resolve(host, port, budget)
+    refusals: t.List[str] = []
     deadline = budget.step()
     for number, found in enumerate(addresses):
         family, kind, protocol, _name, address = found
@@ -206,7 +211,7 @@ def connect(host, port, budget, who="", known=None):
     raise Finding("; ".join(dict.fromkeys(refusals)))
 
 
-def _refusal(error, who, address, port, budget):
+def _refusal(error: OSError, who: str, address: str, port: int, budget: Budget) -> str:
     if error.errno == errno.ECONNREFUSED:
         return "%s%s refuses connections to port %d: nothing listens there" % (who, address, port)
     if isinstance(error, socket.timeout) or error.errno == errno.ETIMEDOUT:
@@ -217,12 +222,12 @@ def _refusal(error, who, address, port, budget):
     return "%s%s port %d can't be reached: %s" % (who, address, port, error.strerror or error)
 
 
-def milliseconds(begin):
+def milliseconds(begin: float) -> float:
     """Since ``begin``, rounded."""
     return round((time.monotonic() - begin) * 1000, 2)
 
 
-def through(sock, proxy, host, port, budget):
+def through(sock: socket.socket, proxy: str, host: str, port: int, budget: Budget) -> bytes:
     """Has an HTTP proxy connect the socket on to host and port (RFC 9110 section 9.3.6).
 
     Returns what the server behind it has said already.
@@ -240,7 +245,7 @@ def through(sock, proxy, host, port, budget):
     return plain.buffer
 
 
-def close(sock):
+def close(sock: socket.socket) -> None:
     """Ends a connection; waits a moment for the other side, so that it gets what was sent last."""
     try:
         sock.shutdown(socket.SHUT_WR)

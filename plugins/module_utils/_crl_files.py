@@ -6,13 +6,15 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import typing as t
+
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 
 LABEL = b"X509 CRL"
 
 
-def read(data):
+def read(data: bytes) -> "t.List[bytes]":
     """The revocation lists of a file as list of DER (bytes); raises pem.CertificateFileError."""
     if pem.holds_key(data):
         raise pem.PrivateKeyFound("there is a private key in it, and only revocation lists are wanted")
@@ -29,7 +31,7 @@ def read(data):
     return lists
 
 
-def _check(data):
+def _check(data: bytes) -> None:
     """RFC 5280 section 5.1: a list is a SEQUENCE of the signed part, an algorithm and a signature, as a certificate is.
 
     It has no version tag in front, and a date where a certificate has its validity.
@@ -45,6 +47,6 @@ def _check(data):
         raise pem.CertificateFileError("there is no revocation list in it")
 
 
-def to_pem(data):
+def to_pem(data: bytes) -> str:
     """DER bytes as PEM (RFC 7468), as text."""
     return pem.to_pem(data, LABEL.decode("ascii"))

@@ -9,11 +9,12 @@ __metaclass__ = type
 import os
 import re
 import sys
+import typing as t
 
 try:
     import cryptography
 except ImportError:
-    cryptography = None
+    cryptography = None  # type: ignore[assignment]  # a module that may be missing is nothing that types can say
 
 MINIMUM = (3, 2)
 
@@ -21,12 +22,12 @@ MINIMUM = (3, 2)
 class Missing(Exception):
     """This Python has no cryptography, or one that is too old; ``packages`` is what to install (list of str)."""
 
-    def __init__(self, message, packages):
+    def __init__(self, message: str, packages: "t.List[str]") -> None:
         super(Missing, self).__init__(message)
         self.packages = packages
 
 
-def require():
+def require() -> None:
     """Raises Missing, which names the interpreter: hosts have several, and the package belongs to one of them."""
     found = cryptography.__version__ if cryptography else None
     if found and tuple(int(part) for part in re.findall("[0-9]+", found)[:2]) >= MINIMUM:
@@ -40,7 +41,7 @@ def require():
             ".".join(str(part) for part in MINIMUM), packages[0]), packages)
 
 
-def _package(interpreter, redhat):
+def _package(interpreter: str, redhat: bool) -> str:
     """On EL each further Python has packages of its own, such as python3.12-cryptography."""
     name = os.path.basename(os.path.realpath(interpreter) if interpreter.endswith("/python3") else interpreter)
     further = re.match(r"python3\.[0-9]+\Z", name) and not interpreter.endswith(("/python3", "/platform-python"))

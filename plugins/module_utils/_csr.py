@@ -8,6 +8,7 @@ __metaclass__ = type
 
 import os
 import time
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _distinguished_names as distinguished_names
@@ -24,7 +25,9 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _validi
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 
-def converge(options, check_mode=False, now=None):
+def converge(
+    options: "t.Dict[str, t.Any]", check_mode: bool = False, now: "t.Optional[int]" = None
+) -> outcomes.Outcome:
     """Makes key and request what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
 
     Raises outcomes.Refused, and what _keys and _files raise, before anything is changed.
@@ -43,7 +46,7 @@ def converge(options, check_mode=False, now=None):
         due = _with_key(due, options, choice, certificate)
     want = requests.wanted(want, choice.key, options["digest"])
     reasons = requests.why(options["path"], before, want, options["force"])
-    request = requests.build(want, choice.key) if reasons else before
+    request = before if before and not reasons else requests.build(want, choice.key)
     changes = [replace.Replacement(choice.path, choice.content, 0o600)] if choice.content else []
     changes += [replace.Replacement(options["path"], request.pem, 0o644)] if reasons else []
     backups = outcomes.carry_out(changes, options, check_mode)
@@ -54,7 +57,9 @@ def converge(options, check_mode=False, now=None):
         [options["path"]], choice.path)
 
 
-def _choose(options, certificate, due):
+def _choose(
+    options: "t.Dict[str, t.Any]", certificate: "t.Optional[certificates.Certificate]", due: "t.List[str]"
+) -> private_key.Choice:
     path, passphrase = options["privatekey_path"], options["privatekey_passphrase"]
     if not options["certificate_path"]:
         return private_key.choose(path, passphrase, options["key_type"], options["regenerate_key"])
@@ -62,7 +67,15 @@ def _choose(options, certificate, due):
                                      bool(due))
 
 
-def _due(options, want, certificate, unreadable, ca, renew, now):
+def _due(
+    options: "t.Dict[str, t.Any]",
+    want: "extensions.Facts",
+    certificate: "t.Optional[certificates.Certificate]",
+    unreadable: "t.Optional[str]",
+    ca: "t.Optional[certificates.Certificate]",
+    renew: int,
+    now: int,
+) -> "t.List[str]":
     """Why a new certificate is needed, whatever its key, as list of text (the key: ``_with_key``)."""
     if certificate is None:
         return ["the certificate %s can't be read: %s" % (options["certificate_path"], unreadable) if unreadable
@@ -79,7 +92,9 @@ def _due(options, want, certificate, unreadable, ca, renew, now):
     return unfit + found + ([expiry] if expiry and not _ends_with_ca(certificate, ca, now) else [])
 
 
-def _beside(options, certificate, ca):
+def _beside(
+    options: "t.Dict[str, t.Any]", certificate: certificates.Certificate, ca: "t.Optional[certificates.Certificate]"
+) -> "t.List[str]":
     """Why the files that were installed with the certificate call for a new one, as list of text."""
     behind = [] if ca is None or x509.is_self_issued(ca.plain) else [ca.plain.fingerprint]
     wanted = {"chain_path": behind, "fullchain_path": [certificate.plain.fingerprint] + behind}
@@ -95,22 +110,27 @@ def _beside(options, certificate, ca):
     return found
 
 
-def _fingerprints(path):
+def _fingerprints(path: str) -> "t.List[str]":
     try:
         return pem.fingerprints(pem.read_file(path))
     except pem.CertificateFileError:
         return []
 
 
-def _ends_with_ca(certificate, ca, now):
+def _ends_with_ca(certificate: certificates.Certificate, ca: "t.Optional[certificates.Certificate]", now: int) -> bool:
     """Whether a new certificate would end at the same moment, for the CA itself does: that is no use, and no drift."""
-    return bool(ca) and now < certificate.plain.not_after and certificate.plain.not_after >= ca.plain.not_after
+    return ca is not None and now < certificate.plain.not_after and certificate.plain.not_after >= ca.plain.not_after
 
 
-def _by_ca(options, want, certificate, ca):
+def _by_ca(
+    options: "t.Dict[str, t.Any]",
+    want: "extensions.Facts",
+    certificate: certificates.Certificate,
+    ca: certificates.Certificate,
+) -> "t.List[str]":
     """What the certificate has different from what the CA would make of the request, as list of text."""
     issuer = certificates.issuer_of(ca)
-    compared = [name for name in ("key_usage", "extended_key_usage", "basic_constraints") if name in want]
+    compared: t.List[str] = [name for name in ("key_usage", "extended_key_usage", "basic_constraints") if name in want]
     compared += ["subject", "subject_alt_name", "ocsp_must_staple"]
     compared += ["name_constraints_permitted", "name_constraints_excluded"] if extensions.is_ca(want) else []
     expected = dict(certificate.facts, **{name: want.get(name) for name in compared})
@@ -120,7 +140,7 @@ def _by_ca(options, want, certificate, ca):
     return certificates.deviations(certificate, expected, issuer)
 
 
-def _ca(options):
+def _ca(options: "t.Dict[str, t.Any]") -> "t.Optional[certificates.Certificate]":
     """The CA's certificate, or None."""
     if options["ca_content"] is None:
         return None
@@ -130,7 +150,12 @@ def _ca(options):
         raise outcomes.Refused("ca_content can't be used: %s" % error)
 
 
-def _with_key(due, options, choice, certificate):
+def _with_key(
+    due: "t.List[str]",
+    options: "t.Dict[str, t.Any]",
+    choice: private_key.Choice,
+    certificate: "t.Optional[certificates.Certificate]",
+) -> "t.List[str]":
     """The same with what the key says: the certificate must be for the one in use, and its successor wants another."""
     if certificate is None:
         return due
@@ -141,11 +166,18 @@ def _with_key(due, options, choice, certificate):
     return due
 
 
-def _shown(request):
+def _shown(request: "t.Optional[requests.Request]") -> str:
     return facts_of.shown(request.facts) if request else ""
 
 
-def _result(options, choice, request, certificate, due, backups):
+def _result(
+    options: "t.Dict[str, t.Any]",
+    choice: private_key.Choice,
+    request: requests.Request,
+    certificate: "t.Optional[certificates.Certificate]",
+    due: "t.List[str]",
+    backups: "t.Dict[str, str]",
+) -> "t.Dict[str, t.Any]":
     result = {
         "filename": options["path"], "privatekey": private_key.described(choice),
         "subject": distinguished_names.spoken(request.facts["subject"]),

@@ -11,6 +11,10 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import functools
+import typing as t
+
+if t.TYPE_CHECKING:
+    Element = t.Tuple[int, int, int, int]  # tag, offset, offset of the content, offset behind
 
 INTEGER = 0x02
 BIT_STRING = 0x03
@@ -25,7 +29,7 @@ class DerError(ValueError):
     """The bytes are not the DER that was expected; the message says where and why."""
 
 
-def element(data, start, end):
+def element(data: bytes, start: int, end: int) -> "t.Tuple[int, int, int]":
     """Reads the head of the element at ``start``, which must end at or before ``end``.
 
     Returns (tag, offset of the content, offset behind the content).
@@ -50,7 +54,7 @@ def element(data, start, end):
     return tag, content, content + length
 
 
-def children(data, start, end):
+def children(data: bytes, start: int, end: int) -> "t.Iterator[Element]":
     """Yields (tag, offset, offset of the content, offset behind) for each element between ``start`` and ``end``."""
     while start < end:
         tag, content, behind = element(data, start, end)
@@ -58,7 +62,7 @@ def children(data, start, end):
         start = behind
 
 
-def expect(data, start, end, tag):
+def expect(data: bytes, start: int, end: int, tag: int) -> "t.Tuple[int, int]":
     """Reads an element that must have ``tag``; returns (offset of the content, offset behind)."""
     found, content, behind = element(data, start, end)
     if found != tag:
@@ -67,7 +71,7 @@ def expect(data, start, end, tag):
 
 
 @functools.lru_cache(maxsize=1024)
-def oid(content):
+def oid(content: bytes) -> str:
     """The dotted form of an object identifier's content bytes."""
     if not content or content[-1] & 0x80:
         raise DerError("malformed object identifier")
@@ -83,7 +87,7 @@ def oid(content):
     return ".".join(str(arc) for arc in [first, arcs[0] - 40 * first] + arcs[1:])
 
 
-def integer(content):
+def integer(content: bytes) -> int:
     """The value of an INTEGER's content bytes."""
     if not content:
         raise DerError("empty integer")

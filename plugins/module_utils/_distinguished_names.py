@@ -7,6 +7,7 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import re
+import typing as t
 
 try:
     from cryptography import x509
@@ -28,7 +29,7 @@ FIELDS = (("country_name", "C"), ("state_or_province_name", "ST"), ("locality_na
           ("organizational_unit_name", "OU"), ("common_name", "CN"), ("email_address", "emailAddress"))
 
 
-def of_options(options):
+def of_options(options: "t.Dict[str, t.Any]") -> "t.List[str]":
     """The subject that a module's options ask for, as list of text; raises ValueError with a sentence."""
     pairs = []
     for element in [options.get("subject") or {}] + list(options.get("subject_ordered") or []):
@@ -43,7 +44,7 @@ def of_options(options):
     return made
 
 
-def _attribute(name, value):
+def _attribute(name: t.Any, value: t.Any) -> str:
     known = {short.lower(): short for short in OIDS}
     key = str(name).strip()
     short = known.get(key.lower()) or LONG_NAMES.get(key.lower()) or (key if plain_x509.DOTTED.match(key) else None)
@@ -65,26 +66,27 @@ def _attribute(name, value):
     return "%s=%s" % (short, text)
 
 
-def build(attributes):
+def build(attributes: "t.Iterable[str]") -> "x509.Name":
     """A list of text as an x509.Name."""
     pairs = [attribute.partition("=")[::2] for attribute in attributes]
     return x509.Name([x509.NameAttribute(x509.ObjectIdentifier(OIDS.get(short, short)), value)
                       for short, value in pairs])
 
 
-def read(name):
+def read(name: "x509.Name") -> "t.List[str]":
     """An x509.Name as list of text."""
     return ["%s=%s" % (plain_x509.ATTRIBUTES.get(attribute.oid.dotted_string, attribute.oid.dotted_string),
-                       attribute.value) for attribute in name]
+                       attribute.value if isinstance(attribute.value, str) else "#" + attribute.value.hex())
+            for attribute in name]
 
 
-def common_name(attributes):
+def common_name(attributes: "t.Iterable[str]") -> "t.Optional[str]":
     """The last common name among them, or None."""
     found = [attribute[3:] for attribute in attributes if attribute.startswith("CN=")]
     return found[-1] if found else None
 
 
-def spoken(attributes):
+def spoken(attributes: "t.Sequence[str]") -> str:
     """A subject for sentences, in the order and with the escapes of RFC 4514."""
     return ",".join("%s=%s" % (short, plain_x509.escape(value)) for short, value in (
         attribute.partition("=")[::2] for attribute in reversed(attributes))) or "an empty subject"

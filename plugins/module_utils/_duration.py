@@ -7,6 +7,7 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import re
+import typing as t
 
 UNITS = (("w", "week", 7 * 86400), ("d", "day", 86400), ("h", "hour", 3600), ("m", "minute", 60), ("s", "second", 1))
 SIZES = {letter: size for letter, _name, size in UNITS}
@@ -15,7 +16,7 @@ LONGEST = 1000  # characters
 MAX_SECONDS = 10000 * 366 * 86400  # no certificate can be valid any longer: GeneralizedTime ends in the year 9999
 
 
-def seconds(text):
+def seconds(text: "t.Union[str, int]") -> int:
     """Seconds (int) of a span such as ``30d``, ``12h``, ``2w``, ``1d12h``, or of a plain number of seconds.
 
     Raises ValueError with a sentence for anything else.
@@ -36,7 +37,7 @@ def seconds(text):
     return total
 
 
-def spoken(span):
+def spoken(span: float) -> str:
     """A number of seconds for a sentence, in its largest unit up to days, rounded down: ``3 days``, ``1 hour``."""
     for _letter, name, size in UNITS[1:]:
         if span >= size:

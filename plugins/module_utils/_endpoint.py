@@ -6,7 +6,7 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import collections
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _handshake as handshake
@@ -14,22 +14,22 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 
-Endpoint = collections.namedtuple("Endpoint", [
-    "name",         # what sentences call it: host:port
-    "host",         # as it is looked up
-    "port",
-    "asked",        # host name or IP address that the certificate must be for
-    "server_name",  # the same for SNI, None for an IP address
-    "address",      # where to connect instead of host, or None
-    "starttls",     # a protocol or None
-    "alpn",         # list
-    "certificate",  # (file, key file, passphrase) or None
-    "proxy",        # URL or None
-    "purpose",
-])
+
+class Endpoint(t.NamedTuple):
+    name: str                       # what sentences call it: host:port
+    host: str                       # as it is looked up
+    port: int
+    asked: str                      # host name or IP address that the certificate must be for
+    server_name: "t.Optional[str]"  # the same for SNI, None for an IP address
+    address: "t.Optional[str]"      # where to connect instead of host, or None
+    starttls: "t.Optional[str]"     # a protocol or None
+    alpn: "t.List[str]"
+    certificate: "t.Optional[handshake.ClientCertificate]"
+    proxy: "t.Optional[str]"        # its URL
+    purpose: str
 
 
-def read(number, item, program):
+def read(number: int, item: "t.Dict[str, t.Any]", program: "t.Optional[openssl.OpenSSL]") -> Endpoint:
     """An Endpoint of the module's suboptions; raises ValueError with a sentence for what can't be one."""
     item = {key: value for key, value in item.items() if value is not None}
     where = "endpoints[%d] (%s)" % (number, ascii(item["host"])[1:-1])
@@ -53,12 +53,17 @@ def read(number, item, program):
         raise ValueError("%s: %s" % (where, error))
 
 
-def _client_certificate(item, program):
+def _client_certificate(
+    item: "t.Dict[str, t.Any]", program: "t.Optional[openssl.OpenSSL]"
+) -> "t.Optional[handshake.ClientCertificate]":
     """(file, key file, passphrase) that Python's ssl can load, or None; raises ValueError with a sentence."""
     if "client_certificate" not in item:
         if "client_key" in item:
             raise ValueError("client_key is given without client_certificate")
         return None
+    if program is None:
+        raise ValueError("a client certificate is given, and there is no openssl on this host to look at it: install "
+                         "the package 'openssl'")
     path, passphrase = item["client_certificate"], item.get("client_key_passphrase")
     key = item.get("client_key", path)
     try:

@@ -7,6 +7,7 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import time
+import typing as t
 from concurrent import futures
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
@@ -22,12 +23,18 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _verifi
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _wishes as wishes
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
+if t.TYPE_CHECKING:
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
+
 SIDE_BY_SIDE = 8
-UNJUDGED = {"chain": [], "chain_findings": [], "complete_chain": None, "ordered_chain": None, "trusted": None,
-            "reasons": [], "remaining_days": None}
+UNJUDGED: "t.Dict[str, t.Any]" = {
+    "chain": [], "chain_findings": [], "complete_chain": None, "ordered_chain": None, "trusted": None,
+    "reasons": [], "remaining_days": None}
 
 
-def look(given, tmpdir=None, now=None):
+def look(
+    given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]" = None, now: "t.Optional[int]" = None
+) -> "t.Dict[str, t.Any]":
     """The module's result: met, msg, results, trust. given: the module's options.
 
     now: epoch seconds, for what is computed here. Raises verification.Unable where nothing can be looked at.
@@ -57,7 +64,7 @@ def look(given, tmpdir=None, now=None):
     }
 
 
-def _check(given):
+def _check(given: "t.Dict[str, t.Any]") -> None:
     """Raises Unable for options that can't be meant."""
     if given["endpoints"] is not None and not given["endpoints"]:
         raise verification.Unable("'endpoints' is empty: there is nothing to look at")
@@ -72,14 +79,23 @@ def _check(given):
             raise verification.Unable("min_remaining: %s" % error)
 
 
-def _items(given):
+def _items(given: "t.Dict[str, t.Any]") -> "t.List[t.Dict[str, t.Any]]":
     """The endpoints as they were given: the list, or the one of the top level."""
-    if given["endpoints"] is not None:
-        return given["endpoints"]
+    listed: t.Optional[t.List[t.Dict[str, t.Any]]] = given["endpoints"]
+    if listed is not None:
+        return listed
     return [{key: given[key] for key in ("host", "port", "server_name") if given[key] is not None}]
 
 
-def _judged(endpoint, seen, given, program, store, tmpdir, now):
+def _judged(
+    endpoint: one.Endpoint,
+    seen: looks.Seen,
+    given: "t.Dict[str, t.Any]",
+    program: "openssl.OpenSSL",
+    store: reasons.Store,
+    tmpdir: "t.Optional[str]",
+    now: int,
+) -> "t.Dict[str, t.Any]":
     """The result with the verdict on the chain, and with the wishes that are not met (dict)."""
     too_short = []
     result = dict(UNJUDGED, **seen.result)
@@ -99,7 +115,15 @@ def _judged(endpoint, seen, given, program, store, tmpdir, now):
     return result
 
 
-def _verdict(endpoint, result, sent, program, store, tmpdir, now):
+def _verdict(
+    endpoint: one.Endpoint,
+    result: "t.Dict[str, t.Any]",
+    sent: "t.List[x509.Certificate]",
+    program: "openssl.OpenSSL",
+    store: reasons.Store,
+    tmpdir: "t.Optional[str]",
+    now: int,
+) -> "t.Dict[str, t.Any]":
     item = {"name": endpoint.name, "content": pem.to_pem(sent[0].der), "hostnames": [endpoint.asked],
             "purpose": endpoint.purpose, "min_remaining": "0", "server": True}
     if len(sent) > 1:
@@ -114,10 +138,9 @@ def _verdict(endpoint, result, sent, program, store, tmpdir, now):
     }
 
 
-def _too_short(sent, min_remaining, store, now):
+def _too_short(sent: "t.List[x509.Certificate]", min_remaining: str, store: reasons.Store, now: int) -> "t.List[str]":
     """Sentences on certificates of the chain that are not valid for so long."""
     links = chains.build(sent[0], chains.index(sent[1:]), store.pool, now)
-    expired = [reasons.validity(link.certificate, now) for link in links]
-    found = ["%s %s" % (reasons.short(link.certificate.subject_der), sentence)
-             for link, sentence in zip(links, expired) if sentence]
+    expired = [(one, reasons.validity(one, now)) for one in chains.certificates(links)]
+    found = ["%s %s" % (reasons.short(one.subject_der), sentence) for one, sentence in expired if sentence]
     return found + reasons.too_short(links, min_remaining, store, now)

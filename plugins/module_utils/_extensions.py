@@ -11,6 +11,7 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import re
+import typing as t
 
 try:
     from cryptography import x509
@@ -20,6 +21,9 @@ except ImportError:  # _cryptography.require() says so
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _general_name_objects as general_name_objects
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as plain_x509
+
+if t.TYPE_CHECKING:
+    Facts = t.Dict[str, t.Any]  # what a key, request or certificate says by the names of _facts.SHOWN: text, list, True
 
 # In the order of the bits (RFC 5280 section 4.2.1.3), by the names that OpenSSL has for them.
 KEY_USAGES = ("digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment", "keyAgreement",
@@ -38,7 +42,7 @@ SETS = ("subject_alt_name", "key_usage", "extended_key_usage", "basic_constraint
         "name_constraints_excluded", "crl_distribution_points", "ca_issuers", "ocsp", "other_extensions")
 
 
-def key_usages(given):
+def key_usages(given: "t.Iterable[str]") -> "t.List[str]":
     """Key usages as people write them, in their one form and order; raises ValueError."""
     found = [_named(usage, KEY_USAGES, LONG_KEY_USAGES, "key_usage") for usage in given]
     if {"encipherOnly", "decipherOnly"} & set(found) and "keyAgreement" not in found:
@@ -46,7 +50,7 @@ def key_usages(given):
     return [usage for usage in KEY_USAGES if usage in found]
 
 
-def extended_key_usages(given):
+def extended_key_usages(given: "t.Iterable[str]") -> "t.List[str]":
     """Extended key usages in their one form, without doubles; raises ValueError."""
     found = [usage.strip() if plain_x509.DOTTED.match(usage.strip()) else
              _named(usage, EXTENDED_KEY_USAGES, LONG_EXTENDED_KEY_USAGES, "extended_key_usage") for usage in given]
@@ -55,7 +59,7 @@ def extended_key_usages(given):
     return [usage for number, usage in enumerate(found) if usage not in found[:number]]
 
 
-def basic_constraints(given):
+def basic_constraints(given: "t.Iterable[str]") -> "t.List[str]":
     """Basic constraints as ``["CA:TRUE", "pathlen:0"]``; raises ValueError."""
     ca, length = None, None
     for text in given:
@@ -71,18 +75,18 @@ def basic_constraints(given):
     return ["CA:TRUE" if ca else "CA:FALSE"] + (["pathlen:%d" % length] if length is not None else [])
 
 
-def is_ca(facts):
+def is_ca(facts: "Facts") -> bool:
     """Whether the basic constraints say so."""
     return "CA:TRUE" in facts.get("basic_constraints", [])
 
 
-def path_length(facts):
+def path_length(facts: "Facts") -> "t.Optional[int]":
     """How many CAs may follow below (int), None for any number."""
     found = [int(text[8:]) for text in facts.get("basic_constraints", []) if text.startswith("pathlen:")]
     return found[0] if found else None
 
 
-def _named(text, known, long_names, option):
+def _named(text: str, known: "t.Iterable[str]", long_names: "t.Dict[str, str]", option: str) -> str:
     plain = re.sub(r"[\s_-]", "", text).lower()
     for name in known:
         if name.lower() == plain:
@@ -93,11 +97,11 @@ def _named(text, known, long_names, option):
         option, text, ", ".join(known), ", or an object identifier" * (option != "key_usage")))
 
 
-def build(facts):
+def build(facts: "Facts") -> "t.List[t.Tuple[x509.ExtensionType, bool]]":
     """[(extension, whether it is critical)] for a builder of cryptography; identifiers are facts as well."""
     made = []
 
-    def add(name, extension):
+    def add(name: str, extension: "x509.ExtensionType") -> None:
         made.append((extension, name in facts.get("critical", [])))
     if "basic_constraints" in facts:
         add("basic_constraints", x509.BasicConstraints(is_ca(facts), path_length(facts)))
@@ -130,15 +134,15 @@ def build(facts):
     return made
 
 
-def _general(texts):
+def _general(texts: "t.Iterable[str]") -> "t.List[x509.GeneralName]":
     return [general_name_objects.build(text) for text in texts]
 
 
-def _access(method, url):
+def _access(method: str, url: str) -> "x509.AccessDescription":
     return x509.AccessDescription(getattr(AuthorityInformationAccessOID, method), x509.UniformResourceIdentifier(url))
 
 
-def read(extensions):
+def read(extensions: "t.Callable[[], x509.Extensions]") -> "Facts":
     """The facts of what cryptography has read; raises ValueError for extensions that can't be read."""
     facts, critical = {}, set()
     try:
@@ -155,7 +159,7 @@ def read(extensions):
     return dict(facts, critical=sorted(critical))
 
 
-def _facts(value):
+def _facts(value: "x509.ExtensionType") -> "t.Tuple[str, Facts]":
     """(the name of an extension, the facts in it)."""
     if isinstance(value, x509.BasicConstraints):
         return "basic_constraints", {"basic_constraints": ["CA:TRUE" if value.ca else "CA:FALSE"] + (
@@ -188,13 +192,13 @@ def _facts(value):
     return "other_extensions", {}
 
 
-def _usages(value):
+def _usages(value: "x509.KeyUsage") -> "t.List[str]":
     bits = [value.digital_signature, value.content_commitment, value.key_encipherment, value.data_encipherment,
             value.key_agreement, value.key_cert_sign, value.crl_sign]
     bits += [value.encipher_only, value.decipher_only] if value.key_agreement else []
     return [usage for usage, bit in zip(KEY_USAGES, bits) if bit]
 
 
-def _urls(value, method):
+def _urls(value: "x509.AuthorityInformationAccess", method: "x509.ObjectIdentifier") -> "t.List[str]":
     return [access.access_location.value for access in value if access.access_method == method
             and isinstance(access.access_location, x509.UniformResourceIdentifier)]

@@ -10,6 +10,9 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import functools
+import typing as t
+
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _distinguished_names as distinguished_names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _general_names as general_names
@@ -47,7 +50,7 @@ class OptionError(ValueError):
     """Options that can't be carried out; the message says which, why, and what to write."""
 
 
-def of_options(options, profile=None):
+def of_options(options: "t.Dict[str, t.Any]", profile: "t.Optional[str]" = None) -> "extensions.Facts":
     """The facts that the options of csr and selfsigned_cert ask for; what is not asked for has no key.
 
     Raises OptionError.
@@ -59,8 +62,8 @@ def of_options(options, profile=None):
         _set(facts, options, "extended_key_usage", extensions.extended_key_usages)
         _set(facts, options, "basic_constraints", extensions.basic_constraints)
         for name in ("name_constraints_permitted", "name_constraints_excluded"):
-            _set(facts, options, name, lambda given, name=name: general_names.canonical_list(
-                given, name, general_names.canonical_constraint))
+            _set(facts, options, name, functools.partial(general_names.canonical_list, option=name,
+                                                         read=general_names.canonical_constraint))
         _set(facts, options, "subject_alt_name", general_names.canonical_list)
         if options["ocsp_must_staple"]:
             facts["ocsp_must_staple"] = True
@@ -68,8 +71,8 @@ def of_options(options, profile=None):
         raise OptionError(str(error))
     common_name = distinguished_names.common_name(subject)
     if options["subject_alt_name"] is None and options["use_common_name_for_san"] and not extensions.is_ca(facts):
-        name = common_name and general_names.of_host(common_name)
-        facts.update({"subject_alt_name": [name]} if name else {})
+        host = common_name and general_names.of_host(common_name)
+        facts.update({"subject_alt_name": [host]} if host else {})
     critical = set(facts["critical"])
     for name in CRITICAL:
         wanted = options["%s_critical" % name]
@@ -84,26 +87,28 @@ def of_options(options, profile=None):
     return facts
 
 
-def profile_facts(profile):
+def profile_facts(profile: str) -> "extensions.Facts":
     """The facts of a profile, for the caller to change."""
     return {name: list(values) for name, values in PROFILES[profile].items()}
 
 
-def _set(facts, options, name, read):
+def _set(
+    facts: "extensions.Facts", options: "t.Dict[str, t.Any]", name: str, read: "t.Callable[[t.List[str]], t.List[str]]"
+) -> None:
     if options[name] is not None:
         facts.pop(name, None)
         if options[name]:
             facts[name] = read(options[name])
 
 
-def _there(facts):
+def _there(facts: "extensions.Facts") -> "t.Set[str]":
     names = {name for name in facts if facts[name]}
     if names & {"name_constraints_permitted", "name_constraints_excluded"}:
         names.add("name_constraints")
     return names
 
 
-def deviations(have, want, ignored=()):
+def deviations(have: "extensions.Facts", want: "extensions.Facts", ignored: "t.Collection[str]" = ()) -> "t.List[str]":
     """What is different, a phrase each, as list of text: ``subject_alt_name: DNS:b.example.com is added``."""
     found = []
     for name in [name for name in SHOWN if name != "critical"]:
@@ -115,7 +120,7 @@ def deviations(have, want, ignored=()):
     return found
 
 
-def _deviation(name, have, want):
+def _deviation(name: str, have: t.Any, want: t.Any) -> "t.List[str]":
     if name == "subject":
         return ["subject: %s instead of %s" % (distinguished_names.spoken(want or []),
                                                distinguished_names.spoken(have or []))]
@@ -130,7 +135,7 @@ def _deviation(name, have, want):
     return ["%s: %s instead of %s" % (name, want or "none", have or "none")]
 
 
-def shown(facts):
+def shown(facts: "extensions.Facts") -> str:
     """Facts as text for a diff, a line each."""
     lines = []
     for name in SHOWN:
@@ -141,6 +146,6 @@ def shown(facts):
     return "".join(line + "\n" for line in lines)
 
 
-def said(values):
+def said(values: "t.Iterable[str]") -> str:
     """Values for sentences and diffs. They may come from a request that somebody made to deceive its reader."""
     return ", ".join(x509.printable(value) for value in values)

@@ -14,6 +14,7 @@ import os
 import shutil
 import stat
 import time
+import typing as t
 
 LOCKS = "/run/host_trust"
 
@@ -22,7 +23,7 @@ class FilesError(Exception):
     """A file could not be changed; the message names it, the reason and the way out."""
 
 
-def explain(error, action="changed", path=None):
+def explain(error: OSError, action: str = "changed", path: "t.Optional[str]" = None) -> FilesError:
     """An OSError as a FilesError that says what it means to the person who ran the play.
 
     ``path`` is what the message names where the error itself names nothing.
@@ -39,17 +40,17 @@ def explain(error, action="changed", path=None):
         errno.ENOTDIR: "; something in its path is no folder",
         errno.EBADF: "; its file system (NFS?) can't lock folders: keep it on a local one",
     }
-    return FilesError("%s can't be %s: %s%s" % (path, action, error.strerror, hints.get(error.errno, "")))
+    return FilesError("%s can't be %s: %s%s" % (path, action, error.strerror, hints.get(error.errno or 0, "")))
 
 
-def system_root(root):
+def system_root(root: str) -> str:
     """The real place of the folder where a system is mounted; raises FilesError where it is none."""
     if not os.path.isabs(root) or not os.path.isdir(root):
         raise FilesError("root: %s is no folder, or not given from / on" % (root or "(empty)"))
     return os.path.realpath(root)
 
 
-def resolve(root, path, own=False):
+def resolve(root: str, path: str, own: bool = False) -> str:
     """The real place of the absolute ``path`` of a system whose root is ``root``: links are followed inside it.
 
     An image's absolute links must not lead to the files of the machine that it is mounted on.
@@ -85,12 +86,12 @@ def resolve(root, path, own=False):
     return root.rstrip("/") + (found or "/")
 
 
-def own_place(path):
+def own_place(path: str) -> str:
     """The real place of a path that is written to; raises FilesError for a link of another user's, as ``resolve``."""
     return resolve("/", os.path.join(os.getcwd(), path), own=True)
 
 
-def _owner_of_link(path):
+def _owner_of_link(path: str) -> "t.Optional[int]":
     """The user number of a symbolic link's owner; None for what is no link."""
     try:
         status = os.lstat(path)
@@ -100,7 +101,7 @@ def _owner_of_link(path):
 
 
 @contextlib.contextmanager
-def lock(folder, seconds):
+def lock(folder: str, seconds: float) -> "t.Iterator[None]":
     """Holds an exclusive lock for ``folder``; waits at most ``seconds``. Raises FilesError.
 
     What is started meanwhile with ``close_fds=False`` holds it, too: if this process is killed, until that has ended.
@@ -129,7 +130,7 @@ def lock(folder, seconds):
         os.close(descriptor)
 
 
-def _open_lock(folder):
+def _open_lock(folder: str) -> int:
     """What is locked for a folder: a file that root alone can open; a folder can be locked by all who may read it.
 
     For other users, and where there is no /run, it is the folder itself. So it is where nobody else may read it, as is
@@ -153,7 +154,7 @@ def _open_lock(folder):
     return file
 
 
-def _holder(status):
+def _holder(status: os.stat_result) -> str:
     """Who holds a lock on the inode, as a phrase: process, command, since when it runs (proc_locks(5), proc(5))."""
     wanted = ":%d" % status.st_ino
     # First who took it; then what that one has started and left behind, when it was killed.
@@ -172,7 +173,7 @@ def _holder(status):
     return "a process that can't be seen from here (another user's, or one in another container)"
 
 
-def _has_open(process, status):
+def _has_open(process: str, status: os.stat_result) -> bool:
     """Whether a process has a file open; of another user's process that can't be seen, and is not denied then."""
     folder = "/proc/%s/fd" % process
     try:
@@ -186,7 +187,7 @@ def _has_open(process, status):
     return False
 
 
-def _spoken_process(process):
+def _spoken_process(process: str) -> str:
     with open("/proc/%s/cmdline" % process, "rb") as stream:
         words = stream.read(200).decode("ascii", "replace").replace("\0", " ").strip()
     with open("/proc/%s/stat" % process) as stream:
@@ -198,7 +199,7 @@ def _spoken_process(process):
     return "process %s (%s), which runs since %s" % (process, command, time.strftime("%Y-%m-%dT%H:%M:%SZ", since))
 
 
-def make_folder(path):
+def make_folder(path: str) -> None:
     """Makes a folder and its parents where they are missing, mode 0755 whatever the umask."""
     if os.path.isdir(path):
         return
@@ -210,7 +211,7 @@ def make_folder(path):
         raise explain(error, "made")
 
 
-def keep(path, undo):
+def keep(path: str, undo: str) -> None:
     """Keeps what is at ``path`` as ``undo``, with owner, mode, times and labels."""
     if os.path.islink(path):
         os.symlink(os.readlink(path), undo)
@@ -226,7 +227,7 @@ def keep(path, undo):
         shutil.copystat(path, undo)
 
 
-def write(path, content, mode, owner=None):
+def write(path: str, content: bytes, mode: int, owner: "t.Optional[t.Tuple[int, int]]" = None) -> None:
     """Makes a new file, synced; nobody but its owner can read it before it is complete. Raises OSError.
 
     ``owner`` is (uid, gid), by default the user that runs this.
@@ -245,7 +246,7 @@ def write(path, content, mode, owner=None):
         raise
 
 
-def sync_folder(path):
+def sync_folder(path: str) -> None:
     """Makes the renames in a folder last. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

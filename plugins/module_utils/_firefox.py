@@ -15,6 +15,7 @@ import copy
 import glob
 import json
 import os
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
@@ -26,7 +27,13 @@ PACKAGES = {"redhat": "p11-kit-trust", "debian": "p11-kit-modules"}
 # Firefox reads these only where /etc has none.
 OTHERS = ("/usr/lib*/firefox*/distribution/policies.json", "/opt/firefox*/distribution/policies.json")
 
-Outcome = collections.namedtuple("Outcome", ["changed", "before", "after", "module", "warnings"])
+
+class Outcome(t.NamedTuple):
+    changed: bool
+    before: str
+    after: str
+    module: "t.Optional[str]"
+    warnings: "t.List[str]"
 
 
 class PolicyError(Exception):
@@ -36,7 +43,7 @@ class PolicyError(Exception):
 FAILURES = (PolicyError, files.FilesError)
 
 
-def converge(path, state, check=False):
+def converge(path: str, state: str, check: bool = False) -> Outcome:
     """Has Firefox follow the system's trust store (``present``) or not any more (``absent``); returns an Outcome.
 
     Raises StoreError where p11-kit's module is missing, or one of FAILURES; the file is as it was then.
@@ -45,8 +52,8 @@ def converge(path, state, check=False):
         raise PolicyError("path: %s is not given from / on" % (path or "(empty)"))
     module = _module() if state == "present" else None
     before = _read(path)
-    policies, problem = without(before or {}) if state == "absent" else with_trust(before or {}, module)
-    if problem:
+    policies, problem = with_trust(before or {}, module) if module else without(before or {})
+    if policies is None:
         raise PolicyError("%s: %s" % (path, problem))
     after = None if before is None and not policies else policies
     warnings = []
@@ -60,7 +67,7 @@ def converge(path, state, check=False):
     return Outcome(after != before, _text(before), _text(after), module, warnings)
 
 
-def _module():
+def _module() -> str:
     found = stores.p11_kit_modules("/")
     if not found:
         raise stores.missing_packages("Firefox needs p11-kit's trust module (p11-kit-trust.so)",
@@ -68,11 +75,13 @@ def _module():
     return found[0]
 
 
-def with_trust(document, module):
+def with_trust(
+    document: "t.Dict[str, t.Any]", module: str
+) -> "t.Tuple[t.Optional[t.Dict[str, t.Any]], t.Optional[str]]":
     """(the policies with the device, None), or (None, why they can't be changed); ``document`` stays as it is."""
     document = copy.deepcopy(document)
     devices, problem = _devices(document)
-    if problem:
+    if devices is None:
         return None, problem
     others = [name for name, library in devices["Add"].items() if library == module and name != DEVICE]
     if others:  # somebody else's is as good
@@ -82,11 +91,11 @@ def with_trust(document, module):
     return _put(document, devices), None
 
 
-def without(document):
+def without(document: "t.Dict[str, t.Any]") -> "t.Tuple[t.Optional[t.Dict[str, t.Any]], t.Optional[str]]":
     """The same without the device. Profiles have it already: they are told to forget it."""
     document = copy.deepcopy(document)
     devices, problem = _devices(document)
-    if problem:
+    if devices is None:
         return None, problem
     if DEVICE not in devices["Add"]:
         return document, None
@@ -95,7 +104,7 @@ def without(document):
     return _put(document, devices), None
 
 
-def _devices(document):
+def _devices(document: "t.Dict[str, t.Any]") -> "t.Tuple[t.Optional[t.Dict[str, t.Any]], t.Optional[str]]":
     """({"Add": {name: library}, "Delete": [name]}, None) of the policies, or (None, what is malformed)."""
     policies = document.get("policies", {})
     found = policies.get("SecurityDevices", {}) if isinstance(policies, dict) else None
@@ -109,12 +118,12 @@ def _devices(document):
     return devices, None
 
 
-def _put(document, devices):
+def _put(document: "t.Dict[str, t.Any]", devices: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
     document.setdefault("policies", {})["SecurityDevices"] = {name: value for name, value in devices.items() if value}
     return document
 
 
-def _read(path):
+def _read(path: str) -> "t.Optional[t.Dict[str, t.Any]]":
     """The document in the file; None where there is no file."""
     if not os.path.lexists(path):
         return None
@@ -131,11 +140,11 @@ def _read(path):
     return document
 
 
-def _text(document):
+def _text(document: "t.Optional[t.Dict[str, t.Any]]") -> str:
     return "" if document is None else json.dumps(document, indent=2) + "\n"
 
 
-def _write(path, document):
+def _write(path: str, document: "t.Optional[t.Dict[str, t.Any]]") -> None:
     files.make_folder(os.path.dirname(path))
     replace.check([path])
     with replace.lock([path]):

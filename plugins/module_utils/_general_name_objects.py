@@ -16,7 +16,7 @@ except ImportError:  # _cryptography.require() says so
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _general_names as general_names
 
 
-def build(text):
+def build(text: str) -> "x509.GeneralName":
     """A canonical name as an object of cryptography; raises ValueError for what is none."""
     kind, _colon, value = text.partition(":")
     if kind == "DNS":
@@ -32,7 +32,7 @@ def build(text):
     raise ValueError("%s is of a kind that is not made here; these are: %s" % (text, ", ".join(general_names.KINDS)))
 
 
-def read(name):
+def read(name: "x509.GeneralName") -> str:
     """An object of cryptography as text; kinds that are not made here are told, too."""
     if isinstance(name, x509.DNSName):
         return "DNS:%s" % name.value.lower()
@@ -47,4 +47,6 @@ def read(name):
         return "RID:%s" % name.value.dotted_string
     if isinstance(name, x509.DirectoryName):
         return "dirName:%s" % name.value.rfc4514_string()
-    return "otherName:%s" % name.type_id.dotted_string
+    if isinstance(name, x509.OtherName):
+        return "otherName:%s" % name.type_id.dotted_string
+    raise ValueError("%r is of no kind that RFC 5280 knows" % name)

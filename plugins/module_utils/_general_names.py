@@ -11,6 +11,7 @@ __metaclass__ = type
 
 import ipaddress
 import re
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as plain_x509
@@ -21,13 +22,13 @@ SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]+\Z", re.ASCII)
 MAILBOX = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*\Z", re.ASCII)  # RFC 5321: Dot-string
 
 
-def canonical(text):
+def canonical(text: str) -> str:
     """A subject alternative name in its one form; raises ValueError with a sentence for what is none."""
     kind, value = _split(text)
     return "%s:%s" % (kind, {"DNS": _dns, "IP": _ip, "URI": _uri, "email": _email, "RID": _rid}[kind](value))
 
 
-def canonical_constraint(text):
+def canonical_constraint(text: str) -> str:
     """The same for a name constraint (RFC 5280 section 4.2.1.10): networks, domains and mail domains too."""
     kind, value = _split(text)
     if kind == "IP":
@@ -41,7 +42,9 @@ def canonical_constraint(text):
     return canonical(text)
 
 
-def canonical_list(given, option="subject_alt_name", read=canonical):
+def canonical_list(
+    given: "t.Iterable[str]", option: str = "subject_alt_name", read: "t.Callable[[str], str]" = canonical
+) -> "t.List[str]":
     """The names of an option in their one form (``read``), each once; raises ValueError that says which option."""
     found = []
     for text in given:
@@ -53,7 +56,7 @@ def canonical_list(given, option="subject_alt_name", read=canonical):
     return found
 
 
-def of_host(text):
+def of_host(text: str) -> "t.Optional[str]":
     """The name of a host as it stands in a common name, as DNS or IP; None where it is neither."""
     try:
         return "IP:%s" % names.address(text) if names.address(text) else canonical("DNS:%s" % text)
@@ -61,13 +64,13 @@ def of_host(text):
         return None
 
 
-def covered(name, certified):
+def covered(name: str, certified: "t.Collection[str]") -> bool:
     """Whether a canonical name is among those of a certificate, a DNS name also under a wildcard (RFC 9525)."""
     return name in certified or name.startswith("DNS:") and any(
         names.matches(pattern[4:], name[4:]) for pattern in certified if pattern.startswith("DNS:"))
 
 
-def within(name, constraint):
+def within(name: str, constraint: str) -> bool:
     """Whether a canonical name is in the subtree of a canonical constraint (RFC 5280 section 4.2.1.10).
 
     For DNS names and IP addresses; of other kinds it is left to whoever verifies, and is True.
@@ -84,7 +87,7 @@ def within(name, constraint):
     return True
 
 
-def _split(text):
+def _split(text: str) -> "t.Tuple[str, str]":
     kind, colon, value = text.strip().partition(":")
     found = [known for known in KINDS if known.lower() == kind.strip().lower()]
     if not colon or not found:
@@ -97,11 +100,11 @@ def _split(text):
     return found[0], value.strip()
 
 
-def _dns(value):
+def _dns(value: str) -> str:
     return "*." + _host(value[2:]) if value.startswith("*.") else _host(value)
 
 
-def _host(value):
+def _host(value: str) -> str:
     if names.address(value):
         raise ValueError("%r is an IP address, which no client looks for among DNS names: write IP:%s" % (value, value))
     host = names.a_label(value)
@@ -113,27 +116,27 @@ def _host(value):
     return host
 
 
-def _ip(value):
+def _ip(value: str) -> "names.Address":
     found = names.address(value)
     if not found or "%" in value:
         raise ValueError("%r is no IP address" % value)
     return found
 
 
-def _uri(value):
+def _uri(value: str) -> str:
     if not SCHEME.match(value):
         raise ValueError("%r is no URI: it has a scheme, and of other than ASCII characters their encoded form" % value)
     return value
 
 
-def _email(value):
+def _email(value: str) -> str:
     local, at, domain = value.rpartition("@")
     if not at or not MAILBOX.match(local):
         raise ValueError("%r is no mail address of ASCII characters" % value)
     return "%s@%s" % (local, _host(domain))
 
 
-def _rid(value):
+def _rid(value: str) -> str:
     if not plain_x509.DOTTED.match(value):
         raise ValueError("%r is no object identifier, such as 1.3.6.1.4.1.311" % value)
     return value

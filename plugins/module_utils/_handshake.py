@@ -16,10 +16,14 @@ import ssl
 import sys
 import threading
 import time
+import typing as t
 import warnings
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _tls_records as records
+
+if t.TYPE_CHECKING:
+    ClientCertificate = t.Tuple[str, str, t.Optional[str]]  # its file, its key's file, the key's passphrase
 
 MAX_HEARD = 65536
 VERSIONS = ("TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
@@ -34,13 +38,14 @@ BANNERS = [  # how servers that don't speak TLS begin, and what they are
     (b"220", "a protocol in the clear", "smtp"), (b"* OK", "IMAP in the clear", "imap"),
     (b"+OK", "POP3 in the clear", "pop3"),
 ]
+Result = t.TypeVar("Result")
 LOCK = threading.Lock()  # warnings.catch_warnings is for all threads
 
 
 class Alert(connection.Finding):
     """The server ended the handshake or the connection with a TLS alert; ``alert`` is its name."""
 
-    def __init__(self, message, alert):
+    def __init__(self, message: str, alert: str) -> None:
         super(Alert, self).__init__(message)
         self.alert = alert
 
@@ -57,7 +62,13 @@ class _Ended(Exception):
     """The server closed the connection."""
 
 
-def context(lowered=False, version=None, tickets=True, alpn=(), certificate=None):
+def context(
+    lowered: bool = False,
+    version: "t.Optional[str]" = None,
+    tickets: bool = True,
+    alpn: "t.Iterable[str]" = (),
+    certificate: "t.Optional[ClientCertificate]" = None,
+) -> ssl.SSLContext:
     """An ssl.SSLContext that verifies nothing (the verdict is OpenSSL's on the chain that was sent).
 
     lowered: also what this host's settings refuse: old versions, weak ciphers, short keys. version: this one alone.
@@ -86,7 +97,7 @@ def context(lowered=False, version=None, tickets=True, alpn=(), certificate=None
     return made
 
 
-def _limit(made, lowest, highest):
+def _limit(made: ssl.SSLContext, lowest: str, highest: str) -> None:
     """Sets the versions of a context, in the way that this Python has."""
     with LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -103,7 +114,7 @@ def _limit(made, lowest, highest):
                 made.options &= ~option
 
 
-def reason(error):
+def reason(error: Exception) -> str:
     """What an ssl.SSLError says, in its shortest form."""
     words = WORDS.search(str(error))  # where this Python does not know the reason by name, it prints OpenSSL's words
     return (getattr(error, "reason", None) or (words.group(1) if words else str(error))).lower().replace("_", " ")
@@ -112,16 +123,24 @@ def reason(error):
 class Stream(object):
     """TLS over a connected socket."""
 
-    def __init__(self, sock, settings, server_name, seconds, session=None, pending=b""):
+    def __init__(
+        self,
+        sock: socket.socket,
+        settings: ssl.SSLContext,
+        server_name: "t.Optional[str]",
+        seconds: float,
+        session: "t.Optional[ssl.SSLSession]" = None,
+        pending: bytes = b"",
+    ) -> None:
         self.sock, self.seconds, self.settings, self.pending = sock, seconds, settings, pending
         self.done = False  # whether the handshake is
-        self.broken = None  # why nothing can be sent any more
+        self.broken: t.Optional[OSError] = None  # why nothing can be sent any more
         self.heard = b""  # the first bytes of the server
         self.spoken = 0   # bytes that were sent
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = settings.wrap_bio(self._in, self._out, server_hostname=server_name, session=session)
 
-    def handshake(self, deadline):
+    def handshake(self, deadline: float) -> float:
         """Shakes hands; returns the milliseconds that it took. Raises Finding."""
         begin = time.monotonic()
         try:
@@ -135,7 +154,7 @@ class Stream(object):
             raise self._broken(error)
         return connection.milliseconds(begin)
 
-    def write(self, data, deadline):
+    def write(self, data: bytes, deadline: float) -> None:
         """Sends all of it."""
         try:
             self._drive(lambda: self.tls.write(data), deadline)
@@ -146,7 +165,7 @@ class Stream(object):
         except OSError as error:
             raise self._broken(error)
 
-    def read(self, deadline, size=16384):
+    def read(self, deadline: float, size: int = 16384) -> bytes:
         """What the server sent, b"" at its end; raises socket.timeout, and Finding for an alert or a reset."""
         try:
             return self._drive(lambda: self.tls.read(size), deadline)
@@ -159,7 +178,7 @@ class Stream(object):
         except OSError as error:
             raise self._broken(error)
 
-    def close(self):
+    def close(self) -> None:
         """Says goodbye, without which servers forget sessions, and ends the connection."""
         try:
             self.tls.unwrap()
@@ -171,7 +190,7 @@ class Stream(object):
             pass
         connection.close(self.sock)
 
-    def _drive(self, action, deadline):
+    def _drive(self, action: "t.Callable[[], Result]", deadline: float) -> Result:
         """Does what needs bytes of the server, as they come."""
         while True:
             try:
@@ -194,7 +213,7 @@ class Stream(object):
                 raise connection.Finding(self._not_tls())
             self._in.write(data)
 
-    def _flush(self, deadline):
+    def _flush(self, deadline: float) -> None:
         data = self._out.read()
         if data:
             try:
@@ -203,14 +222,14 @@ class Stream(object):
             except (BrokenPipeError, ConnectionResetError) as error:
                 self.broken = error  # the alert that says why may be there to be read
 
-    def _not_tls(self):
+    def _not_tls(self) -> str:
         for begin, kind, starttls in BANNERS:
             if self.heard.startswith(begin):
                 return "the server does not speak TLS there but %s: it says %s%s" % (
                     kind, connection.quoted(self.heard), "; is 'starttls: %s' meant?" % starttls if starttls else "")
         return "the server does not speak TLS there: it says %s" % connection.quoted(self.heard)
 
-    def _broken(self, error):
+    def _broken(self, error: Exception) -> connection.Finding:
         """The sentence on a connection that ended or stands still."""
         does = "closes" if isinstance(error, _Ended) else "resets"
         if self.done:
@@ -227,7 +246,7 @@ class Stream(object):
             "after the ClientHello, without a TLS alert: it does not speak TLS there, or wants another version or name")
         return connection.Finding("the server %s the connection %s" % (does, when))
 
-    def _failure(self, error):
+    def _failure(self, error: ssl.SSLError) -> connection.Finding:
         """The sentence on a handshake that failed: whose OpenSSL ended it, and why."""
         match = ALERT.match(reason(error))
         if not match:
@@ -235,7 +254,7 @@ class Stream(object):
         alert = match.group(1)
         return Alert("the server refuses the handshake with the alert '%s'%s" % (alert, self._advice(alert)), alert)
 
-    def _advice(self, alert):
+    def _advice(self, alert: str) -> str:
         if records.wants_certificate(self.heard) or alert == "certificate required":
             return ": it wants a client certificate that it trusts"
         return {
@@ -247,20 +266,20 @@ class Stream(object):
         }.get(alert, "")
 
 
-def protocol(stream):
+def protocol(stream: Stream) -> "t.Optional[str]":
     """The version, as this collection writes it: ``TLSv1.0`` to ``TLSv1.3``."""
     version = stream.tls.version()
     return "TLSv1.0" if version == "TLSv1" else version
 
 
-def facts(stream):
+def facts(stream: Stream) -> "t.Dict[str, t.Any]":
     """What Python's ssl knows of a connection (dict)."""
-    name, _protocol, bits = stream.tls.cipher()
-    details = [one for one in stream.settings.get_ciphers() if one["name"] == name] or [{}]
+    name, _protocol, bits = stream.tls.cipher() or ("", "", 0)  # without a handshake
+    details = [one for one in stream.settings.get_ciphers() if one["name"] == name]
     return {
         "protocol": protocol(stream),
         "cipher": name,
-        "cipher_algorithm": (details[0].get("symmetric") or "").upper() or None,
+        "cipher_algorithm": ((details[0].get("symmetric") if details else None) or "").upper() or None,
         "key_bits": bits,
         "alpn": stream.tls.selected_alpn_protocol(),
         "forward_secrecy": protocol(stream) == "TLSv1.3" or name.startswith(("ECDHE-", "DHE-")),

@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 import time
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
@@ -31,7 +32,12 @@ FILES = (planning.CERTIFICATE, planning.CHAIN, planning.FULLCHAIN)
 NOTHING_KNOWN = dict.fromkeys(["subject", "issuer", "serial", "fingerprint_sha256", "not_before", "not_after"])
 
 
-def install(options, check_mode=False, tmpdir=None, now=None):
+def install(
+    options: "t.Dict[str, t.Any]",
+    check_mode: bool = False,
+    tmpdir: "t.Optional[str]" = None,
+    now: "t.Optional[int]" = None,
+) -> "t.Dict[str, t.Any]":
     """Does what the options of cert_install (dict) say; returns the module's result, with ``files`` (paths) besides.
 
     Raises InstallationError, verification.Unable and files.FilesError; the files are as they were then.
@@ -58,7 +64,7 @@ def install(options, check_mode=False, tmpdir=None, now=None):
         raise InstallationError("one of the certificates is malformed: %s" % error)
 
 
-def _placed(options):
+def _placed(options: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
     """The options with whole paths; raises InstallationError where they make no sense."""
     root = files.system_root(options.get("root", "/"))
     options = dict(options, privatekey_path=os.path.abspath(places.key(options["privatekey_path"], root)),
@@ -78,12 +84,13 @@ def _placed(options):
     return dict(options, names=planning.split_names(options["subject_alt_name"] or []))
 
 
-def _trust(options, root):
+def _trust(options: "t.Dict[str, t.Any]", root: str) -> "t.Optional[str]":
     """Path of the anchors to judge against, None for what this host's OpenSSL uses; an image is asked for its own."""
+    given: t.Optional[str] = options["trust"]
     if root == "/" or options["trust_content"] is not None:
-        return options["trust"]
+        return given
     try:
-        path = places.certificate(options["trust"], root) or stores.bundle_of(root)
+        path = places.certificate(given, root) or stores.bundle_of(root)
     except stores.StoreError as error:
         raise InstallationError("%s; or name a file in the image with the option trust" % error)
     if os.path.isdir(path):
@@ -91,14 +98,14 @@ def _trust(options, root):
     return path
 
 
-def _foreseen(sentence, paths):
+def _foreseen(sentence: str, paths: "t.List[str]") -> "t.Dict[str, t.Any]":
     """What check mode says where an earlier task of the play has not made its file, as it only checks too."""
     return dict(NOTHING_KNOWN, changed=True, reasons=[sentence], chain=[], warnings=[], backup_files={}, files=paths,
                 privatekey_path=None, msg="%s, so that nothing can be verified before the real run" % sentence,
                 diff={"before": "", "after": ""})
 
 
-def read_offer(content, sources=None):
+def read_offer(content: "t.Optional[str]", sources: "t.Optional[t.List[str]]" = None) -> planning.Offer:
     """The Offer in PEM text; sources: the file of each of its certificates, where they came from the controller."""
     try:
         found = pem.read_certificates((content or "").encode("utf-8", "surrogateescape"))
@@ -110,7 +117,9 @@ def read_offer(content, sources=None):
     return planning.Offer(found, {one.fingerprint: "src %s" % name for one, name in zip(found, sources or [])})
 
 
-def _converge(options, offer, check_mode, tmpdir, now):
+def _converge(
+    options: "t.Dict[str, t.Any]", offer: planning.Offer, check_mode: bool, tmpdir: "t.Optional[str]", now: int
+) -> "t.Dict[str, t.Any]":
     """Observe, plan, verify, apply, prove."""
     try:
         program = openssl.find()
@@ -119,10 +128,10 @@ def _converge(options, offer, check_mode, tmpdir, now):
     state = observe(options, program)
     choice = planning.choose(offer, state, now)
     kept = planning.newer_in_use(choice, state, now)
-    judged = kept and _judge(kept, options, tmpdir, now)
+    judged = _judge(kept or choice, options, tmpdir, now)
     if kept and not judged["reasons"]:
         choice = kept
-    else:
+    elif kept:
         judged = _judge(choice, options, tmpdir, now)
     plan = planning.plan(choice, state)
     if judged["reasons"]:
@@ -141,7 +150,7 @@ def _converge(options, offer, check_mode, tmpdir, now):
         diff=planning.diff(choice, state), files=[held.path for held in state.files.values()])
 
 
-def observe(options, program):
+def observe(options: "t.Dict[str, t.Any]", program: openssl.OpenSSL) -> planning.State:
     """What is on the host (planning.State)."""
     path = options["privatekey_path"]
     unread = ""
@@ -157,7 +166,9 @@ def observe(options, program):
     return planning.State(key, waiting, found, unread)
 
 
-def _key(path, options, program, content=False):
+def _key(
+    path: str, options: "t.Dict[str, t.Any]", program: openssl.OpenSSL, content: bool = False
+) -> "t.Optional[planning.Key]":
     if not os.path.lexists(path):
         return None
     try:
@@ -167,7 +178,7 @@ def _key(path, options, program, content=False):
         raise InstallationError("the private key %s can't be used: %s" % (path, pem.advised(str(error))))
 
 
-def _held(option, path):
+def _held(option: str, path: str) -> planning.Held:
     """What one of the files holds; raises InstallationError where a private key would be lost with it."""
     if not os.path.lexists(path):
         return planning.Held(path, None, None)
@@ -187,7 +198,9 @@ def _held(option, path):
     return planning.Held(path, found, None if in_pem else "it is not in PEM form")
 
 
-def _judge(choice, options, tmpdir, now):
+def _judge(
+    choice: planning.Choice, options: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]", now: int
+) -> "t.Dict[str, t.Any]":
     """The result of _verification on the certificate, with the chain and the key that it would be used with."""
     item = {
         "content": "".join(pem.to_pem(one.der) for one in [choice.leaf] + choice.chain),
@@ -209,30 +222,31 @@ def _judge(choice, options, tmpdir, now):
     return dict(result, reasons=result["reasons"] + planning.missing_literally(options["names"], choice.leaf))
 
 
-def _refusal(choice, offer, why, in_use):
+def _refusal(choice: planning.Choice, offer: planning.Offer, why: "t.List[str]", in_use: bool) -> str:
     end = ("it is what is installed already: have a new one made" if in_use else
            "the files on the host stay as they are")
     return "%s is refused: %s. Nothing is changed; %s" % (planning.origin(offer, choice.leaf), "; ".join(why), end)
 
 
-def _warnings(judged, state, choice):
+def _warnings(judged: "t.Dict[str, t.Any]", state: planning.State, choice: planning.Choice) -> "t.List[str]":
     """The warnings of a judgement, and that of a key that waits and can't be read."""
     name = planning.brief(choice.leaf)
     return ["%s: %s" % (name, warning) for warning in judged["warnings"]] + [state.unread[2:]] * bool(state.unread)
 
 
-def _prove(choice, options, program):
+def _prove(choice: planning.Choice, options: "t.Dict[str, t.Any]", program: openssl.OpenSSL) -> None:
     """What was written is read once more: somebody else may write there too."""
     state = observe(options, program)
-    left = [one.path for one in planning.plan(choice._replace(key=state.key), state).replacements]
-    if not state.key or not openssl.same_key(state.key.spki, choice.leaf.spki_der):
+    key = state.key
+    left = [one.path for one in planning.plan(choice._replace(key=key), state).replacements] if key else []
+    if not key or not openssl.same_key(key.spki, choice.leaf.spki_der):
         left.append(options["privatekey_path"])
     if left:
         raise files.FilesError("%s is not what was just written: something else writes there too; run this again"
                                % left[0])
 
 
-def _message(choice, plan, check_mode):
+def _message(choice: planning.Choice, plan: planning.Plan, check_mode: bool) -> str:
     done = ("would be installed" if check_mode else "is installed") if plan.replacements else "is in place"
     return "%s, expires %s, %s%s%s" % (
         reasons.short(choice.leaf.subject_der), x509.iso_time(choice.leaf.not_after), done,

@@ -10,6 +10,7 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import collections
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _general_names as general_names
@@ -25,49 +26,54 @@ NEW_MODE, KEY_MODE = 0o644, 0o600  # of files that are not there yet
 CERTIFICATE, CHAIN, FULLCHAIN = "path", "chain_path", "fullchain_path"
 KINDS = collections.OrderedDict([("dns", "DNS"), ("ip", "IP"), ("uri", "URI"), ("email", "email")])
 
-Offer = collections.namedtuple("Offer", [
-    "certificates",  # list of x509.Certificate, each once
-    "origins",       # dict: fingerprint -> what sentences call the place that it comes from
-])
-Key = collections.namedtuple("Key", [
-    "path",     # str
-    "content",  # bytes, or None where it stays where it is
-    "spki",     # SubjectPublicKeyInfo (DER)
-])
-Held = collections.namedtuple("Held", [
-    "path",          # str
-    "certificates",  # list of x509.Certificate in the file, None where there is no file
-    "problem",       # why what is there can't stay whatever it holds, or None
-])
-State = collections.namedtuple("State", [
-    "key",     # Key in use, or None
-    "next",    # Key that waits for its certificate, or None
-    "files",   # OrderedDict: option -> Held, of the files that are wanted
-    "unread",  # why the key that waits can't be looked at, or ""
-])
-Choice = collections.namedtuple("Choice", [
-    "leaf",   # x509.Certificate
-    "chain",  # list of x509.Certificate, from the leaf's issuer up, without the root
-    "key",    # Key that the leaf belongs to
-    "note",   # sentence on what else is to be known, or ""
-])
-Plan = collections.namedtuple("Plan", [
-    "replacements",  # list of replace.Replacement; empty if all is as wanted
-    "reasons",       # list of str
-])
+
+class Offer(t.NamedTuple):
+    certificates: "t.List[x509.Certificate]"  # each once
+    origins: "t.Dict[str, str]"               # by fingerprint: what sentences call the place that it comes from
+
+
+class Key(t.NamedTuple):
+    path: str
+    content: "t.Optional[bytes]"  # None where it stays where it is
+    spki: bytes                   # SubjectPublicKeyInfo (DER)
+
+
+class Held(t.NamedTuple):
+    path: str
+    certificates: "t.Optional[t.List[x509.Certificate]]"  # those in the file, None where there is no file
+    problem: "t.Optional[str]"                            # why what is there can't stay whatever it holds, or None
+
+
+class State(t.NamedTuple):
+    key: "t.Optional[Key]"      # in use
+    next: "t.Optional[Key]"     # waits for its certificate
+    files: "t.Dict[str, Held]"  # by option, of the files that are wanted
+    unread: str                 # why the key that waits can't be looked at, or ""
+
+
+class Choice(t.NamedTuple):
+    leaf: x509.Certificate
+    chain: "t.List[x509.Certificate]"  # from the leaf's issuer up, without the root
+    key: Key                           # that the leaf belongs to
+    note: str                          # sentence on what else is to be known, or ""
+
+
+class Plan(t.NamedTuple):
+    replacements: "t.List[replace.Replacement]"  # empty if all is as wanted
+    reasons: "t.List[str]"
 
 
 class InstallationError(Exception):
     """It can't be installed; the message says what, why and what to do; ``facts`` is what a failure returns, too."""
 
-    def __init__(self, message, **facts):
+    def __init__(self, message: str, **facts: t.Any) -> None:
         super(InstallationError, self).__init__(message)
         self.facts = facts
 
 
-def split_names(listed):
+def split_names(listed: "t.Iterable[str]") -> "t.Dict[str, t.List[str]]":
     """``['DNS:a', 'IP:192.0.2.1']`` as {DNS: [...], IP: [...], URI: [...], email: [...]}."""
-    found = {kind: [] for kind in KINDS.values()}
+    found: t.Dict[str, t.List[str]] = {kind: [] for kind in KINDS.values()}
     for text in listed:
         try:
             kind, _colon, value = general_names.canonical(text).partition(":")
@@ -80,7 +86,7 @@ def split_names(listed):
     return found
 
 
-def missing_literally(wanted, leaf):
+def missing_literally(wanted: "t.Dict[str, t.List[str]]", leaf: x509.Certificate) -> "t.List[str]":
     """A sentence on wanted URIs and addresses for mail that the certificate hasn't got (list)."""
     offered = [_canonical(name) for name in alt_names(leaf)]
     lacking = [name for kind in ("URI", "email") for name in ("%s:%s" % (kind, value) for value in wanted[kind])
@@ -89,31 +95,31 @@ def missing_literally(wanted, leaf):
         ", ".join(lacking), ", ".join(alt_names(leaf)[:names.SHOWN]) or "no names at all")] * bool(lacking)
 
 
-def _canonical(name):
+def _canonical(name: str) -> str:
     try:
         return general_names.canonical(name)
     except ValueError:  # a CA may have written what is no name
         return name
 
 
-def alt_names(certificate):
+def alt_names(certificate: x509.Certificate) -> "t.List[str]":
     """Its subject alternative names, as ``DNS:web1.example.com``."""
     offered = x509.alt_names(certificate)
     return ["%s:%s" % (written, value) for kind, written in KINDS.items() for value in offered[kind]]
 
 
-def brief(certificate):
+def brief(certificate: x509.Certificate) -> str:
     """What sentences call a certificate: ``CN=web1.example.com (SHA-256 3f0e7ac8d90e1a1f...)``."""
     return "%s (SHA-256 %s...)" % (reasons.short(certificate.subject_der), certificate.fingerprint[:16])
 
 
-def origin(offer, certificate):
+def origin(offer: Offer, certificate: x509.Certificate) -> str:
     """The same with where it comes from."""
     place = offer.origins.get(certificate.fingerprint)
     return "%s: %s" % (place, brief(certificate)) if place else brief(certificate)
 
 
-def choose(offer, state, now):
+def choose(offer: Offer, state: State, now: int) -> Choice:
     """The Choice among what was offered: of those that fit the key, the one that is valid longest.
 
     A key that waits for its certificate goes before the one in use.
@@ -121,19 +127,21 @@ def choose(offer, state, now):
     waiting = None if _is_left_over(state) else state.next
     for key in (waiting, state.key):
         fitting = [one for one in offer.certificates if key and openssl.same_key(key.spki, one.spki_der)]
-        if fitting:
+        if key and fitting:
             leaf = max(fitting, key=lambda one: (one.not_before <= now, one.not_after, one.not_before))
             note = "; %s goes on waiting for its own certificate" % waiting.path if waiting and key != waiting else ""
             return Choice(leaf, _chain(leaf, offer.certificates, now), key, note)
     raise InstallationError(_nothing_fits(offer, [key.path for key in (state.key, waiting) if key]) + state.unread)
 
 
-def _is_left_over(state):
+def _is_left_over(state: State) -> bool:
     """Whether the key that waits is the one in use already: its run was killed before it could take it away."""
     return bool(state.next and state.key and openssl.same_key(state.key.spki, state.next.spki))
 
 
-def _chain(leaf, certificates, now):
+def _chain(
+    leaf: x509.Certificate, certificates: "t.Iterable[x509.Certificate]", now: int
+) -> "t.List[x509.Certificate]":
     """The leaf's issuers among these, in order.
 
     The root is left out, for whoever does not have it does not trust it either. Of an issuer that is there twice,
@@ -142,10 +150,10 @@ def _chain(leaf, certificates, now):
     others = sorted((one for one in certificates if one != leaf),
                     key=lambda one: (chains.is_root(one), -one.not_after, one.fingerprint))
     links = chains.build(leaf, chains.index(others), {}, now)[1:]
-    return [link.certificate for link in links if not chains.is_root(link.certificate)]
+    return [one for one in chains.certificates(links) if not chains.is_root(one)]
 
 
-def _nothing_fits(offer, paths):
+def _nothing_fits(offer: Offer, paths: "t.List[str]") -> str:
     leaves = [one for one in offer.certificates if not x509.basic_constraints(one)[0]] or offer.certificates
     shown = ", ".join(origin(offer, one) for one in leaves[:names.SHOWN])
     more = ", and %d more" % (len(leaves) - names.SHOWN) if len(leaves) > names.SHOWN else ""
@@ -153,14 +161,14 @@ def _nothing_fits(offer, paths):
             "the CA made with this key, and is this the answer to it?" % (" or ".join(paths), shown, more))
 
 
-def installed(state):
+def installed(state: State) -> "t.Tuple[t.Optional[x509.Certificate], t.List[x509.Certificate]]":
     """(the certificate that is in use or None, those that lie beside it as its chain)."""
     held = {option: one.certificates or [] for option, one in state.files.items()}
-    first = held.get(CERTIFICATE) or held.get(FULLCHAIN) or [None]
-    return first[0], (held.get(CHAIN) or []) + first[1:] + (held.get(FULLCHAIN) or [])[1:]
+    first = held.get(CERTIFICATE) or held.get(FULLCHAIN) or []
+    return first[0] if first else None, (held.get(CHAIN) or []) + first[1:] + (held.get(FULLCHAIN) or [])[1:]
 
 
-def newer_in_use(choice, state, now):
+def newer_in_use(choice: Choice, state: State, now: int) -> "t.Optional[Choice]":
     """The Choice to leave the certificate that is there, where the offered one was made before it; else None."""
     live, beside = installed(state)
     offered = choice.leaf
@@ -173,14 +181,14 @@ def newer_in_use(choice, state, now):
     return Choice(live, _chain(live, list(once.values()), now), choice.key, note + choice.note)
 
 
-def wanted_files(choice):
+def wanted_files(choice: Choice) -> "t.Dict[str, t.List[x509.Certificate]]":
     """What each of the files is to hold: {option: list of x509.Certificate}."""
     return {CERTIFICATE: [choice.leaf], CHAIN: choice.chain, FULLCHAIN: [choice.leaf] + choice.chain}
 
 
-def plan(choice, state):
+def plan(choice: Choice, state: State) -> Plan:
     """The Plan that makes the host's files what was chosen."""
-    replacements, why, contents = [], [], wanted_files(choice)
+    replacements, why, contents, waiting = [], [], wanted_files(choice), state.next
     for option, held in state.files.items():
         wanted = contents[option]
         if held.certificates == wanted and not held.problem:
@@ -189,18 +197,18 @@ def plan(choice, state):
         replacements.append(replace.Replacement(held.path, content, NEW_MODE))
         sentence = _difference(option, held, wanted)
         why += [sentence] if sentence not in why else []
-    if choice.key is state.next:
-        target = state.next.path[:-len(places.NEXT)]
+    if waiting and choice.key is waiting:
+        target = waiting.path[:-len(places.NEXT)]
         replacements.append(replace.Replacement(target, choice.key.content, KEY_MODE))
-        why.append("the private key %s is replaced by %s" % (target, state.next.path))
-    elif _is_left_over(state):
-        why.append("%s is left over: that key is in place already" % state.next.path)
-    if choice.key is state.next or _is_left_over(state):
-        replacements.append(replace.Replacement(state.next.path, None, KEY_MODE))
+        why.append("the private key %s is replaced by %s" % (target, waiting.path))
+    elif waiting and _is_left_over(state):
+        why.append("%s is left over: that key is in place already" % waiting.path)
+    if waiting and (choice.key is waiting or _is_left_over(state)):
+        replacements.append(replace.Replacement(waiting.path, None, KEY_MODE))
     return Plan(replacements, why)
 
 
-def _difference(option, held, wanted):
+def _difference(option: str, held: Held, wanted: "t.List[x509.Certificate]") -> str:
     """A sentence on what makes a file not the wanted one."""
     if held.problem:
         return "%s is written anew: %s" % (held.path, held.problem)
@@ -217,7 +225,7 @@ def _difference(option, held, wanted):
         ", ".join(brief(one) for one in listed[first:]) or "nothing" for listed in (wanted, held.certificates))
 
 
-def _changes(old, new):
+def _changes(old: x509.Certificate, new: x509.Certificate) -> str:
     """In what two certificates differ, as far as it matters to people."""
     pairs = [
         ("subject", x509.name(new.subject_der), x509.name(old.subject_der)),
@@ -231,7 +239,7 @@ def _changes(old, new):
     return ", ".join(found) or "serial %x instead of %x" % (new.serial, old.serial)
 
 
-def diff(choice, state):
+def diff(choice: Choice, state: State) -> "t.Dict[str, str]":
     """Before and after, for --diff: certificates described, nothing of keys."""
     header = ", ".join(held.path for held in state.files.values())
     live, beside = installed(state)
@@ -242,7 +250,7 @@ def diff(choice, state):
             "after_header": header, "after": _described(choice.leaf, choice.chain)}
 
 
-def _described(leaf, chain):
+def _described(leaf: "t.Optional[x509.Certificate]", chain: "t.List[x509.Certificate]") -> str:
     lines = ["certificate: none"] if leaf is None else [
         "certificate:", "  subject: %s" % x509.name(leaf.subject_der), "  issuer: %s" % x509.name(leaf.issuer_der),
         "  serial: %x" % leaf.serial, "  names: %s" % (", ".join(alt_names(leaf)) or "none"),

@@ -12,6 +12,7 @@ __metaclass__ = type
 import os
 import re
 import tempfile
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
@@ -19,11 +20,15 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _s_client as s_client
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _talk as talk
 
+if t.TYPE_CHECKING:
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as one
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _tls_clients as tls_clients
+
 FEATURE = re.compile(r'version "(?:1\.)?([0-9]+)')
 ASIDE = "judged by openssl with Java's anchors, for this Java runs no program from its source"
 
 
-def runs_source(path):
+def runs_source(path: str) -> bool:
     """Whether this ``java`` runs a program that is given as a source file (JEP 330)."""
     _code, output, errors = openssl.run([path, "-version"])
     feature = FEATURE.search((errors + output).decode("utf-8", "replace"))
@@ -33,27 +38,36 @@ def runs_source(path):
     return code == 0 and b"jdk.compiler" in output
 
 
-def ask(path, endpoints, terms):
+def ask(
+    path: str, endpoints: "t.List[one.Endpoint]", terms: "tls_clients.Terms"
+) -> "t.List[t.Tuple[t.Optional[bool], str]]":
     """(accepted, said) of the server at each Endpoint; accepted is None where it can't be found out."""
     try:
-        if not terms.program:
-            raise ValueError("this Java runs no program from its source, and there is no openssl to judge instead")
+        _openssl(terms)
         anchors = terms.trust or anchors_of(path)
     except ValueError as error:
         return [(None, "not tried: %s" % error)] * len(endpoints)
     return [judge(_chain(endpoint, terms), anchors, endpoint, terms) for endpoint in endpoints]
 
 
-def _chain(endpoint, terms):
+def _openssl(terms: "tls_clients.Terms") -> openssl.OpenSSL:
+    if not terms.program:
+        raise ValueError("this Java runs no program from its source, and there is no openssl to judge instead")
+    return terms.program
+
+
+def _chain(endpoint: "one.Endpoint", terms: "tls_clients.Terms") -> "t.List[bytes]":
     """The chain that a server sends, as list of DER; empty where it could not be fetched."""
-    command = [terms.program.command, "s_client", "-connect",
+    program = _openssl(terms)
+    command = [program.command, "s_client", "-connect",
                connection.place(endpoint.address or endpoint.host, endpoint.port), "-showcerts"]
-    command += openssl.name_options(terms.program, endpoint.server_name)
+    command += openssl.name_options(program, endpoint.server_name)
     _code, output, _errors = talk.run(command, b"Q\n", terms.seconds + 2)
-    return s_client.parse(output.decode("utf-8", "replace"))["chain"]
+    found: t.List[bytes] = s_client.parse(output.decode("utf-8", "replace"))["chain"]
+    return found
 
 
-def anchors_of(path):
+def anchors_of(path: str) -> bytes:
     """What keytool prints of the anchors of the Java that ``path`` is of (bytes, PEM); raises ValueError."""
     home = os.path.dirname(os.path.dirname(os.path.realpath(path)))
     keytool, store = os.path.join(home, "bin", "keytool"), os.path.join(home, "lib", "security", "cacerts")
@@ -65,7 +79,9 @@ def anchors_of(path):
     return output
 
 
-def judge(sent, anchors, endpoint, terms):
+def judge(
+    sent: "t.List[bytes]", anchors: "t.Union[bytes, str]", endpoint: "one.Endpoint", terms: "tls_clients.Terms"
+) -> "t.Tuple[bool, str]":
     """(accepted, said) of a chain as it was sent (list of DER). anchors: bytes of PEM, or the path of such a file."""
     if not sent:
         return False, "the server's chain could not be fetched"
@@ -76,7 +92,7 @@ def judge(sent, anchors, endpoint, terms):
     for name, content in files.items():
         with open(os.path.join(folder, name), "wb") as stream:
             stream.write(content)
-    verdict = openssl.verify(terms.program, openssl.Trust(anchors, anchors, None), "server", folder, "sent.pem",
+    verdict = openssl.verify(_openssl(terms), openssl.Trust(anchors, anchors, None), "server", folder, "sent.pem",
                              "sent.pem", openssl.asked_options(endpoint.asked, not endpoint.server_name))
     if verdict.accepted:
         return True, ASIDE

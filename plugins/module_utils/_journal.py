@@ -17,8 +17,12 @@ import json
 import os
 import shutil
 import stat
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+
+if t.TYPE_CHECKING:
+    Entry = t.Dict[str, t.Any]  # a file: folder (its number), name, number, existed; and the paths: path, new, undo
 
 JOURNAL = "journal.json"
 
@@ -32,18 +36,18 @@ class Journal:
     Raises files.FilesError for staging folders that somebody else could have planted.
     """
 
-    def __init__(self, staging):
+    def __init__(self, staging: "t.Sequence[t.Tuple[str, str]]") -> None:
         self.staging = staging
         self.path = os.path.join(staging[0][1], JOURNAL)
         self.hidden = False  # whether there may be one that this user can't read
         self.entries = self._read()
         self.interrupted = os.path.lexists(self.path)  # also where it was only the extract that was going on
 
-    def left_over(self):
+    def left_over(self) -> bool:
         """Whether a run was killed before its change or after it, so that nothing but its staging folders is left."""
         return not self.interrupted and any(os.path.lexists(stage) for _folder, stage in self.staging)
 
-    def _read(self):
+    def _read(self) -> "t.List[Entry]":
         for _folder, stage in self.staging:
             try:
                 status = os.lstat(stage)
@@ -65,7 +69,7 @@ class Journal:
             raise files.FilesError("%s is damaged, so that the change of an interrupted run can't be undone: look at "
                                    "the folder, bring back by hand what is missing, and remove it" % self.path)
 
-    def _placed(self, entry):
+    def _placed(self, entry: "t.Dict[str, t.Any]") -> "Entry":
         """An entry of the journal with its paths, which are always inside the folders that are given."""
         folder, stage = self.staging[entry["folder"]]
         inside = os.path.normpath(entry["name"])
@@ -75,9 +79,9 @@ class Journal:
         return dict(entry, existed=bool(entry["existed"]), path=os.path.join(folder, inside),
                     new=os.path.join(stage, "%d.new" % number), undo=os.path.join(stage, "%d.undo" % number))
 
-    def overlay(self):
+    def overlay(self) -> "t.Dict[str, t.Optional[str]]":
         """{path: the file that holds what is there after recovery, or None}."""
-        overlay = {}
+        overlay: t.Dict[str, t.Optional[str]] = {}
         for entry in self.entries:
             if not entry["existed"]:
                 overlay[entry["path"]] = None
@@ -85,7 +89,7 @@ class Journal:
                 overlay[entry["path"]] = entry["undo"]
         return overlay
 
-    def change(self, changes, keep_owner):
+    def change(self, changes: "t.Mapping[str, t.Optional[bytes]]", keep_owner: "t.Collection[str]") -> None:
         """Carries out ``changes`` ({path: new bytes, or None to remove}) so that ``undo`` can take them back.
 
         New files get mode 0644; those of ``keep_owner`` (paths) keep the owner and mode that they have.
@@ -115,7 +119,7 @@ class Journal:
             self.undo()
             raise
 
-    def _stage(self, number, path, content, keep_owner):
+    def _stage(self, number: int, path: str, content: "t.Optional[bytes]", keep_owner: bool) -> "Entry":
         real = os.path.join(os.path.realpath(os.path.dirname(path)), "")
         inside = [index for index, (folder, _stage) in enumerate(self.staging)
                   if path.startswith(os.path.join(folder, "")) and real.startswith(os.path.join(folder, ""))]
@@ -134,7 +138,7 @@ class Journal:
                 os.chmod(entry["new"], stat.S_IMODE(status.st_mode))
         return entry
 
-    def undo(self, clean=True):
+    def undo(self, clean: bool = True) -> None:
         """Brings the former files back; can be killed and called again. Without ``clean`` the staging folders stay."""
         try:
             for entry in self.entries:
@@ -149,7 +153,7 @@ class Journal:
         if clean:
             self.clean()
 
-    def clean(self):
+    def clean(self) -> None:
         """Forgets the change: what is there now stays. The journal goes first, then what it speaks of.
 
         Raises files.FilesError, with the change as good as before; of what it speaks of, the next run takes what stays.
@@ -165,6 +169,6 @@ class Journal:
             shutil.rmtree(stage, ignore_errors=True)
 
 
-def _sync_folders(entries):
+def _sync_folders(entries: "t.List[Entry]") -> None:
     for folder in sorted({os.path.dirname(entry["path"]) for entry in entries}):
         files.sync_folder(folder)

@@ -7,6 +7,7 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import hashlib
+import typing as t
 
 try:
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -20,6 +21,14 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openss
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
+if t.TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import types
+
+    PublicKey = types.CertificatePublicKeyTypes
+    PrivateKey = t.Union[rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey,
+                         ed448.Ed448PrivateKey]
+    Digest = t.Union[hashes.SHA256, hashes.SHA384, hashes.SHA512]
+
 TYPES = ("EC P-256", "EC P-384", "EC P-521", "RSA 2048", "RSA 3072", "RSA 4096", "Ed25519", "Ed448")
 DIGESTS = ("sha256", "sha384", "sha512")
 MIN_RSA_BITS = 2048
@@ -32,7 +41,7 @@ class KeyFileError(ValueError):
     """A private key that can't be used; the message names the file, the reason and the way out, never the key."""
 
 
-def generate(key_type):
+def generate(key_type: str) -> "PrivateKey":
     """A new private key of one of TYPES; raises KeyFileError where this host can't make it."""
     kind, _space, size = key_type.partition(" ")
     try:
@@ -46,7 +55,7 @@ def generate(key_type):
                            "key_type" % key_type)
 
 
-def load(path, passphrase=None, option="privatekey_passphrase"):
+def load(path: str, passphrase: "t.Optional[str]" = None, option: str = "privatekey_passphrase") -> "PrivateKey":
     """The private key in a file; ``option`` is what messages call the passphrase. Raises KeyFileError."""
     try:
         data = pem.read_file(path)
@@ -55,7 +64,7 @@ def load(path, passphrase=None, option="privatekey_passphrase"):
     return read(data, passphrase, "the private key %s" % path, option)
 
 
-def read(data, passphrase, name, option="privatekey_passphrase"):
+def read(data: bytes, passphrase: "t.Optional[str]", name: str, option: str = "privatekey_passphrase") -> "PrivateKey":
     """The same for the bytes of a key in PEM or DER; ``name`` is what messages call it."""
     try:
         form, encrypted = openssl.key_form(data)
@@ -84,14 +93,14 @@ def read(data, passphrase, name, option="privatekey_passphrase"):
     return key
 
 
-def dump(key, passphrase=None):
+def dump(key: "PrivateKey", passphrase: "t.Optional[str]" = None) -> bytes:
     """A private key as PKCS#8 in PEM (bytes), encrypted where there is a passphrase; see ``check_passphrase``."""
     encryption = (serialization.BestAvailableEncryption(passphrase.encode("utf-8")) if passphrase
                   else serialization.NoEncryption())
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
 
 
-def check_passphrase(option, passphrase):
+def check_passphrase(option: str, passphrase: "t.Optional[str]") -> None:
     """Raises KeyFileError for a passphrase that is given and can't be one: an empty one would encrypt nothing."""
     length = None if passphrase is None else len(passphrase.encode("utf-8", "surrogateescape"))
     if length is not None and not 4 <= length <= 1023:
@@ -100,22 +109,22 @@ def check_passphrase(option, passphrase):
                                option, "too long" if length > 1023 else "too short" if length else "empty"))
 
 
-def spki(public_key):
+def spki(public_key: "PublicKey") -> bytes:
     """SubjectPublicKeyInfo (DER bytes) of a public key."""
     return public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-def key_type(public_key):
+def key_type(public_key: "PublicKey") -> str:
     """What it is, in the words of TYPES; other sizes and curves likewise, such as ``RSA 1024``."""
     return x509.spki_type(spki(public_key))
 
 
-def fingerprint(public_key):
+def fingerprint(public_key: "PublicKey") -> str:
     """SHA-256 of the SubjectPublicKeyInfo, lower-case hex."""
     return hashlib.sha256(spki(public_key)).hexdigest()
 
 
-def digest_name(wanted, public_key):
+def digest_name(wanted: "t.Optional[str]", public_key: "PublicKey") -> "t.Optional[str]":
     """The digest that a key signs with: the wanted one, or its own; None for Ed25519 and Ed448 (RFC 8410)."""
     kind = key_type(public_key)
     if kind.startswith("Ed"):
@@ -123,17 +132,20 @@ def digest_name(wanted, public_key):
     return wanted or DIGEST_OF.get(kind, "sha256")
 
 
-def digest(name):
+def digest(name: "t.Optional[str]") -> "t.Optional[Digest]":
     """A digest as cryptography wants it."""
-    return name and getattr(hashes, name.upper())()
+    made: t.Optional[Digest] = getattr(hashes, name.upper())() if name else None
+    return made
 
 
-def signed_by(public_key, signature, content, algorithm):
+def signed_by(
+    public_key: "PublicKey", signature: bytes, content: bytes, algorithm: "t.Optional[hashes.HashAlgorithm]"
+) -> bool:
     """Whether ``signature`` of ``content`` (bytes) was made with the key; ``algorithm`` is the hash, None for EdDSA."""
     try:
-        if isinstance(public_key, rsa.RSAPublicKey):
+        if isinstance(public_key, rsa.RSAPublicKey) and algorithm:
             public_key.verify(signature, content, padding.PKCS1v15(), algorithm)
-        elif isinstance(public_key, ec.EllipticCurvePublicKey):
+        elif isinstance(public_key, ec.EllipticCurvePublicKey) and algorithm:
             public_key.verify(signature, content, ec.ECDSA(algorithm))
         elif isinstance(public_key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
             public_key.verify(signature, content)

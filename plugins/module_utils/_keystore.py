@@ -11,12 +11,13 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import struct
+import typing as t
 
 MAGIC = 0xFEEDFEED
 KEY, CERTIFICATE = 1, 2  # what an entry holds
 
 
-def entries(data):
+def entries(data: bytes) -> "t.List[t.Tuple[str, bytes]]":
     """The trusted certificates as list of (alias, DER). Raises ValueError for what is not of this form."""
     reader = _Reader(data)
     magic, version, count = reader.numbers(">III")
@@ -38,7 +39,7 @@ def entries(data):
     return found
 
 
-def _certificate_of(reader, version):
+def _certificate_of(reader: "_Reader", version: int) -> bytes:
     if version == 2:
         reader.block(">H")  # its type, X.509
     return reader.block(">I")
@@ -47,10 +48,10 @@ def _certificate_of(reader, version):
 class _Reader(object):
     """Bytes, read from their beginning on."""
 
-    def __init__(self, data):
+    def __init__(self, data: bytes) -> None:
         self.data, self.position = data, 0
 
-    def numbers(self, form):
+    def numbers(self, form: str) -> "t.Tuple[int, ...]":
         """Numbers as struct has them; raises ValueError where the data end before."""
         end = self.position + struct.calcsize(form)
         if end > len(self.data):
@@ -59,7 +60,7 @@ class _Reader(object):
         self.position = end
         return found
 
-    def block(self, form):
+    def block(self, form: str) -> bytes:
         """Bytes after a number that says how many."""
         length, = self.numbers(form)
         if self.position + length > len(self.data):

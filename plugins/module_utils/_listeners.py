@@ -10,10 +10,14 @@ import collections
 import os
 import socket
 import struct
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as endpoints
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _look as looks
+
+if t.TYPE_CHECKING:
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 
 TABLES = (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6))
 LISTEN = "0A"
@@ -23,20 +27,21 @@ WILDCARDS = {"0.0.0.0": ["127.0.0.1"], "::": ["::1", "127.0.0.1"]}
 STARTTLS = {25: "smtp", 587: "smtp", 110: "pop3", 143: "imap", 389: "ldap", 3306: "mysql", 5222: "xmpp",
             5432: "postgres"}
 
-Listener = collections.namedtuple("Listener", [
-    "address",  # IP address
-    "port",
-    "inode",    # str: by which /proc says whose socket it is
-])
-Shown = collections.namedtuple("Shown", [
-    "listener",
-    "server_name",  # the host name that was asked for, or None
-    "chain",        # the certificates as they were sent, as DER; empty where it speaks TLS and none was seen
-    "finding",      # why none was seen, or None
-])
+
+class Listener(t.NamedTuple):
+    address: str  # IP address
+    port: int
+    inode: str    # by which /proc says whose socket it is
 
 
-def listening(proc="/proc"):
+class Shown(t.NamedTuple):
+    listener: Listener
+    server_name: "t.Optional[str]"  # the host name that was asked for, or None
+    chain: "t.List[bytes]"  # the certificates as they were sent, as DER; empty where it speaks TLS and none was seen
+    finding: "t.Optional[str]"  # why none was seen, or None
+
+
+def listening(proc: str = "/proc") -> "t.List[Listener]":
     """The sockets that listen (list of Listener); a table that this system does not have is empty."""
     found = []
     for table, family in TABLES:
@@ -48,7 +53,7 @@ def listening(proc="/proc"):
     return list(collections.OrderedDict.fromkeys(found))
 
 
-def parse(table, family):
+def parse(table: str, family: int) -> "t.List[Listener]":
     """The listening sockets of /proc/net/tcp or tcp6; see proc(5)."""
     found = []
     for line in table.splitlines()[1:]:
@@ -62,9 +67,10 @@ def parse(table, family):
     return found
 
 
-def programs(listeners, proc="/proc"):
+def programs(listeners: "t.Iterable[Listener]", proc: str = "/proc") -> "t.Dict[str, str]":
     """{inode: name of the program that has the socket}, as far as this user may know."""
-    wanted, found = {"socket:[%s]" % one.inode: one.inode for one in listeners}, {}
+    wanted = {"socket:[%s]" % one.inode: one.inode for one in listeners}
+    found: t.Dict[str, str] = {}
     for process in os.listdir(proc) if wanted else ():
         for target in set(_open(os.path.join(proc, process, "fd"))) & set(wanted):
             try:
@@ -75,7 +81,7 @@ def programs(listeners, proc="/proc"):
     return found
 
 
-def _open(folder):
+def _open(folder: str) -> "t.Iterator[str]":
     """Yields what a process has open; nothing where there is no process, or another user's."""
     try:
         names = os.listdir(folder)
@@ -88,7 +94,13 @@ def _open(folder):
             continue  # it was closed meanwhile
 
 
-def shown(listener, names, program, seconds, tmpdir=None):
+def shown(
+    listener: Listener,
+    names: "t.List[str]",
+    program: "openssl.OpenSSL",
+    seconds: float,
+    tmpdir: "t.Optional[str]" = None,
+) -> "t.List[Shown]":
     """What a listener shows (list of Shown) without a name and when it is asked for each of these; [] if it is no TLS.
 
     program: _openssl.OpenSSL. seconds: how long a step may take.
@@ -102,7 +114,9 @@ def shown(listener, names, program, seconds, tmpdir=None):
     return [one for one in seen if one.chain] or seen[:1]
 
 
-def _ask(listener, name, program, seconds, tmpdir):
+def _ask(
+    listener: Listener, name: "t.Optional[str]", program: "openssl.OpenSSL", seconds: float, tmpdir: "t.Optional[str]"
+) -> "t.Optional[Shown]":
     """Shown, or None where it does not speak TLS."""
     wanted = looks.Wanted(seconds, resumption=False, keep_alive=False, versions=False, http=False, path="/")
     for address in WILDCARDS.get(listener.address, [listener.address]):
@@ -116,5 +130,5 @@ def _ask(listener, name, program, seconds, tmpdir):
     if not seen.chain and not seen.speaks_tls:
         return None
     # What was shown first is enough where a second look, for the chain, comes to nothing.
-    chain = seen.chain or [seen.shown] * bool(seen.shown)
+    chain = seen.chain or ([seen.shown] if seen.shown else [])
     return Shown(listener, name, chain, None if chain else seen.result["finding"])

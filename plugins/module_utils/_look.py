@@ -6,10 +6,11 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import collections
 import hashlib
 import socket
+import ssl
 import time
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _handshake as handshake
@@ -18,20 +19,38 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _s_clie
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _starttls as starttls
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _tls_records as records
 
+if t.TYPE_CHECKING:
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as endpoints
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
+
+    Stream = handshake.Stream
+    Shaken = t.Tuple[Stream, float, float]  # after the handshake; milliseconds of the TCP connect, of the handshake
+
 TICKETS = 0.1  # of a step: how long tickets are waited for that come after the handshake of TLS 1.3
 MILLISECONDS = ("connect", "handshake", "first_byte", "resumed_handshake")
 
-Seen = collections.namedtuple("Seen", [
-    "result",   # dict as of ``blank``
-    "chain",    # the certificates as they were sent, as DER
-    "untried",  # versions that could not be tried, for the server could not be reached any more or time was up
-    "speaks_tls",  # whether the server has answered with TLS, be it that it refused
-    "shown",    # the server's own certificate in the first handshake, as DER, or None
-])
-Wanted = collections.namedtuple("Wanted", ["timeout", "resumption", "keep_alive", "versions", "http", "path"])
 
 
-def blank(endpoint):
+
+class Seen(t.NamedTuple):
+    result: "t.Dict[str, t.Any]"  # as of ``blank``
+    chain: "t.List[bytes]"  # the certificates as they were sent, as DER
+    # Versions that could not be tried, for the server could not be reached any more or time was up:
+    untried: "t.List[str]"
+    speaks_tls: bool  # whether the server has answered with TLS, be it that it refused
+    shown: "t.Optional[bytes]"  # the server's own certificate in the first handshake, as DER, or None
+
+
+class Wanted(t.NamedTuple):
+    timeout: float
+    resumption: bool
+    keep_alive: bool
+    versions: bool
+    http: bool
+    path: str
+
+
+def blank(endpoint: "endpoints.Endpoint") -> "t.Dict[str, t.Any]":
     """A result before anything is known (dict)."""
     return {
         "name": endpoint.name, "host": endpoint.host, "port": endpoint.port, "server_name": endpoint.asked,
@@ -43,7 +62,7 @@ def blank(endpoint):
     }
 
 
-def look(endpoint, wanted, program, tmpdir):
+def look(endpoint: "endpoints.Endpoint", wanted: Wanted, program: "openssl.OpenSSL", tmpdir: "t.Optional[str]") -> Seen:
     """What is seen of an endpoint (Seen), whatever the server does. program: _openssl.OpenSSL."""
     result = blank(endpoint)
     looker = _Looker(endpoint, wanted, program, tmpdir, result)
@@ -63,16 +82,28 @@ def look(endpoint, wanted, program, tmpdir):
 class _Looker(object):
     """The state of looking at one endpoint."""
 
-    def __init__(self, endpoint, wanted, program, tmpdir, result):
+    def __init__(
+        self,
+        endpoint: "endpoints.Endpoint",
+        wanted: Wanted,
+        program: "openssl.OpenSSL",
+        tmpdir: "t.Optional[str]",
+        result: "t.Dict[str, t.Any]",
+    ) -> None:
         self.endpoint, self.wanted, self.program, self.tmpdir, self.result = endpoint, wanted, program, tmpdir, result
         self.budget = connection.Budget(wanted.timeout)
-        self.lowered, self.chain, self.speaks_tls, self.heard = False, [], False, b""
-        self.session, self.settings, self.shown = None, None, None
-        self.known, self.untried, self.broken = {}, [], None
+        self.lowered, self.speaks_tls, self.heard = False, False, b""
+        self.chain: t.List[bytes] = []
+        self.session: t.Optional[ssl.SSLSession] = None
+        self.settings: t.Optional[ssl.SSLContext] = None
+        self.shown: t.Optional[bytes] = None
+        self.known: connection.Known = {}
+        self.untried: t.List[str] = []
+        self.broken: t.Optional[str] = None
 
     # --- connections ---
 
-    def plain(self):
+    def plain(self) -> "t.Tuple[socket.socket, float, bytes]":
         """(socket, milliseconds of the TCP connect, bytes read already) at the point where TLS begins."""
         endpoint, pending = self.endpoint, b""
         target = endpoint.address or endpoint.host
@@ -95,12 +126,12 @@ class _Looker(object):
             raise
         return sock, took, pending
 
-    def context(self, **options):
+    def context(self, **options: t.Any) -> ssl.SSLContext:
         options.setdefault("lowered", self.lowered)
         options.setdefault("alpn", self.endpoint.alpn)
         return handshake.context(certificate=self.endpoint.certificate, **options)
 
-    def shake(self, settings, session=None):
+    def shake(self, settings: ssl.SSLContext, session: "t.Optional[ssl.SSLSession]" = None) -> "Shaken":
         """(handshake.Stream after the handshake, milliseconds of the TCP connect, of the handshake)."""
         sock, connected, pending = self.plain()
         stream = None
@@ -116,7 +147,7 @@ class _Looker(object):
 
     # --- the first connection ---
 
-    def handshake(self):
+    def handshake(self) -> None:
         """Shakes hands with this host's settings, and with lower ones if these fail; looks at the connection."""
         result = self.result
         try:
@@ -145,7 +176,7 @@ class _Looker(object):
         if self.broken and result["client_certificate_requested"]:  # the alert that said why came too late
             result["finding"] = self.broken + ": it may want a client certificate that it trusts"
 
-    def first(self):
+    def first(self) -> "Shaken":
         settings = self.context()
         try:
             return self.shake(settings)
@@ -160,7 +191,7 @@ class _Looker(object):
                                            "versions and ciphers allowed (%s)" % error)
             return found
 
-    def talk(self, stream):
+    def talk(self, stream: "Stream") -> None:
         """Times the first byte; waits for what TLS 1.3 sends after the handshake."""
         result, deadline = self.result, self.budget.step()
         if result["alpn"] == "h2":
@@ -173,10 +204,10 @@ class _Looker(object):
         if not self.broken:
             self.settle(stream)
 
-    def speaks_http(self):
+    def speaks_http(self) -> bool:
         return self.wanted.http and not self.endpoint.starttls
 
-    def http(self, stream):
+    def http(self, stream: "Stream") -> None:
         """GET, and once more on the same connection where that is asked for."""
         host = http_talk.host_header(self.endpoint.asked, self.endpoint.port)
         try:
@@ -192,17 +223,17 @@ class _Looker(object):
         self.result["keep_alive"] = kept
         self.result["http"] = {"status": answer.status, "finding": why and "the server %s" % why}
 
-    def settle(self, stream):
+    def settle(self, stream: "Stream") -> None:
         """Reads until a ticket is there, or nothing more can be expected; here, TLS 1.3 refuses client certificates."""
         deadline = self.budget.step(TICKETS)
-        while handshake.protocol(stream) == "TLSv1.3" and not stream.tls.session.has_ticket:
+        while handshake.protocol(stream) == "TLSv1.3" and not (stream.tls.session and stream.tls.session.has_ticket):
             try:
                 if not stream.read(deadline):
                     return
             except socket.timeout:
                 return
 
-    def look_closer(self, protocol):
+    def look_closer(self, protocol: str) -> None:
         """What s_client tells; without its answer these facts stay unknown."""
         try:
             sock, _took, _pending = self.plain()
@@ -230,17 +261,19 @@ class _Looker(object):
 
     # --- more connections ---
 
-    def resumption(self):
+    def resumption(self) -> "t.Dict[str, t.Any]":
         """Whether a second connection resumes the first one's session, and each of the three ways by itself (dict)."""
         offered, resumed = _offered(self.session, self.result["protocol"]), False
-        if offered:
+        if offered and self.settings:
             resumed, took = self.resumes(self.settings, self.session)
             self.result["milliseconds"]["resumed_handshake"] = took if resumed else None
         tls13 = resumed if self.result["protocol"] == "TLSv1.3" else None
         return {"offered": offered, "resumed": resumed, "tls13_ticket": tls13,
                 "tls12_ticket": self.way(True), "tls12_session_id": self.way(False)}
 
-    def resumes(self, settings, session):
+    def resumes(
+        self, settings: ssl.SSLContext, session: "t.Optional[ssl.SSLSession]"
+    ) -> "t.Tuple[bool, t.Optional[float]]":
         """(whether the server resumes the session, milliseconds of that handshake)."""
         try:
             stream, _connected, took = self.shake(settings, session)
@@ -250,7 +283,7 @@ class _Looker(object):
         stream.close()
         return bool(resumed), took
 
-    def way(self, tickets):
+    def way(self, tickets: bool) -> "t.Optional[bool]":
         """Whether TLS 1.2 resumes, with tickets or with session IDs alone; None where there is no TLS 1.2."""
         try:
             settings = self.context(version="TLSv1.2", tickets=tickets)
@@ -263,7 +296,7 @@ class _Looker(object):
             return False
         return self.resumes(settings, session)[0]
 
-    def keep_alive(self):
+    def keep_alive(self) -> None:
         """Two requests on a connection of its own, where the first one's protocol was not HTTP/1.1."""
         if not self.speaks_http():
             self.result["http"] = {"status": None, "finding": "the server was not asked for HTTP"}
@@ -276,11 +309,11 @@ class _Looker(object):
             stream.close()
             self.result["milliseconds"]["first_byte"] = took
 
-    def versions(self):
+    def versions(self) -> "t.Dict[str, t.Optional[bool]]":
         """Which versions the server accepts (dict); None for those that this host's OpenSSL can't try."""
         return {version: self.accepts(version) for version in handshake.VERSIONS}
 
-    def accepts(self, version):
+    def accepts(self, version: str) -> "t.Optional[bool]":
         """Whether the server chooses this version where it is the only one that is offered."""
         if time.monotonic() >= self.budget.end:
             self.result["warnings"].append("there was no time left to try %s" % version)
@@ -308,7 +341,7 @@ class _Looker(object):
         return bool(stream.heard) and records.is_tls(stream.heard) and records.version_chosen(stream.heard) == version
 
 
-def _offered(session, protocol):
+def _offered(session: "t.Optional[ssl.SSLSession]", protocol: "t.Optional[str]") -> "t.Optional[str]":
     """What a session can be resumed by: ``ticket``, ``session ID`` or None."""
     if session is None:
         return None

@@ -10,8 +10,12 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import ipaddress
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+if t.TYPE_CHECKING:
+    Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 LONGEST = 1000  # characters of what is taken for a host name, before it is encoded
 SHOWN = 10  # names of a certificate that a sentence lists
@@ -20,7 +24,7 @@ SHOWN = 10  # names of a certificate that a sentence lists
 DEVIATIONS = u"\u00df\u03c2\u200c\u200d"
 
 
-def address(text):
+def address(text: str) -> "t.Optional[Address]":
     """The IPv4Address or IPv6Address that ``text`` writes, in brackets and with a zone too; None where it is none."""
     written = text.strip()
     if written.startswith("[") and written.endswith("]"):
@@ -31,7 +35,7 @@ def address(text):
         return None
 
 
-def a_label(name):
+def a_label(name: str) -> str:
     """A host name as certificates carry it: lower case, A-labels, no dot at the end (RFC 9525 section 6.3).
 
     Raises ValueError with a sentence for what can't be a host name.
@@ -54,7 +58,7 @@ def a_label(name):
     return ".".join(labels)
 
 
-def matches(pattern, name):
+def matches(pattern: str, name: str) -> bool:
     """Whether the dNSName ``pattern`` of a certificate covers ``name``, which is an ``a_label``.
 
     A wildcard counts as the whole left-most label only and stands for exactly one label (RFC 9525 section 6.3).
@@ -66,7 +70,12 @@ def matches(pattern, name):
     return head == "*" and tail != "" and tail == name.partition(".")[2]
 
 
-def findings(hostnames, ips, alt_names, common_name):
+def findings(
+    hostnames: "t.Iterable[str]",
+    ips: "t.Iterable[str]",
+    alt_names: "t.Mapping[str, t.List[str]]",
+    common_name: "t.Optional[str]",
+) -> "t.List[str]":
     """Sentences on each asked name that the certificate is not for; none when all are.
 
     hostnames, ips: list of str, as the user wrote them; an IP address among the host names is taken as one.
@@ -94,7 +103,7 @@ def findings(hostnames, ips, alt_names, common_name):
     return found
 
 
-def _unmatched(asked, alt_names, common_name):
+def _unmatched(asked: "t.List[str]", alt_names: "t.Mapping[str, t.List[str]]", common_name: "t.Optional[str]") -> str:
     offered = [x509.printable(name) for name in alt_names["dns"] + alt_names["ip"]]
     if not offered:
         aside = "; CN=%s is not looked at (RFC 9525)" % common_name if common_name else ""

@@ -15,6 +15,7 @@ import contextlib
 import functools
 import glob
 import os
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _as_user as as_user
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
@@ -26,13 +27,16 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_
 LOCK_SECONDS = 120
 PACKAGES = {"redhat": "nss-tools", "debian": "libnss3-tools"}
 
-Place = collections.namedtuple("Place", ["path", "user"])  # user: as_user.User
 
-Outcome = collections.namedtuple("Outcome", [
-    "plan",      # nss_plan.Plan that was carried out, or would be in check mode
-    "after",     # list of nss_plan.Database; in check mode as it is
-    "warnings",  # list of text
-])
+class Place(t.NamedTuple):
+    path: str
+    user: as_user.User
+
+
+class Outcome(t.NamedTuple):
+    plan: nss_plan.Plan                 # that was carried out, or would be in check mode
+    after: "t.List[nss_plan.Database]"  # in check mode as it is
+    warnings: "t.List[str]"
 
 
 class NssError(Exception):
@@ -42,7 +46,7 @@ class NssError(Exception):
 FAILURES = (NssError, as_user.UserError, files.FilesError, trust_plan.PlanError)
 
 
-def require(root):
+def require(root: str) -> None:
     """Raises StoreError where certutil is missing, or for a system that does not run."""
     if root != "/":
         raise stores.StoreError("root: %s: databases of NSS are changed in a running system only, with the rights of "
@@ -52,7 +56,9 @@ def require(root):
                                       [PACKAGES[stores.store_of_family(root)]])
 
 
-def converge(patterns, wanted, purge="none", check=False):
+def converge(
+    patterns: "t.List[str]", wanted: "t.List[trust_plan.Wanted]", purge: str = "none", check: bool = False
+) -> Outcome:
     """Makes the databases what is ``wanted`` (list of trust_plan.Wanted) and proves it; returns an Outcome.
 
     Raises one of FAILURES, with every database as it was.
@@ -75,14 +81,15 @@ def converge(patterns, wanted, purge="none", check=False):
     return Outcome(plan, after, warnings)
 
 
-def _lock():
+def _lock() -> "t.ContextManager[t.Any]":
     """One run at a time; who is not root meets nobody else in his databases than himself, and SQLite's own locks."""
     return files.lock("/", LOCK_SECONDS) if os.geteuid() == 0 else contextlib.ExitStack()
 
 
-def find(patterns):
+def find(patterns: "t.List[str]") -> "t.Tuple[t.List[Place], t.List[str]]":
     """(list of Place, each once; warnings) of what the user has listed. Patterns mean databases that are there."""
-    found, warnings = collections.OrderedDict(), []
+    found: t.Dict[str, Place] = collections.OrderedDict()
+    warnings: t.List[str] = []
     if not patterns:
         raise NssError("nss_databases: the list is empty: name the databases that are meant")
     for pattern in patterns:
@@ -108,11 +115,11 @@ def find(patterns):
     return list(found.values()), warnings
 
 
-def _matching(pattern):
+def _matching(pattern: str) -> "t.List[str]":
     return sorted(os.path.dirname(path) for path in glob.glob(os.path.join(pattern, nss_database.FILES[0])))
 
 
-def _user_of(path, user):
+def _user_of(path: str, user: "t.Optional[as_user.User]") -> as_user.User:
     """Who has to do what is done in a database; raises UserError where that can't be told."""
     if os.geteuid() != 0:
         return user or as_user.by_name("")
@@ -127,7 +134,7 @@ def _user_of(path, user):
     return user
 
 
-def observe(places):
+def observe(places: "t.List[Place]") -> "t.List[nss_plan.Database]":
     """The nss_plan.Database of each Place."""
     found = []
     for place in places:
@@ -139,11 +146,13 @@ def observe(places):
     return found
 
 
-def _as_owner(place, function, *arguments):
+def _as_owner(place: Place, function: "t.Callable[..., t.Any]", *arguments: t.Any) -> t.Any:
     return as_user.run(place.user, functools.partial(function, *arguments), (nss_database.DatabaseError,))
 
 
-def _apply(places, before, plan, purge):
+def _apply(
+    places: "t.List[Place]", before: "t.List[nss_plan.Database]", plan: nss_plan.Plan, purge: str
+) -> "t.List[nss_plan.Database]":
     """Carries the plan out; on any failure every database is taken back, and the failure is raised."""
     begun = []
     try:
@@ -165,12 +174,12 @@ def _apply(places, before, plan, purge):
     return after
 
 
-def _plain(step):
+def _plain(step: nss_plan.Step) -> "t.Dict[str, t.Any]":
     return {"do": step.do, "nickname": step.nickname, "fingerprint": step.fingerprint, "trust": step.trust,
             "der": base64.b64encode(step.certificate.der).decode("ascii") if step.certificate else None}
 
 
-def _take_back(begun):
+def _take_back(begun: "t.List[t.Tuple[Place, nss_plan.Database, t.List[str]]]") -> str:
     """Undoes what was done to databases, the last one first. Says what became of them."""
     failed = []
     for place, database, missing in reversed(begun):

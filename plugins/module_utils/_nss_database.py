@@ -19,12 +19,16 @@ import os
 import re
 import subprocess
 import threading
+import typing as t
+
+if t.TYPE_CHECKING:
+    Record = t.Dict[str, str]  # of a certificate: fingerprint, nickname, trust, der (base64)
 
 try:
     import sqlite3
     from urllib.parse import quote
 except ImportError:  # Debian's python3-minimal is without
-    sqlite3 = None
+    sqlite3 = None  # type: ignore[assignment]  # a module that may be missing is nothing that types can say
 
 SECONDS = 30  # for one call of certutil; it takes some 10 ms
 MAX_OUTPUT = 4 * 1024 * 1024
@@ -43,7 +47,7 @@ class DatabaseError(Exception):
     """A database can't be read or changed; the message names it, the reason and the way out."""
 
 
-def look(folder):
+def look(folder: str) -> "t.Dict[str, t.Any]":
     """What is in the database in ``folder`` (dict); ``there`` is False where there is none."""
     try:
         names = os.listdir(folder)
@@ -57,14 +61,14 @@ def look(folder):
             "instead": None if there else _read_until_now(folder)}
 
 
-def _read_until_now(folder):
+def _read_until_now(folder: str) -> "t.Optional[str]":
     """The database that Chromium reads as long as ~/.pki/nssdb is not there, where ``folder`` is that one; or None."""
     home = os.environ.get("HOME", "")
     other = os.path.join(home, ".local/share/pki/nssdb")
     return other if folder == os.path.join(home, ".pki/nssdb") and os.path.exists(other + "/cert9.db") else None
 
 
-def change(folder, steps):
+def change(folder: str, steps: "t.List[t.Dict[str, t.Any]]") -> None:
     """Carries out steps (list of dict): ``create``, ``write`` a certificate with its trust, ``delete`` one."""
     for step in steps:
         if step["do"] == "create":
@@ -75,7 +79,7 @@ def change(folder, steps):
             _delete(folder, step["fingerprint"])
 
 
-def create(folder):
+def create(folder: str) -> None:
     """Makes a database without a password, and its folder."""
     public = os.geteuid() == 0 and not (folder + "/").startswith(os.environ.get("HOME", "/root").rstrip("/") + "/")
     os.makedirs(folder, 0o755 if public else 0o700, exist_ok=True)
@@ -87,7 +91,7 @@ def create(folder):
         os.chmod(os.path.join(folder, name), 0o644)
 
 
-def take_back(folder, before, missing):
+def take_back(folder: str, before: "t.Dict[str, t.Any]", missing: "t.List[str]") -> None:
     """Makes a database what it was: ``before`` as ``look`` gave it. What was created with it goes.
 
     missing: what was not there, as ``missing`` gave it.
@@ -106,7 +110,7 @@ def take_back(folder, before, missing):
             _write(folder, one["nickname"], base64.b64decode(one["der"]), one["trust"])
 
 
-def missing(folder):
+def missing(folder: str) -> "t.List[str]":
     """What of a database is not there: its files and the folders on the way to it, in the order to remove them."""
     found = [path for path in (os.path.join(folder, name) for name in FILES) if not os.path.lexists(path)]
     while not os.path.lexists(folder):
@@ -115,11 +119,12 @@ def missing(folder):
     return found
 
 
-def _held(folder):
+def _held(folder: str) -> "t.List[Record]":
     """The certificates of a database: list of dict with fingerprint, nickname, der (base64) and trust."""
     rows = _rows(folder)
     lines = listed(_certutil(folder, ["-L"]))
-    shown, found = {}, []
+    shown: t.Dict[str, t.List[bytes]] = {}
+    found: t.List[Record] = []
     for nickname, content in rows:
         shown.setdefault(_shown(nickname), []).append(content)
     for nickname, content in rows:
@@ -134,7 +139,7 @@ def _held(folder):
     return sorted(found, key=lambda one: (one["nickname"], one["fingerprint"]))
 
 
-def _rows(folder):
+def _rows(folder: str) -> "t.List[t.Tuple[str, bytes]]":
     """(nickname, DER) of each certificate, from the database's file; see PKCS#11's CKA_LABEL and CKA_VALUE."""
     if sqlite3 is None:
         raise DatabaseError("%s can't be read: this host's Python is without sqlite3; install the whole python3"
@@ -151,19 +156,19 @@ def _rows(folder):
             for label, content in rows if content]
 
 
-def _shown(nickname):
+def _shown(nickname: str) -> str:
     """A nickname as certutil lists it."""
     return _reference(nickname).rstrip()
 
 
-def _reference(nickname):
+def _reference(nickname: str) -> str:
     """A nickname as certutil takes it."""
     return TOKEN + nickname if ":" in nickname else nickname
 
 
-def listed(output):
+def listed(output: str) -> "t.Dict[str, t.List[str]]":
     """{nickname: list of trust} of what ``certutil -L`` prints."""
-    found = {}
+    found: t.Dict[str, t.List[str]] = {}
     for line in output.splitlines():
         nickname, space, trust = line.rstrip(" ").rpartition(" ")
         if space and TRUST.match(trust):
@@ -171,9 +176,10 @@ def listed(output):
     return found
 
 
-def flags(output):
+def flags(output: str) -> "t.Dict[str, str]":
     """{fingerprint: trust} of what ``certutil -L -n NICKNAME`` prints: all certificates with that subject."""
-    found, fingerprint, use = {}, None, None
+    found: t.Dict[str, t.List[str]] = {}
+    fingerprint, use = None, None
     lines = iter(output.splitlines())
     for line in lines:
         text = line.strip()
@@ -189,7 +195,7 @@ def flags(output):
     return {name: ",".join(_plain(each) for each in (uses + ["", "", ""])[:3]) for name, uses in found.items()}
 
 
-def _plain(letters):
+def _plain(letters: str) -> str:
     if "P" in letters:
         letters = letters.replace("p", "")
     if "C" in letters or "T" in letters:
@@ -197,12 +203,12 @@ def _plain(letters):
     return letters
 
 
-def _is_protected(folder):
+def _is_protected(folder: str) -> bool:
     """Whether a password is asked for changes."""
     return WRONG_PASSWORD in _certutil(folder, ["-K"], may_fail=True)
 
 
-def _write(folder, nickname, content, trust):
+def _write(folder: str, nickname: str, content: bytes, trust: str) -> None:
     """Adds a certificate, or changes the trust of one that is there, whatever its nickname."""
     for one, other in _rows(folder):
         if other == content and one:
@@ -211,9 +217,9 @@ def _write(folder, nickname, content, trust):
     _certutil(folder, ["-A", "-n", _reference(nickname), "-t", wanted], content)
 
 
-def _delete(folder, fingerprint):
+def _delete(folder: str, fingerprint: str) -> None:
     """Takes one certificate out. Where several share its nickname, certutil chooses: what else it took comes back."""
-    def there():
+    def there() -> "t.Dict[str, Record]":
         return {one["fingerprint"]: one for one in _held(folder)}
 
     before = now = there()
@@ -228,19 +234,20 @@ def _delete(folder, fingerprint):
         _write(folder, one["nickname"], base64.b64decode(one["der"]), one["trust"])
 
 
-def _certutil(folder, arguments, data=None, may_fail=False):
+def _certutil(folder: str, arguments: "t.List[str]", data: "t.Optional[bytes]" = None, may_fail: bool = False) -> str:
     """What certutil prints. It gets an empty password, for without a terminal it may ask for ever for a new one."""
     command = ["certutil", "-d", "sql:" + folder, "-f", os.devnull] + arguments
     process = subprocess.Popen([word.encode("utf-8", "surrogateescape") for word in command],
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    stdin, stdout = (t.cast(t.IO[bytes], stream) for stream in (process.stdin, process.stdout))  # they are pipes
     timer = threading.Timer(SECONDS, process.kill)
     timer.start()
     try:
         with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(data or b"")
-            process.stdin.close()
-        output = process.stdout.read(MAX_OUTPUT)
-        process.stdout.close()  # one that prints for ever ends here
+            stdin.write(data or b"")
+            stdin.close()
+        output = stdout.read(MAX_OUTPUT)
+        stdout.close()  # one that prints for ever ends here
         code = process.wait()
     finally:
         timer.cancel()

@@ -12,9 +12,11 @@ __metaclass__ = type
 
 import collections
 import re
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 # A nickname of ours says whose it is and which certificate: in a database, a nickname is for one subject only.
@@ -23,31 +25,51 @@ MANAGED = re.compile(r"(.*) \(fleetpki\.host_trust ([0-9a-f]{16})\)\Z")
 DISTRUST = "p,p,p"
 LONGEST_NAME = 200
 
-Held = collections.namedtuple("Held", ["nickname", "fingerprint", "der", "trust"])
 
-Database = collections.namedtuple("Database", [
-    "path",
-    "owner",      # name of the user whom it belongs to
-    "there",      # bool
-    "protected",  # whether a password is asked for changes
-    "instead",    # the database that Chromium reads as long as this one is not there, or None
-    "held",       # list of Held
-])
-
-Step = collections.namedtuple("Step", ["action", "path", "fingerprint", "certificate", "name", "reason",
-                                       "do", "nickname", "trust", "former"])
-
-Plan = collections.namedtuple("Plan", ["wanted", "steps", "unsent"])  # as trust_plan.Plan has them
+class Held(t.NamedTuple):
+    nickname: str
+    fingerprint: str
+    der: bytes
+    trust: str
 
 
-def plan(databases, wanted, purge="none"):
+class Database(t.NamedTuple):
+    path: str
+    owner: str                  # name of the user whom it belongs to
+    there: bool
+    protected: bool             # whether a password is asked for changes
+    instead: "t.Optional[str]"  # the database that Chromium reads as long as this one is not there, or None
+    held: "t.List[Held]"
+
+
+class Step(t.NamedTuple):
+    action: str
+    path: str
+    fingerprint: "t.Optional[str]"
+    certificate: "t.Optional[x509.Certificate]"
+    name: "t.Optional[str]"
+    reason: str
+    do: str
+    nickname: "t.Optional[str]"
+    trust: "t.Optional[str]"
+    former: "t.Optional[str]"
+
+
+class Plan(t.NamedTuple):
+    wanted: "t.List[trust_plan.Wanted]"
+    steps: "t.List[Step]"
+    unsent: "t.List[str]"
+
+
+def plan(databases: "t.List[Database]", wanted: "t.List[trust_plan.Wanted]", purge: str = "none") -> Plan:
     """The Plan that makes each Database what is ``wanted`` (list of trust_plan.Wanted).
 
     Raises trust_plan.PlanError for contradictions, and for a database that only its user can change.
     """
     wanted = resolve(databases, wanted)
     steps = [step for database in databases for step in _steps(database, wanted, purge)]
-    unsent = [step.fingerprint for step in steps if step.do == "write" and step.certificate is None]
+    unsent = [step.fingerprint for step in steps
+              if step.do == "write" and step.fingerprint and step.certificate is None]
     for database in databases:
         if database.protected and any(step.path == database.path for step in steps):
             raise trust_plan.PlanError(
@@ -57,78 +79,85 @@ def plan(databases, wanted, purge="none"):
     return Plan(wanted, steps, list(collections.OrderedDict.fromkeys(unsent)))
 
 
-def resolve(databases, wanted):
+def resolve(databases: "t.List[Database]", wanted: "t.List[trust_plan.Wanted]") -> "t.List[trust_plan.Wanted]":
     """Gives each Wanted its fingerprint and certificate, as trust_plan.resolve does: from all databases together."""
-    Known = collections.namedtuple("Known", ["fingerprint", "der", "name"])
-    held = [(is_anchor(one), Known(one.fingerprint, one.der, name_of(one) or _short(one.nickname)))
+    held = [(is_anchor(one), trust_state.Held(database.path, 0, 0, one.der, one.fingerprint, True,
+                                              name_of(one) or _short(one.nickname)))
             for database in databases for one in database.held]
-    observed = collections.namedtuple("Observed", ["anchors", "distrusted"])(
-        [one for anchor, one in held if anchor], [one for anchor, one in held if not anchor])
+    observed = trust_state.State({}, {}, [one for anchor, one in held if anchor],
+                                 [one for anchor, one in held if not anchor], {}, {}, 0, False)
     wanted = [want._replace(name=want.name and _short(want.name)) if not want.fingerprint else want for want in wanted]
     return trust_plan.resolve(None, observed, wanted)
 
 
-def _short(name):
+def _short(name: str) -> str:
     # certutil looks for a token's name before a colon.
     return stores.comment_safe(name).replace(":", "\\x3a")[:LONGEST_NAME].strip()
 
 
-def nickname(name, fingerprint):
+def nickname(name: str, fingerprint: str) -> str:
     """What a certificate is called in a database."""
     return NICKNAME % (_short(name) or "anchor", fingerprint[:16])
 
 
-def name_of(held):
+def name_of(held: Held) -> "t.Optional[str]":
     """The name in our nickname; None where somebody else put the certificate there."""
     match = MANAGED.match(held.nickname)
     return match.group(1) if match and held.fingerprint.startswith(match.group(2)) else None
 
 
-def is_distrusted(held):
+def is_distrusted(held: Held) -> bool:
     """Whether a certificate is distrusted for TLS."""
     tls = held.trust.split(",")[0]
     return "p" in tls and not set("CTP") & set(tls)
 
 
-def is_trusted(held):
+def is_trusted(held: Held) -> bool:
     """Whether a certificate is trusted, for whatever use."""
     return bool(set("CTP") & set(held.trust))
 
 
-def vouches(held):
+def vouches(held: Held) -> bool:
     """Whether it is trusted for TLS servers: as a CA, or for itself."""
     return bool(set("CP") & set(held.trust.split(",")[0]))
 
 
-def is_anchor(held):
+def is_anchor(held: Held) -> bool:
     """Whether it is trusted or ours. What a browser has kept of others, such as intermediates, is not."""
     ours = name_of(held) is not None and "u" not in held.trust and not is_distrusted(held)
     return is_trusted(held) or ours
 
 
-def said_of(held):
+def said_of(held: "t.Optional[Held]") -> "t.Optional[str]":
     """What the diff calls the trust in a certificate; None where it is neither trusted nor distrusted."""
     if held is None or not is_trusted(held) and not is_distrusted(held):
         return None
     return "distrusted" if is_distrusted(held) else "trusted"
 
 
-def trusting(certificate, trust=",,"):
+def trusting(certificate: x509.Certificate, trust: str = ",,") -> str:
     """The trust with which a certificate vouches for TLS servers, or for itself where it is no CA."""
     tls, mail, code = (set(part) - set("pu") for part in trust.split(","))
     tls = tls - set("c") | {"C" if x509.basic_constraints(certificate)[0] else "P"}
     return ",".join("".join(sorted(part)) for part in (tls, mail, code))
 
 
-def _steps(database, wanted, purge):
+def _steps(database: Database, wanted: "t.List[trust_plan.Wanted]", purge: str) -> "t.List[Step]":
     steps = []
     held = {one.fingerprint: one for one in database.held}
 
-    def step(action, want, reason, do, nick=None, trust=None):
+    def step(
+        action: str,
+        want: trust_plan.Wanted,
+        reason: str,
+        do: str,
+        nick: "t.Optional[str]" = None,
+        trust: "t.Optional[str]" = None,
+    ) -> None:
         steps.append(Step(action, database.path, want.fingerprint, want.certificate, want.name, reason,
                           do, nick, trust, said_of(held.get(want.fingerprint))))
 
-    def take(held, want, reason):
+    def take(held: Held, want: trust_plan.Wanted, reason: str) -> None:
         if "u" in held.trust:  # somebody's own certificate with its key: it stays, and is not trusted any more
             step("remove", want, reason, "write", held.nickname, ",,")
         else:

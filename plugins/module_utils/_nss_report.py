@@ -6,6 +6,8 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import typing as t
+
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss as nss
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss_plan as nss_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
@@ -15,14 +17,14 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 a
 AFTER = {"install": "trusted", "trust_again": "trusted", "distrust": "distrusted", "remove": None}
 
 
-def anchor(options, wanted, check):
+def anchor(options: "t.Dict[str, t.Any]", wanted: "t.List[trust_plan.Wanted]", check: bool) -> "t.Dict[str, t.Any]":
     """ca_trust_anchor's result with ``store: nss``; raises stores.StoreError or one of nss.FAILURES."""
     nss.require(options["root"])
     outcome = nss.converge(options["nss_databases"], wanted, options["purge"], check)
     return {"changed": False, "unsent": outcome.plan.unsent} if outcome.plan.unsent else report(outcome)
 
 
-def report(outcome):
+def report(outcome: nss.Outcome) -> "t.Dict[str, t.Any]":
     """An nss.Outcome as ca_trust_anchor's result."""
     plan = outcome.plan
     listed = {want.fingerprint for want in plan.wanted}
@@ -44,7 +46,7 @@ def report(outcome):
     }
 
 
-def _anchor(outcome, want):
+def _anchor(outcome: nss.Outcome, want: trust_plan.Wanted) -> "t.Dict[str, t.Any]":
     steps = [step for step in outcome.plan.steps if step.fingerprint == want.fingerprint]
     holding = [database.path for database in outcome.after for one in database.held
                if one.fingerprint == want.fingerprint
@@ -62,7 +64,7 @@ def _anchor(outcome, want):
     return facts
 
 
-def _warnings(outcome, want):
+def _warnings(outcome: nss.Outcome, want: trust_plan.Wanted) -> "t.List[str]":
     """What was asked for and does not have the effect that one would expect."""
     if want.state != "distrusted" or want.certificate is None:
         return []
@@ -76,9 +78,10 @@ def _warnings(outcome, want):
     return found
 
 
-def diff(plan):
+def diff(plan: nss_plan.Plan) -> "t.Dict[str, str]":
     """Before and after of what the plan changes, a line for each certificate and database."""
-    before, after = [], []
+    before: t.List[str] = []
+    after: t.List[str] = []
     for step in plan.steps:
         if step.action == "create":
             after.append("database: %s" % step.path)
@@ -90,7 +93,7 @@ def diff(plan):
             "before": "".join(line + "\n" for line in before), "after": "".join(line + "\n" for line in after)}
 
 
-def info(options):
+def info(options: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
     """ca_trust_info's result with ``store: nss``; raises stores.StoreError or one of nss.FAILURES."""
     nss.require(options["root"])
     places, warnings = nss.find(options["nss_databases"])
@@ -117,7 +120,7 @@ def info(options):
     }
 
 
-def _held(database, held):
+def _held(database: nss_plan.Database, held: nss_plan.Held) -> "t.Dict[str, t.Any]":
     name = nss_plan.name_of(held)
     facts = trust_report.facts(x509.parse_leniently(held.der), held.fingerprint)
     facts.update(path=database.path, name=name, managed=name is not None, trusted=nss_plan.vouches(held))

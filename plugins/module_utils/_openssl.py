@@ -9,13 +9,13 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import collections
 import os
 import re
 import shutil
 import signal
 import stat
 import subprocess
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
@@ -36,25 +36,28 @@ LINK = re.compile(r"^depth=[0-9]+: (.*?)( \(untrusted\))?$", re.MULTILINE)
 # What an error of the system looks like among the errors of OpenSSL 1.1.1 and 3.
 SYSTEM_ERROR = re.compile(rb"system library:\w*:([A-Z][^:\n]{3,60}):")
 
-OpenSSL = collections.namedtuple("OpenSSL", [
-    "command",    # path of the program
-    "version",    # as printed: "OpenSSL 3.0.19 27 Jan 2026"
-    "release",    # (major, minor, patch)
-    "directory",  # OPENSSLDIR, where its default trust lies
-])
-Trust = collections.namedtuple("Trust", [
-    "given",      # path that the user asked for, or None for the host's default
-    "file",       # path of the PEM file with the anchors, or None
-    "directory",  # path of the hashed directory, or None
-])
-Verdict = collections.namedtuple("Verdict", [
-    "accepted",     # bool
-    "errors",       # list of (number, depth, text as printed)
-    "links",        # list of (subject as printed, whether it came from outside of the trust store), leaf first
-    "command",      # list of str
-    "return_code",  # int, or None if it gave no answer in time
-    "output",       # what it printed
-])
+
+class OpenSSL(t.NamedTuple):
+    command: str                  # path of the program
+    version: str                  # as printed: "OpenSSL 3.0.19 27 Jan 2026"
+    release: "t.Tuple[int, ...]"  # (major, minor, patch)
+    directory: str                # OPENSSLDIR, where its default trust lies
+
+
+class Trust(t.NamedTuple):
+    given: "t.Optional[str]"      # path that the user asked for, or None for the host's default
+    file: "t.Optional[str]"       # path of the PEM file with the anchors, or None
+    directory: "t.Optional[str]"  # path of the hashed directory, or None
+
+
+class Verdict(t.NamedTuple):
+    accepted: bool
+    errors: "t.List[t.Tuple[int, int, str]]"  # (number, depth, text as printed)
+    # (subject as printed, whether it came from outside of the trust store), leaf first:
+    links: "t.List[t.Tuple[str, bool]]"
+    command: "t.List[str]"
+    return_code: "t.Optional[int]"  # None if it gave no answer in time
+    output: str  # what it printed
 
 
 class Missing(Exception):
@@ -65,7 +68,9 @@ class KeyFileError(ValueError):
     """A private key that can't be looked at; the message says why, without the file's name and without the key."""
 
 
-def run(command, stdin=b"", directory=None, seconds=None):
+def run(
+    command: "t.List[str]", stdin: bytes = b"", directory: "t.Optional[str]" = None, seconds: "t.Optional[float]" = None
+) -> "t.Tuple[t.Optional[int], bytes, bytes]":
     """Runs a command: (return code, bytes of stdout, bytes of stderr); the code is None after ``seconds`` (SECONDS).
 
     It gets a session of its own, so that it has no terminal to ask for a passphrase.
@@ -82,7 +87,7 @@ def run(command, stdin=b"", directory=None, seconds=None):
     return process.returncode, output, errors
 
 
-def find():
+def find() -> OpenSSL:
     """This host's OpenSSL; raises Missing."""
     command = shutil.which("openssl", path=os.pathsep.join([os.environ.get("PATH", ""), SYSTEM_PATH]))
     if not command:
@@ -97,7 +102,7 @@ def find():
     return OpenSSL(command, printed.partition("\n")[0], release, directory.group(1))
 
 
-def trust_at(path, openssl):
+def trust_at(path: "t.Optional[str]", openssl: OpenSSL) -> Trust:
     """Where the anchors lie: at ``path`` (a PEM file or a hashed directory), or where this OpenSSL looks by default."""
     if path:
         path = os.path.abspath(path)
@@ -107,13 +112,13 @@ def trust_at(path, openssl):
                  os.environ.get("SSL_CERT_DIR") or os.path.join(openssl.directory, "certs"))
 
 
-def trust_files(trust):
+def trust_files(trust: Trust) -> "t.List[str]":
     """Paths of all files that OpenSSL may take anchors from, existing or not.
 
     A default of several directories, separated by colons, is allowed (X509_LOOKUP_hash_dir(3)).
     """
     found = [trust.file] if trust.file else []
-    for directory in [trust.directory] if trust.given else trust.directory.split(os.pathsep):
+    for directory in _folders(trust):
         try:
             entries = sorted(os.listdir(directory)) if directory else []
         except OSError:
@@ -122,14 +127,19 @@ def trust_files(trust):
     return found
 
 
-def unreadable(trust):
+def _folders(trust: Trust) -> "t.List[str]":
+    if not trust.directory:
+        return []
+    return [trust.directory] if trust.given else trust.directory.split(os.pathsep)
+
+
+def unreadable(trust: Trust) -> "t.List[str]":
     """Of the places that OpenSSL may take anchors from, those that are there and that this user can't read."""
-    folders = [trust.directory] if trust.given else trust.directory.split(os.pathsep)
-    return [path for path in folders if path and _denied(path, os.R_OK | os.X_OK)] + [
+    return [path for path in _folders(trust) if path and _denied(path, os.R_OK | os.X_OK)] + [
         path for path in trust_files(trust) if _denied(path, os.R_OK)]
 
 
-def _denied(path, rights):
+def _denied(path: str, rights: int) -> bool:
     try:
         os.stat(path)
     except OSError as error:
@@ -137,35 +147,43 @@ def _denied(path, rights):
     return not os.access(path, rights)
 
 
-def crl_options(lists):
+def crl_options(lists: str) -> "t.List[str]":
     """Options that have the whole chain looked up in the revocation lists of the PEM file ``lists``, deltas too."""
     return ["-CRLfile", lists, "-crl_check", "-crl_check_all", "-extended_crl", "-use_deltas"]
 
 
-def trust_options(openssl, trust):
+def trust_options(openssl: OpenSSL, trust: Trust) -> "t.List[str]":
     """Options that have anchors come from a Trust alone; none for the default.
 
     -CAfile alone would have it look into its default directory and store too (openssl-verification-options(1)).
     """
     if not trust.given:
         return []
-    options = ["-CAfile", trust.file, "-no-CApath"] if trust.file else ["-CApath", trust.directory, "-no-CAfile"]
+    options = ["-CAfile", trust.file, "-no-CApath"] if trust.file else []
+    options += ["-CApath", trust.directory, "-no-CAfile"] if trust.directory else []
     return options + ["-no-CAstore"] * (openssl.release >= (3, 0, 0))
 
 
-def name_options(openssl, server_name):
+def name_options(openssl: OpenSSL, server_name: "t.Optional[str]") -> "t.List[str]":
     """Options of s_client that ask for a host name (SNI), or for none where there is no name."""
     if server_name:
         return ["-servername", server_name]
     return ["-noservername"] * (openssl.release >= (1, 1, 1))  # which is the default before
 
 
-def asked_options(name, is_address):
+def asked_options(name: str, is_address: bool) -> "t.List[str]":
     """Options that have a certificate be for this host name or IP address."""
     return ["-verify_ip" if is_address else "-verify_hostname", name]
 
 
-def verify_command(openssl, trust, purpose, certificate, chain=None, options=()):
+def verify_command(
+    openssl: OpenSSL,
+    trust: Trust,
+    purpose: str,
+    certificate: str,
+    chain: "t.Optional[str]" = None,
+    options: "t.Iterable[str]" = (),
+) -> "t.List[str]":
     """The command line that judges the PEM file ``certificate``, with the untrusted PEM file ``chain``.
 
     Never -partial_chain: what is asked is what this host's OpenSSL does by default.
@@ -175,7 +193,7 @@ def verify_command(openssl, trust, purpose, certificate, chain=None, options=())
     return command + list(options) + (["-untrusted", chain] if chain else []) + [certificate]
 
 
-def parse_verdict(command, return_code, output):
+def parse_verdict(command: "t.List[str]", return_code: "t.Optional[int]", output: str) -> Verdict:
     """A Verdict from what ``openssl verify -show_chain`` of one certificate printed (str)."""
     output = x509.printable_lines(output)
     errors = [(int(number), int(depth), text) for number, depth, text in ERROR.findall(output)]
@@ -183,7 +201,15 @@ def parse_verdict(command, return_code, output):
     return Verdict(return_code == 0 and not errors, errors, links, command, return_code, output)
 
 
-def verify(openssl, trust, purpose, directory, certificate, chain=None, options=()):
+def verify(
+    openssl: OpenSSL,
+    trust: Trust,
+    purpose: str,
+    directory: str,
+    certificate: str,
+    chain: "t.Optional[str]" = None,
+    options: "t.Iterable[str]" = (),
+) -> Verdict:
     """Has openssl judge a certificate; the files are names in ``directory``, so that its words stay readable.
 
     options: more of openssl-verification-options(1), such as ``crl_options``.
@@ -193,7 +219,9 @@ def verify(openssl, trust, purpose, directory, certificate, chain=None, options=
     return parse_verdict(command, return_code, (output + errors).decode("utf-8", "replace"))
 
 
-def public_key(openssl, path, passphrase=None, option="private_key_passphrase"):
+def public_key(
+    openssl: OpenSSL, path: str, passphrase: "t.Optional[str]" = None, option: str = "private_key_passphrase"
+) -> bytes:
     """The SubjectPublicKeyInfo (DER) that belongs to the private key in the file ``path``; raises KeyFileError.
 
     ``option`` is what messages call the passphrase.
@@ -222,7 +250,7 @@ def public_key(openssl, path, passphrase=None, option="private_key_passphrase"):
     raise KeyFileError("openssl can't read it as a private key: it is damaged, or something else")
 
 
-def key_form(data):
+def key_form(data: bytes) -> "t.Tuple[str, bool]":
     """(PEM or DER, whether encrypted) of a private key file's content; raises KeyFileError where it holds none."""
     labels = []
     for block in pem.blocks(data):
@@ -241,7 +269,7 @@ def key_form(data):
     return "DER", tags == [der.SEQUENCE, der.OCTET_STRING]  # EncryptedPrivateKeyInfo, RFC 5958 section 3
 
 
-def same_key(one, other):
+def same_key(one: bytes, other: bytes) -> bool:
     """Whether two SubjectPublicKeyInfo (DER) hold the same public key, however their parameters are encoded.
 
     RSA and RSA-PSS keys have the same numbers under two names, EC points can be compressed and curves spelled out
@@ -250,7 +278,7 @@ def same_key(one, other):
     return one == other or _key_bits(one) == _key_bits(other)
 
 
-def _key_bits(spki):
+def _key_bits(spki: bytes) -> bytes:
     content, end = der.expect(spki, 0, len(spki), der.SEQUENCE)
     algorithm, behind = der.expect(spki, content, end, der.SEQUENCE)
     bits, end = der.expect(spki, behind, end, der.BIT_STRING)
@@ -262,6 +290,6 @@ def _key_bits(spki):
     return key
 
 
-def readable_by_all(path):
+def readable_by_all(path: str) -> bool:
     """Whether every user of the host may read the file, which a private key should not be."""
     return bool(os.stat(path).st_mode & stat.S_IROTH)

@@ -6,9 +6,9 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import collections
 import contextlib
 import os
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _attributes as attributes
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _cryptography as cryptography
@@ -19,14 +19,22 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _places as places
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
 
-Outcome = collections.namedtuple("Outcome", [
-    "reasons",       # list of text: why something was written; nothing was where it is empty
-    "warnings",      # list of text
-    "result",        # dict: the module's own results
-    "diff",          # dict as Ansible shows it
-    "files",         # list of str: those that the options mode, owner and so on are about
-    "private_key",   # str, or None: the one that privatekey_mode and so on are about
-])
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+
+
+class Outcome(t.NamedTuple):
+    reasons: "t.List[str]"          # why something was written; nothing was where it is empty
+    warnings: "t.List[str]"
+    result: "t.Dict[str, t.Any]"    # the module's own results
+    diff: "t.Dict[str, str]"        # as Ansible shows it
+    files: "t.List[str]"            # those that the options mode, owner and so on are about
+    private_key: "t.Optional[str]"  # the one that privatekey_mode and so on are about
+
+
+if t.TYPE_CHECKING:
+    Converge = t.Callable[[t.Dict[str, t.Any], bool], Outcome]  # of the options and whether it is check mode
 
 
 class Refused(Exception):
@@ -43,7 +51,7 @@ CONTENTS = ("csr_content", "ca_content")
 CERTIFICATES = ("path", "csr_path", "certificate_path", "chain_path", "fullchain_path", "ca_path")
 
 
-def placed(options):
+def placed(options: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
     """The options with files that are named without a folder in those of the system, and all inside its root.
 
     Raises files.FilesError.
@@ -55,13 +63,13 @@ def placed(options):
     return made
 
 
-def awaited(options):
+def awaited(options: "t.Dict[str, t.Any]") -> "t.List[str]":
     """What is not there in check mode, and would be if the tasks before had not run in check mode, too (paths)."""
     given = [options.get(name) for name in ("csr_path", "ca_path", "ca_privatekey_path")]
     return [path for path in given if path and not os.path.lexists(path)]
 
 
-def foreseen(options, nothing):
+def foreseen(options: "t.Dict[str, t.Any]", nothing: "t.Dict[str, t.Any]") -> Outcome:
     """The Outcome of check mode where that is so; ``nothing`` is the result without what is not known."""
     return Outcome(["%s is not there yet" % path for path in awaited(options)], [],
                    dict(nothing, filename=options["path"], backup_files={}),
@@ -69,17 +77,21 @@ def foreseen(options, nothing):
                    [], None)
 
 
-def carry_out(changes, options, check_mode):
+def carry_out(
+    changes: "t.List[replace.Replacement]", options: "t.Dict[str, t.Any]", check_mode: bool
+) -> "t.Dict[str, str]":
     """Writes the files, all or none; returns {path: backup}, nothing in check mode."""
     return {} if check_mode or not changes else replace.replace(changes, options["backup"])
 
 
-def diff(path, before, after):
+def diff(path: "t.Optional[str]", before: str, after: str) -> "t.Dict[str, str]":
     """A diff of two texts, as Ansible shows it."""
     return {"before_header": path or "", "after_header": path or "", "before": before, "after": after}
 
 
-def attempt(converge, options, check_mode, written=WRITTEN):
+def attempt(
+    converge: "Converge", options: "t.Dict[str, t.Any]", check_mode: bool, written: "t.Sequence[str]" = WRITTEN
+) -> Outcome:
     """The Outcome of one of the modules; ``options`` as placed. Raises one of FAILURES, with nothing changed.
 
     written: names of the options that say which files it may write.
@@ -100,14 +112,14 @@ def attempt(converge, options, check_mode, written=WRITTEN):
     return outcome._replace(warnings=warnings + outcome.warnings)
 
 
-def _refuse_no_paths(options):
+def _refuse_no_paths(options: "t.Dict[str, t.Any]") -> None:
     for name in KEYS + CERTIFICATES:
         if options.get(name) == "" or "\0" in (options.get(name) or ""):
             raise Refused("%s is %s: name a file, or leave the option out" % (
                 name, "no path" if options[name] else "empty"))
 
 
-def _refuse_keys(options, written):
+def _refuse_keys(options: "t.Dict[str, t.Any]", written: "t.Iterable[str]") -> None:
     """Raises Refused where a private key would be lost with what is written, or is given as something else."""
     for name in CONTENTS:
         if pem.holds_key((options.get(name) or "").encode("utf-8", "replace")):
@@ -123,9 +135,9 @@ def _refuse_keys(options, written):
                 pass  # whoever reads it says so
 
 
-def _refuse_one_for_two(options, written):
+def _refuse_one_for_two(options: "t.Dict[str, t.Any]", written: "t.Sequence[str]") -> None:
     """Raises Refused where a file would be written over another that is needed, such as a certificate over its key."""
-    used = {}
+    used: t.Dict[str, str] = {}
     for name in tuple(written) + tuple(name for name in READ if name not in written):
         if options.get(name):
             other = used.setdefault(os.path.realpath(options[name]), name)
@@ -133,19 +145,19 @@ def _refuse_one_for_two(options, written):
                 raise Refused("%s and %s are the same file, %s: give each its own" % (other, name, options[name]))
 
 
-def failure(error):
+def failure(error: Exception) -> "t.Dict[str, t.Any]":
     """One of FAILURES as a module's result."""
     return dict({"missing_packages": error.packages} if isinstance(error, cryptography.Missing) else {},
                 msg=str(error))
 
 
-def success(outcome, diff_wanted):
+def success(outcome: Outcome, diff_wanted: bool) -> "t.Dict[str, t.Any]":
     """An Outcome as a module's result."""
     return dict(outcome.result, changed=bool(outcome.reasons), reasons=outcome.reasons,
                 **({"diff": outcome.diff} if diff_wanted else {}))
 
 
-def run(module, converge, written=WRITTEN):
+def run(module: "AnsibleModule", converge: "Converge", written: "t.Sequence[str]" = WRITTEN) -> None:
     """Runs one of the modules to its end. ``converge(options, check_mode)`` returns an Outcome; see ``attempt``."""
     attributes.hide_keys(module, CONTENTS)
     try:

@@ -19,6 +19,7 @@ import hashlib
 import os
 import re
 import stat
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
@@ -31,7 +32,12 @@ PKCS7_LABELS = (b"PKCS7", b"CMS", b"PKCS #7 SIGNED DATA")
 MARKER = re.compile(br"-----(BEGIN|END) ([A-Z0-9 #.]{1,64})-----")
 SIGNED_DATA = "1.2.840.113549.1.7.2"
 
-Block = collections.namedtuple("Block", ["label", "content", "start", "end"])
+
+class Block(t.NamedTuple):
+    label: bytes
+    content: bytes
+    start: int
+    end: int
 
 
 class CertificateFileError(ValueError):
@@ -42,7 +48,7 @@ class PrivateKeyFound(CertificateFileError):
     """There is a private key in a file of certificates."""
 
 
-def read_file(path):
+def read_file(path: str) -> bytes:
     """The bytes of a regular file of at most MAX_BYTES; whatever else is there is refused without waiting for it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
@@ -63,22 +69,22 @@ def read_file(path):
         os.close(descriptor)
 
 
-def advised(message):
+def advised(message: str) -> str:
     """A sentence on a file that can't be read, with the advice that goes with it."""
     return message + ("; does the task need 'become'?" if "Permission denied" in message else "")
 
 
-def read_given(path, content):
+def read_given(path: "t.Optional[str]", content: "t.Optional[str]") -> bytes:
     """The bytes of a file, or of the text that was given in its place."""
-    return read_file(path) if path else content.encode("utf-8", "replace")
+    return read_file(path) if path else (content or "").encode("utf-8", "replace")
 
 
-def holds_key(data):
+def holds_key(data: bytes) -> bool:
     """Whether there is a private key in bytes, in PEM form."""
     return any(marker.group(2).endswith(b"PRIVATE KEY") for marker in MARKER.finditer(data))
 
 
-def blocks(data):
+def blocks(data: bytes) -> "t.List[Block]":
     """The PEM blocks of ``data`` in order (list); raises CertificateFileError where one is cut off."""
     found = list(any_blocks(data))
     begins = sum(marker.group(1) == b"BEGIN" for marker in MARKER.finditer(data))
@@ -87,7 +93,7 @@ def blocks(data):
     return found
 
 
-def any_blocks(data):
+def any_blocks(data: bytes) -> "t.Iterator[Block]":
     """Yields the PEM blocks of ``data`` as p11-kit finds them: from a begin line to the next end line of its label.
 
     So a block that was cut off swallows its successor, and what they hold together is no base64 any more.
@@ -102,7 +108,7 @@ def any_blocks(data):
             begin = None
 
 
-def certificate_blocks(data):
+def certificate_blocks(data: bytes) -> "t.Iterator[t.Tuple[Block, bytes]]":
     """Yields (Block, DER of the certificate) of a PEM file, leniently: what can't be read is left out.
 
     With OpenSSL's trusted certificates among them: of those, what stands before the trust settings.
@@ -115,7 +121,7 @@ def certificate_blocks(data):
 
 
 @functools.lru_cache(maxsize=4096)  # the bundles of a store hold the same certificates, a bundle for each purpose
-def _certificate(text):
+def _certificate(text: bytes) -> "t.Optional[bytes]":
     try:
         content = _decode(text)
         return content[:der.element(content, 0, len(content))[2]]
@@ -123,11 +129,11 @@ def _certificate(text):
         return None
 
 
-def _decode(text):
+def _decode(text: bytes) -> bytes:
     return base64.b64decode(b"".join(text.split()), validate=True)
 
 
-def decode(block):
+def decode(block: Block) -> bytes:
     """The bytes that a PEM block holds."""
     try:
         return _decode(block.content)
@@ -135,12 +141,12 @@ def decode(block):
         raise CertificateFileError("a PEM block in it (%s) is not valid base64" % block.label.decode("ascii"))
 
 
-def fingerprints(data):
+def fingerprints(data: bytes) -> "t.List[str]":
     """SHA-256 fingerprints of all certificates in a PEM file that the store's tools wrote, in order, read leniently."""
     return [hashlib.sha256(content).hexdigest() for _block, content in certificate_blocks(data)]
 
 
-def read_certificates(data, keys_allowed=False):
+def read_certificates(data: bytes, keys_allowed: bool = False) -> "t.List[x509.Certificate]":
     """All certificates of a file, as x509.Certificate, in order, each once.
 
     Raises CertificateFileError where the file holds no certificate, one that can't be read, or a private key (in PEM,
@@ -153,7 +159,7 @@ def read_certificates(data, keys_allowed=False):
     return list(collections.OrderedDict((certificate.fingerprint, certificate) for certificate in found).values())
 
 
-def _plain(data):
+def _plain(data: bytes) -> bytes:
     """Windows' tools write PEM as UTF-16; with a byte-order mark that is no riddle."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         try:
@@ -163,7 +169,7 @@ def _plain(data):
     return data
 
 
-def _of_pem(data, keys_allowed):
+def _of_pem(data: bytes, keys_allowed: bool) -> "t.Iterator[x509.Certificate]":
     everything = blocks(data)
     if not keys_allowed and any(block.label.endswith(b"PRIVATE KEY") for block in everything):
         raise PrivateKeyFound("there is a private key in it, which must not lie in a trust store: "
@@ -179,7 +185,7 @@ def _of_pem(data, keys_allowed):
         raise CertificateFileError("there is no certificate in it, but: %s" % ", ".join(others))
 
 
-def _of_der(data):
+def _of_der(data: bytes) -> "t.List[x509.Certificate]":
     """The certificates of a DER certificate or a PKCS#7 bundle."""
     try:
         content, end = der.expect(data, 0, len(data), der.SEQUENCE)
@@ -201,7 +207,7 @@ def _of_der(data):
         raise CertificateFileError("it holds no readable certificate: %s" % error)
 
 
-def _refuse_other_der(data, parts):
+def _refuse_other_der(data: bytes, parts: "t.List[der.Element]") -> None:
     tags = [part[0] for part in parts]
     version = der.integer(data[parts[0][2]:parts[0][3]]) if tags[:1] == [der.INTEGER] else None
     if version == 3 and tags[1:2] == [der.SEQUENCE]:
@@ -211,7 +217,7 @@ def _refuse_other_der(data, parts):
         raise PrivateKeyFound("it looks like a private key, which must not lie in a trust store")
 
 
-def _of_pkcs7(data, parts):
+def _of_pkcs7(data: bytes, parts: "t.List[der.Element]") -> "t.Iterator[bytes]":
     """The certificates field of SignedData (RFC 2315 section 9.1, RFC 5652 section 5.1), each as DER."""
     if der.oid(data[parts[0][2]:parts[0][3]]) != SIGNED_DATA or len(parts) != 2:
         raise CertificateFileError("it is PKCS#7, but not the kind that carries certificates (signedData)")
@@ -223,7 +229,7 @@ def _of_pkcs7(data, parts):
                     yield data[start:stop]
 
 
-def to_pem(data, label="CERTIFICATE"):
+def to_pem(data: bytes, label: str = "CERTIFICATE") -> str:
     """DER bytes as a PEM block with lines of 64 characters (RFC 7468), as text."""
     body = base64.b64encode(data).decode("ascii")
     lines = [body[start:start + 64] for start in range(0, len(body), 64)]

@@ -7,14 +7,17 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import os
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 
 NEXT = ".next"  # the end of the name of a private key that waits for its certificate
 SYSTEM = ("/etc/pki/tls", "/etc/ssl")  # the first that is there: RHEL, its relatives and Fedora; Debian and Ubuntu
 
+Path = t.TypeVar("Path", str, t.Optional[str])
 
-def key(path, root="/"):
+
+def key(path: Path, root: str = "/") -> Path:
     """``web.key`` as /etc/pki/tls/private/web.key or /etc/ssl/private/web.key; a path with a slash, and None, as is.
 
     Of a system that is mounted at ``root``, the real place on this machine. Raises files.FilesError.
@@ -25,12 +28,12 @@ def key(path, root="/"):
     return placed
 
 
-def certificate(path, root="/"):
+def certificate(path: Path, root: str = "/") -> Path:
     """``web.crt`` as /etc/pki/tls/certs/web.crt or /etc/ssl/certs/web.crt; else as ``key``."""
     return _placed(path, "certs", root)
 
 
-def _placed(path, folder, root):
+def _placed(path: Path, folder: str, root: str) -> Path:
     if path and "/" not in path:
         system = [place for place in SYSTEM if os.path.isdir(files.resolve(root, place))] or SYSTEM[-1:]
         path = os.path.join(system[0], folder, path)

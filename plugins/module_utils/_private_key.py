@@ -10,37 +10,49 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import collections
 import os
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _places as places
 
+if t.TYPE_CHECKING:
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
+
 REGENERATE = ("never", "mismatch", "always")
 
-Choice = collections.namedtuple("Choice", [
-    "key",       # of cryptography
-    "path",      # str: where it is, or will be
-    "content",   # bytes to be written there, None for a key that is there
-    "reasons",   # list of text: why one is made
-    "warnings",  # list of text
-])
+
+class Choice(t.NamedTuple):
+    key: "keys.PrivateKey"
+    path: str                     # where it is, or will be
+    content: "t.Optional[bytes]"  # to be written there, None for a key that is there
+    reasons: "t.List[str]"        # why one is made
+    warnings: "t.List[str]"
 
 
-def present(path, passphrase):
+def present(path: str, passphrase: "t.Optional[str]") -> "t.Optional[keys.PrivateKey]":
     """The private key at ``path``, None where there is no file; raises keys.KeyFileError for what can't be used."""
     return keys.load(path, passphrase) if os.path.lexists(path) else None
 
 
-def choose(path, passphrase, key_type, regenerate):
+def choose(path: str, passphrase: "t.Optional[str]", key_type: str, regenerate: str) -> Choice:
     """The Choice where a new key may take the place of the old one at once, since its certificate comes with it."""
     key = present(path, passphrase)
-    reason = "there is no private key yet" if key is None else replaced_because(key, key_type, regenerate, True)
+    if key is None:
+        return _made(path, passphrase, key_type, "there is no private key yet")
+    reason = replaced_because(key, key_type, regenerate, True)
     return _made(path, passphrase, key_type, reason) if reason else _kept(key, path, key_type, regenerate)
 
 
-def choose_beside(path, passphrase, key_type, regenerate, certificate, due):
+def choose_beside(
+    path: str,
+    passphrase: "t.Optional[str]",
+    key_type: str,
+    regenerate: str,
+    certificate: "t.Optional[certificates.Certificate]",
+    due: bool,
+) -> Choice:
     """The Choice where a certificate (of _certificates, or None) may be in use with the key that is there.
 
     due: whether a new certificate is needed anyway, which is when ``always`` takes a new key.
@@ -62,14 +74,14 @@ def choose_beside(path, passphrase, key_type, regenerate, certificate, due):
     return _made(path + places.NEXT, passphrase, key_type, reason)
 
 
-def described(choice):
+def described(choice: Choice) -> "t.Dict[str, t.Any]":
     """What results say of a Choice (dict); nothing that is secret."""
     public_key = choice.key.public_key()
     return {"path": choice.path, "key_type": keys.key_type(public_key),
             "public_key_sha256": keys.fingerprint(public_key), "new": bool(choice.content)}
 
 
-def replaced_because(key, key_type, regenerate, always):
+def replaced_because(key: "keys.PrivateKey", key_type: str, regenerate: str, always: bool) -> "t.Optional[str]":
     """Why a key that is there is replaced, or None."""
     found = keys.key_type(key.public_key())
     if regenerate == "always" and always:
@@ -79,12 +91,12 @@ def replaced_because(key, key_type, regenerate, always):
     return None
 
 
-def _made(path, passphrase, key_type, reason):
+def _made(path: str, passphrase: "t.Optional[str]", key_type: str, reason: str) -> Choice:
     key = keys.generate(key_type)
     return Choice(key, path, keys.dump(key, passphrase), [reason], [])
 
 
-def _kept(key, path, key_type, regenerate):
+def _kept(key: "keys.PrivateKey", path: str, key_type: str, regenerate: str) -> Choice:
     found, warnings = keys.key_type(key.public_key()), []
     if found != key_type and regenerate == "never":
         warnings.append("the private key %s is %s, and key_type asks for %s: regenerate_key=mismatch replaces it"

@@ -9,18 +9,22 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import collections
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
-Store = collections.namedtuple("Store", [
-    "trust",    # _openssl.Trust: where the anchors come from
-    "anchors",  # list of x509.Certificate
-    "pool",     # the same, as chains.index
-    "unread",   # list of str: places of anchors that could not be read
-])
+if t.TYPE_CHECKING:
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
+
+
+class Store(t.NamedTuple):
+    trust: "openssl.Trust"  # where the anchors come from
+    anchors: "t.List[x509.Certificate]"
+    pool: "chains.Pool"     # the same, as chains.index
+    unread: "t.List[str]"   # places of anchors that could not be read
+
 
 # X509_V_ERR_* of OpenSSL 1.1.1 to 3.5 whose sentence needs no more than the certificate at that depth. Numbers that
 # changed their meaning between the two (24, 76 to 79) are told by their text.
@@ -63,26 +67,34 @@ WEAK_SIGNATURES = {
 }
 
 
-def short(name):
+def short(name: bytes) -> str:
     """What sentences call a Name (DER): its common name, or all of it where it has none."""
     common = x509.common_name(name)
     return "CN=" + x509.escape(common) if common else x509.name(name) or "an empty name"
 
 
-def names(certificates):
+def names(certificates: "t.List[x509.Certificate]") -> str:
     """Their subjects in a row, in full where the short forms would look alike."""
     brief = [short(certificate.subject_der) for certificate in certificates]
     return ", ".join(brief if len(set(brief)) == len(brief)
                      else [x509.label(certificate) for certificate in certificates])
 
 
-def written(usages):
+def written(usages: "t.Iterable[str]") -> str:
     """Key usages or purposes in the words of RFC 5280: ``digital_signature`` as ``digitalSignature``."""
     return ", ".join(WRITTEN.get(usage) or usage.split("_")[0] + "".join(
         part.capitalize() for part in usage.split("_")[1:]) for usage in usages)
 
 
-def of_verdict(verdict, links, sent, store, purpose, now, server=False):
+def of_verdict(
+    verdict: "openssl.Verdict",
+    links: "t.List[chains.Link]",
+    sent: "t.List[x509.Certificate]",
+    store: Store,
+    purpose: str,
+    now: int,
+    server: bool = False,
+) -> "t.List[str]":
     """Sentences on what OpenSSL minds. links: the chain (list of chains.Link). sent: list of x509.Certificate.
 
     server: whether a server sent them in a handshake, which is told otherwise than a file without its chain.
@@ -104,7 +116,17 @@ def of_verdict(verdict, links, sent, store, purpose, now, server=False):
     return found
 
 
-def _explain(number, depth, text, links, sent, store, purpose, now, server):
+def _explain(
+    number: int,
+    depth: int,
+    text: str,
+    links: "t.List[chains.Link]",
+    sent: "t.List[x509.Certificate]",
+    store: Store,
+    purpose: str,
+    now: int,
+    server: bool,
+) -> str:
     certificate = links[depth].certificate if depth < len(links) else None
     if certificate is None:
         return "%s (OpenSSL error %d at depth %d)" % (text, number, depth)
@@ -114,7 +136,7 @@ def _explain(number, depth, text, links, sent, store, purpose, now, server):
     elif number in (2, 18, 19, 20, 21):
         if server and not depth and number in (20, 21) and not chains.namesakes(certificate, store.pool):
             return "the server does not send %s; browsers may hide this" % short(certificate.issuer_der)
-        return _not_trusted(number, who, certificate, sent or server, store)
+        return _not_trusted(number, who, certificate, bool(sent) or server, store)
     elif number == 7:
         sentence = _bad_signature(certificate, links[depth + 1:depth + 2])
     elif number == 26 and purpose in NEEDED:
@@ -122,23 +144,23 @@ def _explain(number, depth, text, links, sent, store, purpose, now, server):
     elif text == NOT_A_CA:
         sentence = _not_a_ca(certificate)
     else:
-        sentence = PLAIN.get(number) if number != 24 else None
-        sentence = sentence or "%s (OpenSSL error %d)" % (text, number)
+        known = PLAIN.get(number) if number != 24 else None
+        sentence = known or "%s (OpenSSL error %d)" % (text, number)
     return who + sentence
 
 
-def _who(depth, link, store):
+def _who(depth: int, link: chains.Link, store: Store) -> str:
     if not depth:
         return ""
     place = "sent in the chain" if link.source == chains.CHAIN else "an anchor of %s" % _store_name(store)
-    return "%s, %s, " % (short(link.certificate.subject_der), place)
+    return "%s, %s, " % (short(link.certificate.subject_der) if link.certificate else link.subject, place)
 
 
-def _store_name(store):
+def _store_name(store: Store) -> str:
     return store.trust.given or "this host"
 
 
-def _not_trusted(number, who, certificate, sent, store):
+def _not_trusted(number: int, who: str, certificate: x509.Certificate, sent: bool, store: Store) -> str:
     """Errors 2 and 18 to 21: no path from this certificate to an anchor."""
     subject, issuer = short(certificate.subject_der), short(certificate.issuer_der)
     if number == 2:
@@ -159,7 +181,7 @@ def _not_trusted(number, who, certificate, sent, store):
         "certificate along with this one")
 
 
-def _near(certificate, store):
+def _near(certificate: x509.Certificate, store: Store) -> str:
     """What the store has instead of the missing issuer."""
     if not store.anchors and not store.unread:
         return "; the store has no anchors at all"
@@ -171,12 +193,12 @@ def _near(certificate, store):
     return "; anchors with a near name: %s" % names(near) if near else ""
 
 
-def _dates(certificate):
+def _dates(certificate: x509.Certificate) -> str:
     return "valid %s to %s" % tuple(x509.iso_time(moment)[:10] for moment in (
         certificate.not_before, certificate.not_after))
 
 
-def _bad_signature(certificate, above):
+def _bad_signature(certificate: x509.Certificate, above: "t.List[chains.Link]") -> str:
     issuer = short(above[0].certificate.subject_der if above and above[0].certificate else certificate.issuer_der)
     if certificate.signature in WEAK_SIGNATURES:
         return "is signed with %s, which this host's OpenSSL may refuse, or its signature is not by the key of %s" % (
@@ -184,7 +206,7 @@ def _bad_signature(certificate, above):
     return "has a signature that was not made with the key of %s (another CA of that name, or a damaged file)" % issuer
 
 
-def _not_a_ca(certificate):
+def _not_a_ca(certificate: x509.Certificate) -> str:
     """Of an issuer in the chain: what makes OpenSSL say 'invalid CA certificate'."""
     usages = x509.key_usage(certificate)
     if x509.basic_constraints(certificate)[0] and usages is not None and "key_cert_sign" not in usages:
@@ -192,7 +214,7 @@ def _not_a_ca(certificate):
     return "issued a certificate and is not a CA (its basicConstraints do not say CA)"
 
 
-def _wrong_purpose(certificate, purpose, depth):
+def _wrong_purpose(certificate: x509.Certificate, purpose: str, depth: int) -> str:
     """Error 26: its extended key usage or its key usage is for something else."""
     purposes, usages = x509.extended_key_usage(certificate), x509.key_usage(certificate)
     if purposes is not None and NEEDED[purpose] not in purposes:
@@ -203,7 +225,7 @@ def _wrong_purpose(certificate, purpose, depth):
     return "is not for %s" % FOR[purpose]
 
 
-def validity(certificate, now):
+def validity(certificate: x509.Certificate, now: int) -> "t.Optional[str]":
     """A sentence on a certificate that is not valid now (epoch seconds), or None."""
     if now > certificate.not_after:
         return "expired %s ago (%s)" % (duration.spoken(now - certificate.not_after),
@@ -214,7 +236,7 @@ def validity(certificate, now):
     return None
 
 
-def too_short(links, min_remaining, store, now):
+def too_short(links: "t.List[chains.Link]", min_remaining: str, store: Store, now: int) -> "t.List[str]":
     """Sentences on certificates of the chain that are valid now, and for less than min_remaining (such as ``30d``)."""
     found, wanted = [], duration.seconds(min_remaining)
     for depth, link in enumerate(links):
@@ -226,29 +248,35 @@ def too_short(links, min_remaining, store, now):
     return found
 
 
-def no_ca(links):
+def no_ca(links: "t.List[chains.Link]") -> "t.List[str]":
     """Sentences on why the first certificate of the chain can't work as a CA (RFC 5280 sections 4.2.1.3, 4.2.1.9)."""
-    certificate, found = links[0].certificate, []
+    certificate = links[0].certificate
+    found: t.List[str] = []
+    if certificate is None:
+        return found
     usages = x509.key_usage(certificate)
     if not x509.basic_constraints(certificate)[0]:
         found.append("is not a CA: its basicConstraints do not say CA")
     if usages is not None and "key_cert_sign" not in usages:
         found.append("may not sign certificates: its key usage lacks keyCertSign")
     for depth, link in enumerate(links[1:], 1):
-        limit = x509.basic_constraints(link.certificate)[1] if link.certificate else None
+        above = link.certificate
+        limit = x509.basic_constraints(above)[1] if above else None
         below = [one.certificate for one in links[:depth]
                  if one.certificate and not x509.is_self_issued(one.certificate)]
-        if limit is not None and len(below) > limit:
+        if above and limit is not None and len(below) > limit:
             found.append("%s allows %s CA below it: what this CA issues will be refused" % (
-                short(link.certificate.subject_der), "no" if not limit else "only %d" % limit))
+                short(above.subject_der), "no" if not limit else "only %d" % limit))
     return found
 
 
-def warnings(links, sent, purpose, hostnames):
+def warnings(
+    links: "t.List[chains.Link]", sent: "t.List[x509.Certificate]", purpose: str, hostnames: "t.List[str]"
+) -> "t.List[str]":
     """Sentences on what is no failure here, and will be one elsewhere."""
     found, leaf = [], links[0].certificate
-    alt_names = x509.alt_names(leaf)
-    if purpose == "server" and not hostnames and not alt_names["dns"] and not alt_names["ip"]:
+    alt_names = x509.alt_names(leaf) if leaf else {"dns": [], "ip": []}
+    if leaf and purpose == "server" and not hostnames and not alt_names["dns"] and not alt_names["ip"]:
         found.append("has no subject alternative names: no current client accepts it for any name (RFC 9525)")
     for depth, link in enumerate(links):
         certificate = link.certificate

@@ -10,25 +10,25 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import collections
 import contextlib
 import os
 import stat
 import time
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 
 LOCK_SECONDS = 60
 
-Replacement = collections.namedtuple("Replacement", [
-    "path",     # str: a link is followed, so that what it leads to is replaced
-    "content",  # bytes, or None to remove the file
-    "mode",     # int: for a file that isn't there yet; others keep theirs, but for what it denies to all
-])
+
+class Replacement(t.NamedTuple):
+    path: str                     # a link is followed, so that what it leads to is replaced
+    content: "t.Optional[bytes]"  # None to remove the file
+    mode: int                     # of a file that isn't there yet; others keep theirs, but for what it denies to all
 
 
 @contextlib.contextmanager
-def lock(paths):
+def lock(paths: "t.Collection[str]") -> "t.Iterator[None]":
     """Holds the locks of the folders of ``paths``; raises files.FilesError where one is missing or stays locked.
 
     What a killed run has left beside the paths, perhaps a key, is removed.
@@ -41,7 +41,7 @@ def lock(paths):
         yield
 
 
-def check(paths, check_mode=False):
+def check(paths: "t.Iterable[str]", check_mode: bool = False) -> "t.List[str]":
     """Raises files.FilesError where one of ``paths`` can't become a file: no folder for it, or something else there.
 
     In check mode, a task before this one may be to make its folder, and has only checked, too: that is a warning.
@@ -64,7 +64,9 @@ def check(paths, check_mode=False):
     return warnings
 
 
-def replace(replacements, backup=False, prove=None):
+def replace(
+    replacements: "t.List[Replacement]", backup: bool = False, prove: "t.Optional[t.Callable[[], None]]" = None
+) -> "t.Dict[str, str]":
     """Carries out the replacements, all or none, in their order; returns {path: where its old content is kept}.
 
     ``prove`` is called when all is in place; what it raises takes everything back.
@@ -103,16 +105,16 @@ def replace(replacements, backup=False, prove=None):
     return backups
 
 
-def _planted(status, folder):
+def _planted(status: os.stat_result, folder: os.stat_result) -> bool:
     """Whether somebody may have put a file there so as to own what is written in its place."""
-    return folder.st_mode & 0o002 and status.st_uid not in (0, os.geteuid())
+    return bool(folder.st_mode & 0o002) and status.st_uid not in (0, os.geteuid())
 
 
-def _beside(place, what):
+def _beside(place: str, what: str) -> str:
     return os.path.join(os.path.dirname(place), ".%s.host_trust.%s" % (os.path.basename(place), what))
 
 
-def _stage(replacement, place):
+def _stage(replacement: Replacement, place: str) -> bool:
     """Makes the new file and keeps the old one, both beside its place; returns whether there is an old one."""
     _forget(place)  # what a run left that was killed
     try:
@@ -130,12 +132,12 @@ def _stage(replacement, place):
     return bool(status)
 
 
-def _kept_mode(status, mode):
+def _kept_mode(status: os.stat_result, mode: int) -> int:
     """The mode of a file that is replaced, without what a new one would not let everybody do."""
     return stat.S_IMODE(status.st_mode) & ~(0o007 & ~mode)
 
 
-def _copy_labels(source, target):
+def _copy_labels(source: str, target: str) -> None:
     """Access control lists and SELinux's labels (xattr(7)); a file system without them has none to copy."""
     with contextlib.suppress(OSError):
         for name in os.listxattr(source):
@@ -143,13 +145,13 @@ def _copy_labels(source, target):
                 os.setxattr(target, name, os.getxattr(source, name))
 
 
-def _back_up(place):
+def _back_up(place: str) -> str:
     name = "%s.%d.%s~" % (place, os.getpid(), time.strftime("%Y-%m-%d@%H:%M:%S"))
     files.keep(_beside(place, "old"), name)
     return name
 
 
-def _undo(done, existed, backups):
+def _undo(done: "t.List[str]", existed: "t.Set[str]", backups: "t.Iterable[str]") -> None:
     for place in done:
         with contextlib.suppress(OSError):
             if place in existed:
@@ -161,7 +163,7 @@ def _undo(done, existed, backups):
             os.unlink(name)
 
 
-def _forget(place):
+def _forget(place: str) -> None:
     for what in ("new", "old"):
         with contextlib.suppress(OSError):
             os.unlink(_beside(place, what))

@@ -6,8 +6,8 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import collections
 import os
+import typing as t
 
 try:
     from cryptography import x509
@@ -25,19 +25,19 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 a
 
 LABELS = (b"CERTIFICATE REQUEST", b"NEW CERTIFICATE REQUEST")
 
-Request = collections.namedtuple("Request", [
-    "pem",         # bytes
-    "facts",       # see _facts.py
-    "public_key",  # of cryptography
-    "signed",      # whether its signature fits its key
-])
+
+class Request(t.NamedTuple):
+    pem: bytes
+    facts: "extensions.Facts"  # see _facts.py
+    public_key: "keys.PublicKey"
+    signed: bool               # whether its signature fits its key
 
 
 class RequestError(ValueError):
     """A request that can't be used; the message says why, without the file's name."""
 
 
-def read(data):
+def read(data: bytes) -> Request:
     """The request in ``data`` (bytes, PEM or DER); raises RequestError."""
     try:
         return of_csr(_load(data))
@@ -48,7 +48,7 @@ def read(data):
                            % (x509_plain.printable(str(error).partition("\n")[0]) or type(error).__name__))
 
 
-def _load(data):
+def _load(data: bytes) -> "x509.CertificateSigningRequest":
     if pem.MARKER.search(data):
         try:
             blocks = pem.blocks(data)
@@ -67,7 +67,7 @@ def _load(data):
     return x509.load_der_x509_csr(data, default_backend())
 
 
-def present(path):
+def present(path: str) -> "t.Optional[Request]":
     """The request that is there; None where there is none, and for what can't be read, which is written anew."""
     try:
         data = pem.read_file(path) if os.path.lexists(path) else b""
@@ -76,7 +76,7 @@ def present(path):
         return None
 
 
-def why(path, before, want, force):
+def why(path: str, before: "t.Optional[Request]", want: "extensions.Facts", force: bool) -> "t.List[str]":
     """Why the request at ``path`` is written, as list of text; nothing if it is what is wanted (see ``wanted``).
 
     before: what is ``present`` there.
@@ -91,7 +91,7 @@ def why(path, before, want, force):
     return found or (["force"] if force else [])
 
 
-def of_csr(csr):
+def of_csr(csr: "x509.CertificateSigningRequest") -> Request:
     """A Request of what cryptography has read or made."""
     public_key = csr.public_key()
     facts = dict(extensions.read(lambda: csr.extensions),
@@ -102,7 +102,7 @@ def of_csr(csr):
     return Request(csr.public_bytes(serialization.Encoding.PEM), facts, public_key, csr.is_signature_valid)
 
 
-def wanted(facts, key, digest=None):
+def wanted(facts: "extensions.Facts", key: "keys.PrivateKey", digest: "t.Optional[str]" = None) -> "extensions.Facts":
     """The facts of the request that ``build`` makes of these, with ``subject_key_identifier=True`` carried out."""
     public_key = key.public_key()
     made = dict(facts, key_type=keys.key_type(public_key), public_key=keys.fingerprint(public_key),
@@ -112,12 +112,12 @@ def wanted(facts, key, digest=None):
     return made
 
 
-def key_identifier(public_key):
+def key_identifier(public_key: "keys.PublicKey") -> str:
     """The identifier of a key, method (1) of RFC 5280 section 4.2.1.2, in hex."""
     return x509.SubjectKeyIdentifier.from_public_key(public_key).digest.hex()
 
 
-def build(facts, key):
+def build(facts: "extensions.Facts", key: "keys.PrivateKey") -> Request:
     """A Request with the facts of ``wanted``, signed with the key; raises _facts.OptionError."""
     try:
         builder = x509.CertificateSigningRequestBuilder().subject_name(distinguished_names.build(facts["subject"]))

@@ -7,10 +7,10 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import calendar
-import collections
 import os
 import re
 import time
+import typing as t
 
 try:
     from cryptography import x509
@@ -32,21 +32,24 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 a
 
 LABEL = b"X509 CRL"
 
-Entry = collections.namedtuple("Entry", [
-    "date",    # int: epoch seconds, None for the moment when it is first listed
-    "reason",  # in the words of RFC 5280 section 5.3.1
-])
-List = collections.namedtuple("List", [
-    "object",       # of cryptography
-    "form",         # pem or der
-    "digest",       # of its signature, None for Ed25519 and Ed448
-    "number",       # int, None where it has none
-    "next_update",  # int: epoch seconds, None where it has none
-    "entries",      # dict: serial number (int) -> Entry
-])
+
+class Entry(t.NamedTuple):
+    date: "t.Optional[int]"  # epoch seconds, None for the moment when it is first listed
+    reason: str              # in the words of RFC 5280 section 5.3.1
 
 
-def converge(options, check_mode=False, now=None):
+class List(t.NamedTuple):
+    object: "x509.CertificateRevocationList"
+    form: str                       # pem or der
+    digest: "t.Optional[str]"       # of its signature, None for Ed25519 and Ed448
+    number: "t.Optional[int]"       # None where it has none
+    next_update: "t.Optional[int]"  # epoch seconds, None where it has none
+    entries: "t.Dict[int, Entry]"   # by serial number
+
+
+def converge(
+    options: "t.Dict[str, t.Any]", check_mode: bool = False, now: "t.Optional[int]" = None
+) -> outcomes.Outcome:
     """Makes the revocation list what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
 
     Raises one of outcomes.FAILURES before anything is changed.
@@ -59,17 +62,17 @@ def converge(options, check_mode=False, now=None):
     authority = authorities.read(options, now, "cRLSign")
     before = _present(options["path"])
     reasons = _why(before, wanted, authority, renew, options, now)
-    made = _sign(wanted, before, authority, next_update, options, now) if reasons else before
+    made = before if before and not reasons else _sign(wanted, before, authority, next_update, options, now)
     changes = [replace.Replacement(options["path"], _encoded(made, options["format"]), 0o644)] if reasons else []
     backups = outcomes.carry_out(changes, options, check_mode)
     return outcomes.Outcome(
         reasons, [], {"filename": options["path"], "backup_files": backups, "number": made.number,
-                      "next_update": plain_x509.iso_time(made.next_update),
+                      "next_update": made.next_update and plain_x509.iso_time(made.next_update),
                       "revoked": _shown_entries(made.entries, now)},
         outcomes.diff(options["path"], _shown(before, now), _shown(made, now)), [options["path"]], None)
 
 
-def serial_number(text):
+def serial_number(text: t.Any) -> int:
     """A serial number as results here and OpenSSL show it, in hexadecimal digits; raises _facts.OptionError."""
     plain = re.sub(r"[:\s]", "", str(text)).lower()
     plain = plain[2:] if plain.startswith("0x") else plain
@@ -78,11 +81,11 @@ def serial_number(text):
     return int(plain, 16)
 
 
-def _wanted(revoked, now):
+def _wanted(revoked: "t.List[t.Dict[str, t.Any]]", now: int) -> "t.Dict[int, Entry]":
     return {serial_number(one["serial"]): Entry(_date(one["revocation_date"], now), one["reason"]) for one in revoked}
 
 
-def _date(text, now):
+def _date(text: "t.Optional[str]", now: int) -> "t.Optional[int]":
     found = validity.moment("revocation_date", text, now) if text else None
     if found and found.relative:
         raise facts_of.OptionError("revocation_date: %r would be another moment in every run: write it in UTC, such as "
@@ -90,7 +93,7 @@ def _date(text, now):
     return found and found.at
 
 
-def _next_update(options, now):
+def _next_update(options: "t.Dict[str, t.Any]", now: int) -> "t.Tuple[int, int]":
     moment = validity.moment("next_update", options["next_update"], now)
     renew = validity.renew_before(options)
     if moment.at - now <= renew:
@@ -99,7 +102,7 @@ def _next_update(options, now):
     return moment.at, renew
 
 
-def _present(path):
+def _present(path: str) -> "t.Optional[List]":
     """The List that is there; None where there is none, and for what can't be read, which is written anew."""
     if not os.path.lexists(path):
         return None
@@ -112,27 +115,35 @@ def _present(path):
         return None
 
 
-def _of_object(crl, form):
+def _of_object(crl: "x509.CertificateRevocationList", form: str) -> List:
     number = [extension.value.crl_number for extension in crl.extensions
               if isinstance(extension.value, x509.CRLNumber)]
     entries = {one.serial_number: Entry(_seconds(one, "revocation_date"), _reason(one)) for one in crl}
     digest = crl.signature_hash_algorithm
-    return List(crl, form, digest and digest.name, number[0] if number else None, _seconds(crl, "next_update"), entries)
+    return List(crl, form, digest.name if digest else None, number[0] if number else None,
+                _seconds(crl, "next_update"), entries)
 
 
-def _seconds(thing, name):
+def _seconds(thing: t.Any, name: str) -> "t.Optional[int]":
     """A time of cryptography, which has had a zone under a name of its own since version 42, in epoch seconds."""
     at = getattr(thing, name + "_utc") if hasattr(type(thing), name + "_utc") else getattr(thing, name)
     return at and calendar.timegm(at.utctimetuple())
 
 
-def _reason(revoked):
+def _reason(revoked: "x509.RevokedCertificate") -> str:
     found = [extension.value.reason.value for extension in revoked.extensions
              if isinstance(extension.value, x509.CRLReason)]
     return found[0] if found else "unspecified"
 
 
-def _why(before, wanted, authority, renew, options, now):
+def _why(
+    before: "t.Optional[List]",
+    wanted: "t.Dict[int, Entry]",
+    authority: authorities.Authority,
+    renew: int,
+    options: "t.Dict[str, t.Any]",
+    now: int,
+) -> "t.List[str]":
     """Why a list is made, as list of text."""
     if before is None:
         return ["there is something else at %s" % options["path"] if os.path.lexists(options["path"])
@@ -146,7 +157,7 @@ def _why(before, wanted, authority, renew, options, now):
             found.append("%x is %s" % (serial, "added" if want else "taken out"))
         elif have.reason != want.reason:
             found.append("%x: %s instead of %s" % (serial, want.reason, have.reason))
-        elif want.date not in (None, have.date):
+        elif want.date is not None and have.date is not None and want.date != have.date:
             found.append("%x: revoked on %s instead of %s" % (serial, plain_x509.iso_time(want.date),
                                                               plain_x509.iso_time(have.date)))
     digest = keys.digest_name(options["digest"], authority.certificate.public_key)
@@ -160,7 +171,7 @@ def _why(before, wanted, authority, renew, options, now):
     return found or (["force"] if options["force"] else [])
 
 
-def _is_signed_by(crl, issuer):
+def _is_signed_by(crl: "x509.CertificateRevocationList", issuer: certificates.Certificate) -> bool:
     try:
         return crl.issuer == issuer.object.subject and keys.signed_by(
             issuer.public_key, crl.signature, crl.tbs_certlist_bytes, crl.signature_hash_algorithm)
@@ -168,7 +179,14 @@ def _is_signed_by(crl, issuer):
         return False
 
 
-def _sign(wanted, before, authority, next_update, options, now):
+def _sign(
+    wanted: "t.Dict[int, Entry]",
+    before: "t.Optional[List]",
+    authority: authorities.Authority,
+    next_update: int,
+    options: "t.Dict[str, t.Any]",
+    now: int,
+) -> List:
     """A new List. Who is listed already keeps the moment of it, and the number grows (RFC 5280 section 5.2.3)."""
     issuer = certificates.issuer_of(authority.certificate)
     builder = (x509.CertificateRevocationListBuilder().issuer_name(issuer.name)
@@ -177,7 +195,7 @@ def _sign(wanted, before, authority, next_update, options, now):
                .add_extension(x509.CRLNumber(max(before.number or 0, 0) + 1 if before else 1), False))
     for serial, entry in sorted(wanted.items()):
         listed = before.entries.get(serial) if before else None
-        at = entry.date if entry.date is not None else listed.date if listed else now
+        at = next(date for date in (entry.date, listed.date if listed else None, now) if date is not None)
         revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(certificates.moment(at))
         if entry.reason != "unspecified":
             revoked = revoked.add_extension(x509.CRLReason(x509.ReasonFlags(entry.reason)), False)
@@ -186,17 +204,17 @@ def _sign(wanted, before, authority, next_update, options, now):
     return _of_object(builder.sign(authority.key, digest, default_backend()), options["format"])
 
 
-def _encoded(made, form):
+def _encoded(made: List, form: str) -> bytes:
     return made.object.public_bytes(serialization.Encoding.PEM if form == "pem" else serialization.Encoding.DER)
 
 
-def _shown_entries(entries, now):
+def _shown_entries(entries: "t.Dict[int, Entry]", now: int) -> "t.List[t.Dict[str, str]]":
     return [{"serial": "%x" % serial, "reason": entry.reason,
              "revocation_date": plain_x509.iso_time(now if entry.date is None else entry.date)}
             for serial, entry in sorted(entries.items())]
 
 
-def _shown(made, now):
+def _shown(made: "t.Optional[List]", now: int) -> str:
     if made is None:
         return ""
     return "number: %s\nnext_update: %s\n%s" % (

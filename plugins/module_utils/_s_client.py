@@ -21,6 +21,7 @@ import socket
 import tempfile
 import threading
 import time
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _handshake as handshake
@@ -46,7 +47,14 @@ ASKED = re.compile(r"^(Client Certificate Types|Requested Signature Algorithms|A
 CURVES = {"prime256v1": "P-256", "secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 
 
-def command(program, protocol, server_name, alpn, lowered, cipher=None):
+def command(
+    program: openssl.OpenSSL,
+    protocol: str,
+    server_name: "t.Optional[str]",
+    alpn: "t.List[str]",
+    lowered: bool,
+    cipher: "t.Optional[str]" = None,
+) -> "t.List[str]":
     """The command line; the socket is called ``server`` in its directory. cipher: the one to be chosen again."""
     made = [program.command, "s_client", "-unix", "server", "-showcerts", "-status", OPTIONS[protocol]]
     made += openssl.name_options(program, server_name)
@@ -60,7 +68,7 @@ def command(program, protocol, server_name, alpn, lowered, cipher=None):
     return made
 
 
-def parse(printed):
+def parse(printed: str) -> "t.Dict[str, t.Any]":
     """What s_client printed (str), as dict; each value is None where it says nothing."""
     printed = x509.printable_lines(printed)
     chain, group, staple = CHAIN.search(printed), GROUP.search(printed), STAPLE.search(printed)
@@ -78,7 +86,7 @@ def parse(printed):
     }
 
 
-def _group(printed):
+def _group(printed: str) -> str:
     """``ECDH, prime256v1, 256 bits`` as ``P-256``, ``X25519, 253 bits`` as ``X25519``, ``DH, 2048 bits`` as it is."""
     parts = [part.strip() for part in printed.split(",")]
     if parts[0] == "ECDH" and len(parts) > 2:
@@ -86,7 +94,7 @@ def _group(printed):
     return " ".join(parts[:2]) if parts[0] == "DH" else CURVES.get(parts[0], parts[0])
 
 
-def staple_finding(printed, now):
+def staple_finding(printed: str, now: float) -> "t.Optional[str]":
     """What is wrong with an OCSP staple that s_client printed, as a sentence, or None. Its signature is not checked."""
     answer, status, end = (one.search(printed) for one in (STAPLE_ANSWER, STAPLE_STATUS, STAPLE_END))
     if answer and answer.group(1) != "successful":
@@ -97,16 +105,26 @@ def staple_finding(printed, now):
         ended = end and now > calendar.timegm(time.strptime(end.group(1), "%b %d %H:%M:%S %Y GMT"))
     except ValueError:
         return None
-    return "the OCSP staple is out of date, a newer one was due at %s" % end.group(1) if ended else None
+    return "the OCSP staple is out of date, a newer one was due at %s" % end.group(1) if end and ended else None
 
 
-def complaint(printed):
+def complaint(printed: str) -> str:
     """Why s_client gave up, in OpenSSL's words."""
     reasons = ERROR.findall(printed)
     return x509.printable(reasons[0]) if reasons else "it printed no reason"
 
 
-def look(sock, program, protocol, server_name, alpn, lowered, deadline, tmpdir, cipher=None):
+def look(
+    sock: socket.socket,
+    program: openssl.OpenSSL,
+    protocol: str,
+    server_name: "t.Optional[str]",
+    alpn: "t.List[str]",
+    lowered: bool,
+    deadline: float,
+    tmpdir: "t.Optional[str]",
+    cipher: "t.Optional[str]" = None,
+) -> "t.Dict[str, t.Any]":
     """What s_client says of the server at a connected socket, where TLS begins (dict as of ``parse``)."""
     directory = tempfile.mkdtemp(dir=tmpdir if len(tmpdir or "") < MAX_PATH - 20 else None)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -129,7 +147,7 @@ def look(sock, program, protocol, server_name, alpn, lowered, deadline, tmpdir, 
     return dict(found, printed=(errors + output).decode("utf-8", "replace"))
 
 
-def _end(listener, relay):
+def _end(listener: socket.socket, relay: threading.Thread) -> None:
     """Waits for the thread of the relay; one that nobody connected to is connected to here, which ends it."""
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as waker:
         try:
@@ -139,7 +157,7 @@ def _end(listener, relay):
     relay.join()
 
 
-def _relay(listener, server, deadline):
+def _relay(listener: socket.socket, server: socket.socket, deadline: float) -> None:
     """Carries bytes between the first connection to ``listener`` and the server, until either ends."""
     try:
         listener.settimeout(max(deadline - time.monotonic(), 0.1))

@@ -8,6 +8,7 @@ __metaclass__ = type
 
 import os
 import time
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
@@ -23,7 +24,9 @@ NOT_AFTER = {"root_ca": "+3650d"}
 LEAF_NOT_AFTER = "+180d"
 
 
-def converge(options, check_mode=False, now=None):
+def converge(
+    options: "t.Dict[str, t.Any]", check_mode: bool = False, now: "t.Optional[int]" = None
+) -> outcomes.Outcome:
     """Makes key and certificate what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
 
     Raises one of outcomes.FAILURES before anything is changed.
@@ -40,9 +43,8 @@ def converge(options, check_mode=False, now=None):
     issuer = certificates.self_issuer(want["subject"], choice.key)
     want = certificates.wanted(want, choice.key.public_key(), issuer, options["digest"])
     reasons = choice.reasons + why(before, unreadable, want, issuer, span, options, now)
-    certificate = before
-    if reasons:
-        certificate = certificates.issue(want, choice.key.public_key(), issuer, span)
+    certificate = before if before and not reasons else certificates.issue(
+        want, choice.key.public_key(), issuer, span)
     changes = [replace.Replacement(choice.path, choice.content, 0o600)] if choice.content else []
     if request_reasons:
         changes.append(replace.Replacement(options["csr_path"], requests.build(asked, choice.key).pem, 0o644))
@@ -57,7 +59,7 @@ def converge(options, check_mode=False, now=None):
         [path for path in (options["path"], options["csr_path"]) if path], choice.path)
 
 
-def _facts(options):
+def _facts(options: "t.Dict[str, t.Any]") -> "extensions.Facts":
     """What the options ask for. Where they name no subject, the first of the names is it, for a certificate that is its
     own issuer has one (RFC 5280 section 4.1.2.4)."""
     facts = facts_of.of_options(options, options["profile"])
@@ -67,7 +69,15 @@ def _facts(options):
     return facts_of.of_options(dict(options, common_name=name[:64]), options["profile"])
 
 
-def why(before, unreadable, want, issuer, span, options, now):
+def why(
+    before: "t.Optional[certificates.Certificate]",
+    unreadable: "t.Optional[str]",
+    want: "extensions.Facts",
+    issuer: certificates.Issuer,
+    span: validity.Validity,
+    options: "t.Dict[str, t.Any]",
+    now: int,
+) -> "t.List[str]":
     """Why a certificate is made, as list of text; nothing where the one that is there is what is wanted."""
     if before is None:
         return ["%s can't be read as a certificate: %s" % (options["path"], unreadable) if unreadable
@@ -78,23 +88,25 @@ def why(before, unreadable, want, issuer, span, options, now):
     return found or (["force"] if options["force"] else [])
 
 
-def _why_request(options, want):
+def _why_request(options: "t.Dict[str, t.Any]", want: "extensions.Facts") -> "t.List[str]":
     path = options["csr_path"]
     return requests.why(path, requests.present(path), want, options["force"]) if path else []
 
 
-def written(certificate):
+def written(certificate: certificates.Certificate) -> bytes:
     """A certificate as its file's content (bytes)."""
     return certificates.to_pem([certificate]).encode("ascii")
 
 
-def described(certificate):
+def described(certificate: certificates.Certificate) -> "t.Dict[str, t.Any]":
     """What results say of a certificate (dict)."""
     return dict(x509.describe(certificate.plain), key_type=certificate.facts["key_type"],
                 subject_alt_name=certificate.facts.get("subject_alt_name", []))
 
 
-def _keep_the_root(options, before, unreadable):
+def _keep_the_root(
+    options: "t.Dict[str, t.Any]", before: "t.Optional[certificates.Certificate]", unreadable: "t.Optional[str]"
+) -> None:
     """A CA whose key lies elsewhere, as that of an offline root, is not replaced by a new one with the same name."""
     is_ca = extensions.is_ca(before.facts) if before else unreadable and options["profile"] == "root_ca"
     if is_ca and options["regenerate_key"] != "always" and not os.path.lexists(options["privatekey_path"]):

@@ -6,26 +6,30 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import typing as t
+
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 
-def describe(certificate):
+def describe(certificate: x509.Certificate) -> "t.Dict[str, t.Any]":
     """The facts that results show of a certificate that was sent."""
     alt_names = x509.alt_names(certificate)
     return dict(x509.describe(certificate), dns_names=alt_names["dns"], ip_addresses=alt_names["ip"],
                 key_type=x509.key_type(certificate), root=chains.is_root(certificate))
 
 
-def examine(sent, store, now):
+def examine(
+    sent: "t.List[x509.Certificate]", store: reasons.Store, now: int
+) -> "t.Tuple[t.Optional[bool], bool, t.List[str]]":
     """(complete, ordered, sentences) on the certificates as they were sent, the server's own first.
 
     complete: whether only the root is missing, as it should be; None where that can't be told, for nobody here knows
     who issued the last one. store: reasons.Store, the anchors. now: epoch seconds.
     """
     leaf = sent[0]
-    path = [link.certificate for link in chains.build(leaf, chains.index(sent[1:]), {}, now)]
+    path = chains.certificates(chains.build(leaf, chains.index(sent[1:]), {}, now))
     complete, found = _complete(path[-1], store, now)
     places = [sent.index(certificate) for certificate in path]
     ordered = places == sorted(places)
@@ -44,7 +48,7 @@ def examine(sent, store, now):
     return complete, ordered, list(dict.fromkeys(found))
 
 
-def _complete(last, store, now):
+def _complete(last: x509.Certificate, store: reasons.Store, now: int) -> "t.Tuple[t.Optional[bool], t.List[str]]":
     """(complete, sentences) by the last certificate of the chain that was sent."""
     if chains.is_root(last) or last in store.anchors:
         return True, []

@@ -7,6 +7,7 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import time
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _authority as authorities
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
@@ -28,7 +29,9 @@ NOTHING = dict.fromkeys(["subject", "issuer", "serial", "fingerprint_sha256", "n
                          "chain", "fullchain", "key_type", "subject_alt_name"])
 
 
-def converge(options, check_mode=False, now=None):
+def converge(
+    options: "t.Dict[str, t.Any]", check_mode: bool = False, now: "t.Optional[int]" = None
+) -> outcomes.Outcome:
     """Makes the certificate what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
 
     Raises one of outcomes.FAILURES before anything is changed.
@@ -45,7 +48,7 @@ def converge(options, check_mode=False, now=None):
     span = validity.wanted(options, NOT_AFTER[options["profile"]], now, authority.certificate.plain)
     before, unreadable = certificates.present(options["path"] or options["fullchain_path"])
     reasons = selfsigned.why(before, unreadable, want, issuer, span, options, now)
-    certificate = _issue(want, request, issuer, span) if reasons else before
+    certificate = before if before and not reasons else _issue(want, request, issuer, span)
     warnings += _capped(certificate, authority)
     changes, reasons = _changes(options, certificate, authority.chain, reasons)
     backups = outcomes.carry_out(changes, options, check_mode)
@@ -56,7 +59,7 @@ def converge(options, check_mode=False, now=None):
         [path for path in (options["path"], options["fullchain_path"]) if path], None)
 
 
-def _request(options):
+def _request(options: "t.Dict[str, t.Any]") -> requests.Request:
     name = options["csr_path"] or "csr_content"
     try:
         request = requests.read(pem.read_given(options["csr_path"], options["csr_content"]))
@@ -73,7 +76,7 @@ def _request(options):
     return request
 
 
-def _wanted(request, options):
+def _wanted(request: requests.Request, options: "t.Dict[str, t.Any]") -> "t.Tuple[extensions.Facts, t.List[str]]":
     """(the facts of the certificate, warnings): what is honoured of the request, and of the profile all else."""
     profile, honour = options["profile"], options["honour"]
     want = facts_of.profile_facts(profile)
@@ -92,14 +95,14 @@ def _wanted(request, options):
             want[name] = [url.partition(":")[2] for url in _urls(name, options[name])]
     warnings = _prescribed(want, request, options)
     if profile == "server" and "subject_alt_name" not in want:
-        name = distinguished_names.common_name(want["subject"])
-        name = name and general_names.of_host(name)
-        if not name:
+        common_name = distinguished_names.common_name(want["subject"])
+        host = common_name and general_names.of_host(common_name)
+        if not host:
             raise outcomes.Refused(
                 "the request (%s) has no subject_alt_name, which is where clients look for the server's names (RFC "
                 "9525); make one with subject_alt_name" % _subject(request.facts))
-        want["subject_alt_name"] = [name]
-        warnings.append("the request has no subject_alt_name; %s is taken from its common name" % name)
+        want["subject_alt_name"] = [host]
+        warnings.append("the request has no subject_alt_name; %s is taken from its common name" % host)
     if "name_constraints_permitted" in want or "name_constraints_excluded" in want:
         critical.add("name_constraints")  # RFC 5280 section 4.2.1.10
     if not want["subject"]:
@@ -108,7 +111,7 @@ def _wanted(request, options):
     return want, warnings
 
 
-def _honoured(fact, request):
+def _honoured(fact: str, request: requests.Request) -> t.Any:
     """A fact of the request, whose names are looked at as those of options are: others have made them."""
     if fact != "subject_alt_name":
         return request.facts[fact]
@@ -119,14 +122,14 @@ def _honoured(fact, request):
             _subject(request.facts), x509.printable(str(error))))
 
 
-def _urls(option, given):
+def _urls(option: str, given: "t.Iterable[str]") -> "t.List[str]":
     try:
         return general_names.canonical_list(["URI:%s" % url for url in given], option)
     except ValueError as error:
         raise outcomes.Refused(str(error))
 
 
-def _prescribed(want, request, options):
+def _prescribed(want: "extensions.Facts", request: requests.Request, options: "t.Dict[str, t.Any]") -> "t.List[str]":
     """Puts the names that the options prescribe into ``want``; returns warnings where the request asks for others.
 
     Whoever has taken over a host can ask for any name in its requests.
@@ -148,7 +151,9 @@ def _prescribed(want, request, options):
     return warnings
 
 
-def _refuse(request, want, authority, options):
+def _refuse(
+    request: requests.Request, want: "extensions.Facts", authority: authorities.Authority, options: "t.Dict[str, t.Any]"
+) -> None:
     """What must not be signed: a leaf that makes itself a CA, a CA that its own issuer forbids or has no name."""
     name = _subject(request.facts)
     if options["profile"] != "intermediate_ca":
@@ -177,7 +182,9 @@ def _refuse(request, want, authority, options):
                                "certificate" % name)
 
 
-def _issue(want, request, issuer, span):
+def _issue(
+    want: "extensions.Facts", request: requests.Request, issuer: certificates.Issuer, span: validity.Validity
+) -> certificates.Certificate:
     """The new certificate; what a foreign tool has put into a request may be more than can be taken over."""
     try:
         return certificates.issue(want, request.public_key, issuer, span)
@@ -186,7 +193,7 @@ def _issue(want, request, issuer, span):
                                "another request" % (_subject(request.facts), x509.escape(str(error))))
 
 
-def _capped(certificate, authority):
+def _capped(certificate: certificates.Certificate, authority: authorities.Authority) -> "t.List[str]":
     if certificate.plain.not_after < authority.certificate.plain.not_after:
         return []
     return ["%s ends with its CA %s on %s: renew the CA's certificate" % (
@@ -194,7 +201,12 @@ def _capped(certificate, authority):
         x509.iso_time(authority.certificate.plain.not_after))]
 
 
-def _changes(options, certificate, chain, reasons):
+def _changes(
+    options: "t.Dict[str, t.Any]",
+    certificate: certificates.Certificate,
+    chain: "t.List[certificates.Certificate]",
+    reasons: "t.List[str]",
+) -> "t.Tuple[t.List[replace.Replacement], t.List[str]]":
     """(what is to be written, why): the certificate, and the full chain also where the CA's own part of it is new."""
     contents = [(options["path"], certificates.to_pem([certificate])),
                 (options["fullchain_path"], certificates.to_pem([certificate] + chain))]
@@ -208,7 +220,7 @@ def _changes(options, certificate, chain, reasons):
     return changes, reasons
 
 
-def _holds(path, content):
+def _holds(path: str, content: str) -> bool:
     """Whether the file holds these certificates, in this order; text around them does not matter."""
     try:
         have = pem.read_certificates(pem.read_file(path), keys_allowed=True)
@@ -217,7 +229,9 @@ def _holds(path, content):
     return [one.fingerprint for one in have] == pem.fingerprints(content.encode("ascii"))
 
 
-def _result(options, certificate, chain):
+def _result(
+    options: "t.Dict[str, t.Any]", certificate: certificates.Certificate, chain: "t.List[certificates.Certificate]"
+) -> "t.Dict[str, t.Any]":
     shown = options["return_content"] or not (options["path"] or options["fullchain_path"])
     return dict(
         selfsigned.described(certificate), filename=options["path"], fullchain_path=options["fullchain_path"],
@@ -226,5 +240,5 @@ def _result(options, certificate, chain):
         fullchain=certificates.to_pem([certificate] + chain) if shown else None)
 
 
-def _subject(facts):
+def _subject(facts: "extensions.Facts") -> str:
     return distinguished_names.spoken(facts["subject"])

@@ -11,6 +11,7 @@ __metaclass__ = type
 import re
 import socket
 import struct
+import typing as t
 from xml.sax import saxutils
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
@@ -23,7 +24,7 @@ XMPP_FEATURES_END = re.compile(br"</(\w+:)?(features|stream)\s*>|<(\w+:)?feature
 MYSQL_SSL, MYSQL_PROTOCOL_41, MYSQL_SECURE_CONNECTION = 0x800, 0x200, 0x8000
 
 
-def begin(protocol, sock, name, budget, pending=b""):
+def begin(protocol: str, sock: socket.socket, name: str, budget: connection.Budget, pending: bytes = b"") -> None:
     """Asks the server to begin TLS. name: the server's, where the protocol says it. pending: what was read already."""
     kind = TITLES[protocol]
     plain = connection.Plain(sock, budget.step(), "the %s server" % kind, budget.seconds)
@@ -33,18 +34,18 @@ def begin(protocol, sock, name, budget, pending=b""):
         raise connection.Finding("the %s server goes on in the clear after it agreed to begin TLS" % kind)
 
 
-def _refused(plain, answer):
+def _refused(plain: connection.Plain, answer: bytes) -> connection.Finding:
     return connection.Finding("%s refuses STARTTLS: it answers %s" % (plain.who, connection.quoted(answer)))
 
 
-def _foreign(plain, answer):
+def _foreign(plain: connection.Plain, answer: bytes) -> connection.Finding:
     return connection.Finding("%s does not speak that protocol: it says %s" % (
         plain.who.replace("server", "server that was asked for"), connection.quoted(answer)))
 
 
-def _smtp_reply(plain):
+def _smtp_reply(plain: connection.Plain) -> "t.Tuple[bytes, t.List[bytes]]":
     """(code, all lines) of a reply of one or more lines (RFC 5321 section 4.2.1)."""
-    lines = []
+    lines: t.List[bytes] = []
     while len(lines) < MAX_LINES:
         lines.append(plain.line())
         if lines[-1][3:4] != b"-":
@@ -52,7 +53,7 @@ def _smtp_reply(plain):
     return lines[-1][:3], lines
 
 
-def smtp(plain, name):
+def smtp(plain: connection.Plain, name: str) -> None:
     """RFC 3207."""
     code, lines = _smtp_reply(plain)
     if code != b"220":
@@ -67,7 +68,7 @@ def smtp(plain, name):
         raise _refused(plain, lines[0])
 
 
-def imap(plain, name):
+def imap(plain: connection.Plain, name: str) -> None:
     """RFC 9051 section 6.2.1."""
     greeting = plain.line()
     if not greeting.startswith(b"* "):
@@ -81,7 +82,7 @@ def imap(plain, name):
         raise _refused(plain, answer)
 
 
-def pop3(plain, name):
+def pop3(plain: connection.Plain, name: str) -> None:
     """RFC 2595 section 4."""
     greeting = plain.line()
     if not greeting.startswith(b"+OK"):
@@ -92,7 +93,7 @@ def pop3(plain, name):
         raise _refused(plain, answer)
 
 
-def ldap(plain, name):
+def ldap(plain: connection.Plain, name: str) -> None:
     """The extended operation of RFC 4511 section 4.14."""
     request = b"\x77" + _der_length(b"\x80" + _der_length(LDAP_STARTTLS))
     plain.send(b"\x30" + _der_length(b"\x02\x01\x01" + request))
@@ -117,11 +118,11 @@ def ldap(plain, name):
         raise connection.Finding("%s refuses STARTTLS: result code %d %s" % (plain.who, code, connection.quoted(text)))
 
 
-def _der_length(content):
+def _der_length(content: bytes) -> bytes:
     return struct.pack("B", len(content)) + content
 
 
-def postgres(plain, name):
+def postgres(plain: connection.Plain, name: str) -> None:
     """SSLRequest: https://www.postgresql.org/docs/current/protocol-message-formats.html."""
     plain.send(struct.pack(">II", 8, 80877103))
     answer = plain.exactly(1)
@@ -131,7 +132,7 @@ def postgres(plain, name):
         raise _foreign(plain, answer + plain.buffer)
 
 
-def mysql(plain, name):
+def mysql(plain: connection.Plain, name: str) -> None:
     """The initial handshake and SSLRequest: https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html."""
     head = plain.exactly(4)
     size = struct.unpack("<I", head[:3] + b"\0")[0]
@@ -149,7 +150,7 @@ def mysql(plain, name):
     plain.send(b"\x20\0\0\1" + struct.pack("<IIB", flags, 1 << 24, 33) + b"\0" * 23)
 
 
-def xmpp(plain, name):
+def xmpp(plain: connection.Plain, name: str) -> None:
     """RFC 6120 section 5."""
     plain.send(("<?xml version='1.0'?><stream:stream xmlns='jabber:client' version='1.0' "
                 "xmlns:stream='http://etherx.jabber.org/streams' to=%s>" % saxutils.quoteattr(name)).encode("ascii"))

@@ -14,48 +14,57 @@ import collections
 import glob
 import os
 import re
+import typing as t
 import unicodedata
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
+if t.TYPE_CHECKING:
+    Command = t.Tuple[str, ...]  # with its arguments
+
 ANY_PURPOSE = None
 
-Store = collections.namedtuple("Store", [
-    "name",
-    "root",          # of the system that it belongs to; all paths below are those of this machine, inside it
-    "families",      # os-release's ID and ID_LIKE that stand for it
-    "anchors",       # folder of local anchors, one certificate a file; None where they are one file, the bundle
-    "suffix",        # of the anchors' file names
-    "recursive",     # whether files in subfolders count, and then only those with the suffix; else every file does
-    "distrust",      # how certificates are distrusted: "folder", "configuration" or None
-    "distrusted",    # places of that: the folders, or the configuration file
-    "distribution",  # where the distribution's own certificates are
-    "bundles",       # extracted PEM bundles: (purpose that a certificate needs to be in it, path)
-    "hashed",        # folder of hashed links (openssl-rehash(1)) that OpenSSL looks issuers up in, or None
-    "instead",       # the file that it reads where that is there: the links don't count then
-    "keystore",      # Java's, as Keystore, or None
-    "others",        # extracted bundle of what fits no purpose, or None
-    "extract",       # command that makes the extracted store
-    "again",         # the same from scratch, for another attempt
-    "scraps",        # patterns of what a killed extract leaves: it stays for ever, or the next one takes it up again
-    "sources",       # command that writes what a bundle should hold, but for purpose and file; None: all there is
-    "preview",       # option of that command that writes the same into another folder, and what it needs to be there
-    "extracted",     # what the preview's folder stands for
-    "tools",         # {command: package that brings it}
-    "staging",       # (folder whose files are changed, folder beside it to stage them in)
-])
 
-Keystore = collections.namedtuple("Keystore", [
-    "path",      # of the extracted keystore
-    "prefix",    # of the aliases of what the system has put there; others are the administrator's
+class Keystore(t.NamedTuple):
+    path: str  # of the extracted keystore
+    prefix: str  # of the aliases of what the hook has put there; others are the administrator's
     # Command that reads "-PATH" for each certificate that is to go, of which only the file's name counts; None where
-    # the extract makes the keystore anew, and what follows does not matter.
-    "hook",
-    "settings",  # (file, text in it that switches the hook off)
-    "needs",     # command without which the hook does nothing
-])
+    # the extract makes the keystore anew, and what follows does not matter:
+    hook: "t.Optional[str]"
+    settings: "t.Tuple[str, str]"  # (file, text in it that switches the hook off)
+    needs: str  # command without which the hook does nothing
+
+
+class Store(t.NamedTuple):
+    name: str
+    root: str  # of the system that it belongs to; all paths below are those of this machine, inside it
+    families: "t.Tuple[str, ...]"  # os-release's ID and ID_LIKE that stand for it
+    # Folder of local anchors, one certificate a file; None where they are one file, the bundle:
+    anchors: "t.Optional[str]"
+    suffix: str  # of the anchors' file names
+    recursive: bool  # whether files in subfolders count, and then only those with the suffix; else every file does
+    distrust: "t.Optional[str]"  # how certificates are distrusted: "folder", "configuration" or None
+    distrusted: "t.Tuple[str, ...]"  # places of that: the folders, or the configuration file
+    distribution: "t.Tuple[str, ...]"  # where the distribution's own certificates are
+    # Extracted PEM bundles: (purpose that a certificate needs to be in it, path):
+    bundles: "t.Tuple[t.Tuple[t.Optional[str], str], ...]"
+    hashed: "t.Optional[str]"  # folder of hashed links (openssl-rehash(1)) that OpenSSL looks issuers up in, or None
+    instead: "t.Optional[str]"  # the file that it reads where that is there: the links don't count then
+    keystore: "t.Optional[Keystore]"  # Java's
+    others: "t.Optional[str]"  # extracted bundle of what fits no purpose, or None
+    extract: "Command"  # makes the extracted store; empty: there is none beside the anchors
+    again: "Command"  # the same from scratch, for another attempt
+    # Patterns of what a killed extract leaves: it stays for ever, or the next one takes it up again:
+    scraps: "t.Tuple[str, ...]"
+    sources: "Command"  # writes what a bundle should hold, but for purpose and file; empty: all there is
+    # Option of that command that writes the same into another folder, and what it needs to be there:
+    preview: "t.Optional[t.Tuple[str, t.Tuple[str, ...]]]"
+    extracted: str  # what the preview's folder stands for
+    tools: "t.Dict[str, str]"  # by command: the package that brings it
+    staging: "t.Tuple[t.Tuple[str, str], ...]"  # (folder whose files are changed, folder beside it to stage them in)
+
 
 STORES = collections.OrderedDict((store.name, store) for store in [
     Store(
@@ -78,7 +87,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         hashed="/etc/pki/tls/certs",
         instead="/etc/pki/tls/cert.pem",
         # p11-kit makes it from the same sources as the bundles. On EL 8, nobody is told when that fails.
-        keystore=Keystore("/etc/pki/ca-trust/extracted/java/cacerts", "", None, None, None),
+        keystore=Keystore("/etc/pki/ca-trust/extracted/java/cacerts", "", None, ("", ""), ""),
         others="/etc/pki/ca-trust/extracted/openssl/ca-bundle.trust.crt",
         extract=("update-ca-trust", "extract"),
         again=("update-ca-trust", "extract"),
@@ -110,7 +119,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         # It makes the links of new files only: those that an attempt before has missed want this.
         again=("update-ca-certificates", "--fresh"),
         scraps=("/etc/ssl/certs/ca-certificates.crt.new",),
-        sources=None,
+        sources=(),
         preview=None,
         extracted="/etc/ssl/certs",
         tools={"update-ca-certificates": "ca-certificates", "openssl": "openssl"},
@@ -121,7 +130,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         root="/",
         families=(),
         anchors=None,
-        suffix=None,
+        suffix="",
         recursive=False,
         distrust=None,
         distrusted=(),
@@ -131,12 +140,12 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         instead=None,
         keystore=None,
         others=None,
-        extract=None,
-        again=None,
+        extract=(),
+        again=(),
         scraps=(),
-        sources=None,
+        sources=(),
         preview=None,
-        extracted=None,
+        extracted="",
         tools={},
         staging=(),
     ),
@@ -146,12 +155,12 @@ STORES = collections.OrderedDict((store.name, store) for store in [
 class StoreError(Exception):
     """The store can't be used on this host; ``facts`` go into the module's result."""
 
-    def __init__(self, message, **facts):
+    def __init__(self, message: str, **facts: t.Any) -> None:
         super(StoreError, self).__init__(message)
         self.facts = facts
 
 
-def choose(name, bundle_path, root):
+def choose(name: str, bundle_path: "t.Optional[str]", root: str) -> Store:
     """The row of STORES for this host, with paths inside ``root``.
 
     name: a store's name, or ``auto`` for the one of the host's family (os-release(5)).
@@ -165,7 +174,7 @@ def choose(name, bundle_path, root):
         name = store_of_family(root)
     store = STORES[name]
     if name == "bundle":
-        if not os.path.isabs(bundle_path):
+        if not bundle_path or not os.path.isabs(bundle_path):
             raise StoreError("bundle_path: %s is not given from / on" % (bundle_path or "(empty)"))
         path = files.resolve(root, bundle_path, own=True)
         if os.path.lexists(path) and not os.path.isfile(path):  # or a device would be replaced, through a link
@@ -175,8 +184,8 @@ def choose(name, bundle_path, root):
         return store._replace(root=root, bundles=((ANY_PURPOSE, path),), staging=((folder, stage),))
     _require_tools(store, root)
 
-    def inside(path):
-        return path and files.resolve(root, path)
+    def inside(path: str) -> str:
+        return files.resolve(root, path)
 
     hashed = store.hashed and inside(store.hashed)
     instead = store.instead and os.path.join(root, store.instead.lstrip("/"))
@@ -186,26 +195,26 @@ def choose(name, bundle_path, root):
         hashed = None
     return store._replace(
         root=root,
-        anchors=inside(store.anchors),
+        anchors=store.anchors and inside(store.anchors),
         distrusted=_distrusted(store, root),
         distribution=tuple(inside(path) for path in store.distribution),
         bundles=tuple((purpose, inside(path)) for purpose, path in store.bundles),
         hashed=hashed,
         instead=instead if hashed else None,
         keystore=_keystore(store, root),
-        others=inside(store.others),
+        others=store.others and inside(store.others),
         scraps=tuple(inside(pattern) for pattern in store.scraps),
         extracted=inside(store.extracted),
         staging=tuple((inside(folder), inside(stage)) for folder, stage in store.staging),
     )
 
 
-def mirrors(store):
+def mirrors(store: Store) -> "t.List[str]":
     """Paths of what is made from the first bundle's certificates, and is to hold the same: links, Java's keystore."""
-    return [store.hashed] * bool(store.hashed) + ([store.keystore.path] if store.keystore else [])
+    return ([store.hashed] if store.hashed else []) + ([store.keystore.path] if store.keystore else [])
 
 
-def _keystore(store, root):
+def _keystore(store: Store, root: str) -> "t.Optional[Keystore]":
     """Java's keystore with its path inside ``root``; None where nothing on this host would keep it up to date."""
     if not store.keystore:
         return None
@@ -223,27 +232,27 @@ def _keystore(store, root):
     return None if any(line.strip().startswith(keystore.settings[1]) for line in lines) else keystore
 
 
-def is_the_systems(path, root):
+def is_the_systems(path: str, root: str) -> bool:
     """Whether the file (a real path) is one that a system's store is extracted to, or that it is extracted from."""
     for store in STORES.values():
-        extracted = [each for _purpose, each in store.bundles] + [store.others] * bool(store.others)
+        extracted = [each for _purpose, each in store.bundles] + ([store.others] if store.others else [])
         if path in [files.resolve(root, each) for each in extracted] or any(
                 path.startswith(files.resolve(root, folder) + "/") for folder in store.distribution):
             return True
     return False
 
 
-def bridge_to(path, bundle):
+def bridge_to(path: str, bundle: str) -> str:
     """What the link says that stands in for the hashed links while they are made anew; no system's own is relative."""
     return os.path.relpath(bundle, os.path.dirname(path))
 
 
-def is_bridge(path, bundle):
+def is_bridge(path: str, bundle: str) -> bool:
     """Whether there is that link: a run that was killed has left it."""
     return os.path.islink(path) and os.readlink(path) == bridge_to(path, bundle)
 
 
-def _distrusted(store, root):
+def _distrusted(store: Store, root: str) -> "t.Tuple[str, ...]":
     """The places of distrust; of folders, the one that this host's p11-kit reads comes first."""
     paths = collections.OrderedDict((files.resolve(root, path), path) for path in store.distrusted)
     there = [path for path in paths if os.path.exists(path)]
@@ -254,8 +263,8 @@ def _distrusted(store, root):
     return tuple(sorted(paths, key=lambda path: path not in there))
 
 
-def _names_in_p11_kit(root, names):
-    found = set()
+def _names_in_p11_kit(root: str, names: "t.List[str]") -> "t.Set[str]":
+    found: t.Set[str] = set()
     for path in p11_kit_modules(root):
         try:
             with open(path, "rb") as stream:
@@ -266,13 +275,13 @@ def _names_in_p11_kit(root, names):
     return found
 
 
-def p11_kit_modules(root):
+def p11_kit_modules(root: str) -> "t.List[str]":
     """Paths of p11-kit's trust module, which serves the system's store to whoever speaks PKCS #11."""
     return [path for pattern in ("/usr/lib64/pkcs11", "/usr/lib/*/pkcs11", "/usr/lib/pkcs11")
             for path in sorted(glob.glob(root.rstrip("/") + pattern + "/p11-kit-trust.so"))]
 
 
-def _os_release(root):
+def _os_release(root: str) -> "t.Dict[str, str]":
     """os-release(5) as a dict; empty where there is none."""
     for path in ("/etc/os-release", "/usr/lib/os-release"):
         try:
@@ -285,7 +294,7 @@ def _os_release(root):
     return {}
 
 
-def store_of_family(root):
+def store_of_family(root: str) -> str:
     """The name of the store of the system's family; raises StoreError where that is not known."""
     release = _os_release(root)
     family = [release.get("ID", "")] + release.get("ID_LIKE", "").split()
@@ -300,12 +309,12 @@ def store_of_family(root):
                      for store in STORES.values() if store.families)))
 
 
-def bundle_of(root):
+def bundle_of(root: str) -> str:
     """Path of the extracted bundle that the TLS clients of the system under ``root`` read; raises StoreError."""
     return files.resolve(root, STORES[store_of_family(root)].bundles[0][1])
 
 
-def find_command(name, root):
+def find_command(name: str, root: str) -> "t.Optional[str]":
     """The command's path inside ``root``, or None."""
     for folder in ("/usr/bin", "/usr/sbin", "/bin", "/sbin"):
         path = "%s/%s" % (folder, name)
@@ -314,7 +323,7 @@ def find_command(name, root):
     return None
 
 
-def _require_tools(store, root):
+def _require_tools(store: Store, root: str) -> None:
     missing = [command for command in sorted(store.tools) if not find_command(command, root)]
     if missing:
         packages = sorted({store.tools[command] for command in missing})
@@ -322,7 +331,7 @@ def _require_tools(store, root):
                                packages, root)
 
 
-def missing_packages(what, packages, root="/"):
+def missing_packages(what: str, packages: "t.List[str]", root: str = "/") -> StoreError:
     """The StoreError that says what is needed and which packages bring it."""
     where = _os_release(root).get("PRETTY_NAME", "this host")
     return StoreError("%s, which %s does not have: install the package %s" % (what, where, " and ".join(packages)),
@@ -332,13 +341,13 @@ def missing_packages(what, packages, root="/"):
 MARK = "# Managed by Ansible, fleetpki.host_trust.ca_trust_anchor: "
 
 
-def comment_safe(text):
+def comment_safe(text: str) -> str:
     """Text for a comment: one line of ASCII that no reader takes for the begin of a PEM block."""
     line = re.sub("[\x00-\x1f\x7f]", lambda match: "\\x%02x" % ord(match.group()), text)
     return re.sub("-{2,}", "-", line.encode("ascii", "backslashreplace").decode("ascii")).strip()
 
 
-def managed_block(name, certificate):
+def managed_block(name: str, certificate: x509.Certificate) -> bytes:
     """A certificate as it is written into a store (bytes): a comment that says who manages it and what it is, PEM."""
     facts = x509.describe(certificate)
     comment = "%s%s\n# Subject: %s\n# SHA-256: %s\n# Expires: %s\n" % (
@@ -346,7 +355,7 @@ def managed_block(name, certificate):
     return (comment + pem.to_pem(certificate.der)).encode("ascii")
 
 
-def file_name(name, fingerprint, suffix):
+def file_name(name: str, fingerprint: str, suffix: str) -> str:
     """A file name for an anchor: readable, harmless, never another anchor's, whatever the name."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip(".-_")[:80]

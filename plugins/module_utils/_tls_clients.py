@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import sys
+import typing as t
 from concurrent import futures
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _client_programs as programs
@@ -25,6 +26,11 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openss
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _talk as talk
+
+if t.TYPE_CHECKING:
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as one
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _handshake as handshake
+
 
 SIDE_BY_SIDE = 4
 IN_ONE_PROGRAM = 32  # servers that a program of ours is called for at once
@@ -38,47 +44,58 @@ NOTHING = "nothing"  # an empty folder
 # Red Hat's NSS packages put the client where nobody finds it by chance.
 NSS_FOLDERS = ("/usr/lib64/nss/unsupported-tools", "/usr/lib/nss/unsupported-tools")
 
-Client = collections.namedtuple("Client", [
-    "name",         # what options and results call it
-    "command",      # name of the program; None: this Python
-    "version",      # arguments that have it print its version
-    "call",         # function(path, endpoint, terms) -> command line, for one server; or None
-    "talks",        # if that is told the request and prints the answer: ANSWER_ALONE, or AMONG_OTHER_THINGS; else None
-    "program",      # function(path, terms) -> command line of a program for all servers; or None
-    "words",        # what of its output says why it refuses: regular expressions, the best first
-    "certificate",  # whether it can be given a client certificate
-])
 
-Terms = collections.namedtuple("Terms", [
-    "seconds",   # for a connection
-    "trust",     # PEM file with the anchors, or None for the client's own trust
-    "program",   # openssl.OpenSSL, or None where there is none
-    "scratch",   # folder of our own, where clients may leave what they need
-])
-
-Installed = collections.namedtuple("Installed", ["client", "path", "version"])
-
-Answer = collections.namedtuple("Answer", [
-    "accepted",  # bool; None where it could not be tried
-    "said",      # its own words, or why it could not be tried; "" where it accepts and says nothing
-])
+class Terms(t.NamedTuple):
+    seconds: float                          # for a connection
+    trust: "t.Optional[str]"                # PEM file with the anchors, or None for the client's own trust
+    program: "t.Optional[openssl.OpenSSL]"  # None where there is none
+    scratch: str                            # folder of our own, where clients may leave what they need
 
 
-def _address(endpoint):
+if t.TYPE_CHECKING:
+    Call = t.Callable[[str, one.Endpoint, Terms], t.List[str]]
+    Program = t.Callable[[str, Terms], t.List[str]]
+
+
+class Client(t.NamedTuple):
+    name: str  # what options and results call it
+    command: "t.Optional[str]"  # name of the program; None: this Python
+    version: "t.Optional[t.List[str]]"  # arguments that have it print its version
+    call: "t.Optional[Call]"  # function(path, endpoint, terms) -> command line, for one server; or None
+    # If that is told the request and prints the answer: ANSWER_ALONE, or AMONG_OTHER_THINGS; else None:
+    talks: "t.Optional[str]"
+    program: "t.Optional[Program]"  # function(path, terms) -> command line of a program for all servers; or None
+    words: "t.List[str]"  # what of its output says why it refuses: regular expressions, the best first
+    certificate: bool  # whether it can be given a client certificate
+
+
+class Installed(t.NamedTuple):
+    client: Client
+    path: str
+    version: "t.Optional[str]"
+
+
+class Answer(t.NamedTuple):
+    accepted: "t.Optional[bool]"  # None where it could not be tried
+    said: str                     # its own words, or why it could not be tried; "" where it accepts and says nothing
+
+
+def _address(endpoint: "one.Endpoint") -> str:
     return endpoint.address or endpoint.host
 
 
-def _openssl(path, endpoint, terms):
+def _openssl(path: str, endpoint: "one.Endpoint", terms: Terms) -> "t.List[str]":
     command = [path, "s_client", "-connect", connection.place(_address(endpoint), endpoint.port), "-quiet",
                "-verify_return_error"] + openssl.asked_options(endpoint.asked, not endpoint.server_name)
-    command += openssl.name_options(terms.program, endpoint.server_name)
-    command += openssl.trust_options(terms.program, openssl.Trust(terms.trust, terms.trust, None))
+    program = terms.program or openssl.find()
+    command += openssl.name_options(program, endpoint.server_name)
+    command += openssl.trust_options(program, openssl.Trust(terms.trust, terms.trust, None))
     if endpoint.certificate:
         command += ["-cert", endpoint.certificate[0], "-key", endpoint.certificate[1]]
     return command
 
 
-def _curl(path, endpoint, terms):
+def _curl(path: str, endpoint: "one.Endpoint", terms: Terms) -> "t.List[str]":
     asked, there = (connection.place(name, endpoint.port) for name in (endpoint.asked, _address(endpoint)))
     command = [path, "--silent", "--show-error", "--output", os.devnull, "--noproxy", "*",
                "--no-insecure",  # whatever ~/.curlrc says
@@ -91,7 +108,7 @@ def _curl(path, endpoint, terms):
     return command + ["https://%s/" % asked]
 
 
-def _gnutls(path, endpoint, terms):
+def _gnutls(path: str, endpoint: "one.Endpoint", terms: Terms) -> "t.List[str]":
     command = [path, "--port", str(endpoint.port), "--verify-hostname", endpoint.asked]
     command += ["--sni-hostname", endpoint.server_name] if endpoint.server_name else ["--disable-sni"]
     command += ["--x509cafile", terms.trust] if terms.trust else []
@@ -100,7 +117,7 @@ def _gnutls(path, endpoint, terms):
     return command + [_address(endpoint)]
 
 
-def _nss(path, endpoint, terms):
+def _nss(path: str, endpoint: "one.Endpoint", terms: Terms) -> "t.List[str]":
     """NSS itself knows no system store: p11-kit's module brings it, as it does for the browsers of EL."""
     command = [path, "-h", _address(endpoint), "-p", str(endpoint.port)]
     command += ["-a", endpoint.server_name] if endpoint.server_name else []
@@ -109,18 +126,18 @@ def _nss(path, endpoint, terms):
     return command + ["-D", "-R", stores.p11_kit_modules("/")[0]]
 
 
-def _python(path, terms):
+def _python(path: str, terms: Terms) -> "t.List[str]":
     return [path, "-I", "-c", programs.PYTHON]
 
 
-def _node(path, terms):
+def _node(path: str, terms: Terms) -> "t.List[str]":
     """It has anchors of its own, unless it is told to use the system's."""
     code, output, _errors = openssl.run([path, "--help"])
     system = [option for option in ("--use-system-ca", "--use-openssl-ca") if option.encode("ascii") in output]
     return [path] + ([] if terms.trust or code != 0 else system[:1]) + ["-e", programs.NODE, "--"]
 
 
-def _java(path, terms):
+def _java(path: str, terms: Terms) -> "t.List[str]":
     source = os.path.join(terms.scratch, "TlsClient.java")
     with open(source, "w") as stream:
         stream.write(programs.JAVA)
@@ -141,7 +158,7 @@ CLIENTS = collections.OrderedDict((client.name, client) for client in [
 ])
 
 
-def find(names, trust=None):
+def find(names: "t.Collection[str]", trust: "t.Optional[str]" = None) -> "t.Dict[str, Installed]":
     """The clients of these names that can be used here ({name: Installed}), in the order of CLIENTS."""
     found = collections.OrderedDict()
     for name in (name for name in CLIENTS if name in names):
@@ -153,12 +170,12 @@ def find(names, trust=None):
     return found
 
 
-def which(command):
+def which(command: str) -> "t.Optional[str]":
     """The path of a program, or None."""
     return shutil.which(command, path=os.pathsep.join((os.environ.get("PATH", ""), openssl.SYSTEM_PATH) + NSS_FOLDERS))
 
 
-def _version(client, path):
+def _version(client: Client, path: str) -> "t.Optional[str]":
     """The first line that it prints of itself, or None."""
     if client.version is None:
         return None
@@ -169,13 +186,15 @@ def _version(client, path):
     return plain(lines[0]) if lines else None
 
 
-def ask(installed, endpoints, terms):
+def ask(
+    installed: "t.Dict[str, Installed]", endpoints: "t.List[one.Endpoint]", terms: Terms
+) -> "t.Dict[str, t.List[Answer]]":
     """{name of the client: [Answer for each endpoint]}. installed: as of ``find``. endpoints: list of Endpoint."""
     os.mkdir(os.path.join(terms.scratch, NOTHING))
     if terms.trust and "nss" in installed:
-        _make_nss_database(terms)
+        _make_nss_database(terms.trust, terms)
     jobs = [(name, numbers) for name, one in installed.items() for numbers in _batches(one.client, endpoints)]
-    answers = {name: [None] * len(endpoints) for name in installed}
+    answers = {name: [Answer(None, "not tried")] * len(endpoints) for name in installed}
     with futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         done = pool.map(lambda job: _ask(installed[job[0]], [endpoints[number] for number in job[1]], terms), jobs)
         for (name, numbers), found in zip(jobs, done):
@@ -184,34 +203,37 @@ def ask(installed, endpoints, terms):
     return answers
 
 
-def _batches(client, endpoints):
+def _batches(client: Client, endpoints: "t.List[one.Endpoint]") -> "t.List[t.List[int]]":
     """Numbers of the endpoints that a client is called for at once (list of list)."""
     if not client.program:
         return [[number] for number in range(len(endpoints))]
-    by_certificate = collections.OrderedDict()
+    by_certificate: t.Dict[t.Optional[handshake.ClientCertificate], t.List[int]] = collections.OrderedDict()
     for number, endpoint in enumerate(endpoints):
         by_certificate.setdefault(endpoint.certificate, []).append(number)
     return [numbers[begin:begin + IN_ONE_PROGRAM] for numbers in by_certificate.values()
             for begin in range(0, len(numbers), IN_ONE_PROGRAM)]
 
 
-def _ask(one, endpoints, terms):
+def _ask(one: Installed, endpoints: "t.List[one.Endpoint]", terms: Terms) -> "t.List[Answer]":
     """The Answer of one client for each of these endpoints."""
     if endpoints[0].certificate and not one.client.certificate:
         return [Answer(None, "not tried: it can't be given a client certificate here")] * len(endpoints)
-    if one.client.program:
-        return _in_one_program(one, endpoints, terms)
+    call, program = one.client.call, one.client.program
+    if program:
+        return _in_one_program(one, program, endpoints, terms)
     endpoint, = endpoints
+    if not call:
+        return [Answer(None, "not tried: it is not known how it is called")]
     if one.client.name == "nss" and not endpoint.server_name and endpoint.asked != _address(endpoint):
         return [Answer(None, "not tried: it verifies no IP address but the one that it connects to")]
-    command = one.client.call(one.path, endpoint, terms)
+    command = call(one.path, endpoint, terms)
     if one.client.talks:
         return [_told(one.client, command, endpoint, terms)]
     code, output, errors = openssl.run(command, seconds=terms.seconds + 2)
     return [Answer(True, "") if code == 0 else _refusal(one.client, code, errors + output, terms)]
 
 
-def _told(client, command, endpoint, terms):
+def _told(client: Client, command: "t.List[str]", endpoint: "one.Endpoint", terms: Terms) -> Answer:
     """A command that is told a request. That the server answers is the proof: with TLS 1.3 it refuses a client after
     the handshake."""
     alone = client.talks == ANSWER_ALONE
@@ -225,14 +247,14 @@ def _told(client, command, endpoint, terms):
     return _refusal(client, code, errors + output, terms)
 
 
-def _refusal(client, code, printed, terms):
+def _refusal(client: Client, code: "t.Optional[int]", printed: bytes, terms: Terms) -> Answer:
     if code is None:
         return Answer(False, "it did not come to an end within %s" % connection.spoken(terms.seconds + 2))
     said = words(printed.decode("utf-8", "replace"), client.words)
     return Answer(False, said or "it ended with exit code %d" % code)
 
 
-def words(printed, patterns):
+def words(printed: str, patterns: "t.Iterable[str]") -> str:
     """What of a client's output says why, by the first pattern that fits; else its last line."""
     for pattern in patterns:
         match = re.search(pattern, printed, re.MULTILINE)
@@ -242,12 +264,14 @@ def words(printed, patterns):
     return plain(lines[-1]) if lines else ""
 
 
-def _in_one_program(one, endpoints, terms):
+def _in_one_program(
+    one: Installed, program: "Program", endpoints: "t.List[one.Endpoint]", terms: Terms
+) -> "t.List[Answer]":
     """A program of ours, called for all servers at once."""
     if one.client.name == "java" and not java_store.runs_source(one.path):
         return [Answer(*answer) for answer in java_store.ask(one.path, endpoints, terms)]
     certificate = endpoints[0].certificate or ("", "")
-    command = one.client.program(one.path, terms) + ["%g" % terms.seconds, terms.trust or "", certificate[0],
+    command = program(one.path, terms) + ["%g" % terms.seconds, terms.trust or "", certificate[0],
                                                      certificate[1]]
     for endpoint in endpoints:
         command += [_address(endpoint), str(endpoint.port), endpoint.asked]
@@ -259,21 +283,21 @@ def _in_one_program(one, endpoints, terms):
     return found + [Answer(False, why)] * (len(endpoints) - len(found))
 
 
-def _nss_database(terms):
+def _nss_database(terms: Terms) -> str:
     return "sql:" + os.path.join(terms.scratch, "nssdb")
 
 
-def _make_nss_database(terms):
+def _make_nss_database(trust: str, terms: Terms) -> None:
     """A database with the anchors that were given, since NSS reads no PEM file."""
-    certutil, database = which("certutil"), _nss_database(terms)
+    certutil, database = which("certutil") or "certutil", _nss_database(terms)
     os.mkdir(database[len("sql:"):], 0o700)
     openssl.run([certutil, "-N", "-d", database, "--empty-password"])
     # What it does not take, NSS does not trust: the server is refused then, as it is by those that take less.
-    for number, (_block, anchor) in enumerate(pem.certificate_blocks(pem.read_file(terms.trust))):
+    for number, (_block, anchor) in enumerate(pem.certificate_blocks(pem.read_file(trust))):
         openssl.run([certutil, "-A", "-d", database, "-n", str(number), "-t", "C,,"], anchor)
 
 
-def plain(text):
+def plain(text: str) -> str:
     """A program's words, harmless to a terminal, in one line."""
     line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return line[:SHOWN] + ("..." if len(line) > SHOWN else "")

@@ -6,13 +6,15 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import typing as t
+
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 
-def store_arguments():
+def store_arguments() -> "t.Dict[str, t.Any]":
     """Which store: for both modules."""
     return {
         "store": {"type": "str", "default": "auto", "choices": ["auto"] + list(stores.STORES) + ["nss"]},
@@ -22,7 +24,7 @@ def store_arguments():
     }
 
 
-def anchor_arguments():
+def anchor_arguments() -> "t.Dict[str, t.Any]":
     """All options of ca_trust_anchor."""
     return dict(
         store_arguments(),
@@ -47,7 +49,7 @@ def anchor_arguments():
     )
 
 
-def on_controller():
+def on_controller() -> "t.Dict[str, t.Any]":
     """The same for the action plugin: paths of the host are left as they are, only the host can expand them."""
     spec = anchor_arguments()
     for name in ("bundle_path", "root"):
@@ -59,18 +61,18 @@ def on_controller():
 REQUIRED_IF = [["store", "bundle", ["bundle_path"]], ["store", "nss", ["nss_databases"]]]
 
 
-def wanted(anchors):
+def wanted(anchors: "t.List[t.Dict[str, t.Any]]") -> "t.List[trust_plan.Wanted]":
     """What the action plugin hands over, one certificate an element, as list of trust_plan.Wanted."""
     found = []
     for anchor in anchors:
         certificate = pem.read_certificates(anchor["content"].encode("ascii"))[0] if anchor["content"] else None
         fingerprint = certificate.fingerprint if certificate else anchor["fingerprint"]
         found.append(trust_plan.Wanted(anchor["state"], anchor["name"],
-                                       fingerprint and x509.plain_fingerprint(fingerprint), certificate))
+                                       x509.plain_fingerprint(fingerprint) if fingerprint else "", certificate))
     return found
 
 
-def told(options):
+def told(options: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
     """ca_trust_anchor's options for its result, to which Ansible adds them; the certificates would be most of it."""
     return dict(options, anchors=[
         {key: "(PEM)" if key == "content" else value for key, value in anchor.items() if value is not None}

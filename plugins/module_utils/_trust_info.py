@@ -9,6 +9,7 @@ __metaclass__ = type
 import os
 import shutil
 import tempfile
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
@@ -17,12 +18,13 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 # What p11-kit calls the purposes of extended_key_usage().
-PURPOSES = {"server_auth": "server-auth", "email_protection": "email", "code_signing": "code-signing"}
+PURPOSES: "t.Dict[t.Optional[str], str]" = {
+    "server_auth": "server-auth", "email_protection": "email", "code_signing": "code-signing"}
 
 
-def info(store):
+def info(store: stores.Store) -> "t.Dict[str, t.Any]":
     """The module's result (without ``changed``)."""
-    unread = []
+    unread: t.List[str] = []
     observed = trust_state.observe(store, unread=unread)
     if observed.interrupted is None:
         unread.append("%s can't be read: whether a run was interrupted, and what it has left, is not known"
@@ -54,7 +56,7 @@ def info(store):
     }
 
 
-def _certificate(held, trusted):
+def _certificate(held: trust_state.Held, trusted: "t.Collection[str]") -> "t.Dict[str, t.Any]":
     facts = dict.fromkeys(("subject", "issuer", "serial", "not_before", "not_after"))
     certificate = x509.parse_leniently(held.der)
     facts.update(x509.describe(certificate) if certificate else {"fingerprint_sha256": held.fingerprint})
@@ -62,12 +64,14 @@ def _certificate(held, trusted):
     return facts
 
 
-def _deviations(store, observed, names):
+def _deviations(
+    store: stores.Store, observed: trust_state.State, names: "t.Mapping[str, t.Optional[str]]"
+) -> "t.Tuple[t.List[str], t.Optional[str]]":
     """(how the extracted bundles differ from what their sources make, why that is not known or None)."""
     if store.sources:
         should, unknown = _made_from_sources(store)
     else:
-        every = set(observed.distribution) | {held.fingerprint for held in observed.anchors}
+        every = frozenset(observed.distribution) | {held.fingerprint for held in observed.anchors}
         should, unknown = {path: every for _purpose, path in store.bundles}, None
     if not unknown:
         should.update(dict.fromkeys(stores.mirrors(store), should[store.bundles[0][1]]))
@@ -81,19 +85,19 @@ def _deviations(store, observed, names):
             found.append("%s lacks %s" % (path, _name_of(names, fingerprint)))
         more = fingerprints - should[path]
         if more and path == store.hashed:
-            more -= _leaves(store)
+            more -= _leaves(store.root, path)
         for fingerprint in sorted(more):
             found.append("%s holds %s, which no source gives" % (path, _name_of(names, fingerprint)))
     return found, unknown
 
 
-def _leaves(store):
+def _leaves(root: str, folder: str) -> "t.Set[str]":
     """Fingerprints of what is linked beside the anchors and is no CA: servers' certificates customarily lie there."""
-    certificates = [x509.parse_leniently(der) for der in trust_state.linked(store)]
+    certificates = [x509.parse_leniently(der) for der in trust_state.linked(root, folder)]
     return {each.fingerprint for each in certificates if each and not x509.is_ca(each)}
 
 
-def _made_from_sources(store):
+def _made_from_sources(store: stores.Store) -> "t.Tuple[t.Dict[str, t.FrozenSet[str]], t.Optional[str]]":
     """({path of a bundle: the fingerprints that it should hold}, why that is not known or None)."""
     should = {}
     try:
@@ -116,5 +120,5 @@ def _made_from_sources(store):
     return should, None
 
 
-def _name_of(names, fingerprint):
+def _name_of(names: "t.Mapping[str, t.Optional[str]]", fingerprint: str) -> str:
     return "%s (SHA-256 %s)" % (names.get(fingerprint) or "a certificate", fingerprint)

@@ -8,34 +8,50 @@ __metaclass__ = type
 
 import collections
 import os
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
-Wanted = collections.namedtuple("Wanted", [
-    "state",        # present, absent or distrusted
-    "name",         # what the user calls it, or None
-    "fingerprint",  # SHA-256, hex; None: whatever is installed under the name
-    "certificate",  # x509.Certificate; None where only the fingerprint is known
-])
+if t.TYPE_CHECKING:
+    Names = t.Dict[t.Tuple[bool, str], t.List[str]]  # as ``_names`` has them
 
-Step = collections.namedtuple("Step", ["action", "path", "fingerprint", "certificate", "name", "reason"])
 
-Plan = collections.namedtuple("Plan", [
-    "wanted",   # list of Wanted, each with its fingerprint and, where anybody knows it, its certificate
-    "steps",    # list of Step, in the order in which they are taken
-    "changes",  # {path: new bytes, or None to remove}
-    "unsent",   # fingerprints of certificates that the steps need and nobody has given yet
-])
+class Wanted(t.NamedTuple):
+    state: str                                   # present, absent or distrusted
+    name: "t.Optional[str]"                      # what the user calls it, or None
+    fingerprint: str                             # SHA-256, hex; empty: whatever is installed under the name
+    certificate: "t.Optional[x509.Certificate]"  # None where only the fingerprint is known
+
+
+class Step(t.NamedTuple):
+    action: str
+    path: str
+    fingerprint: "t.Optional[str]"
+    certificate: "t.Optional[x509.Certificate]"
+    name: "t.Optional[str]"
+    reason: str
+
+
+class Plan(t.NamedTuple):
+    wanted: "t.List[Wanted]"  # each with its fingerprint and, where anybody knows it, its certificate
+    steps: "t.List[Step]"  # in the order in which they are taken
+    changes: "t.Dict[str, t.Optional[bytes]]"  # new content by path, None to remove
+    unsent: "t.List[str]"  # fingerprints of certificates that the steps need and nobody has given yet
+
+
+One = t.TypeVar("One", state.Held, Step)
 
 
 class PlanError(Exception):
     """What is wanted contradicts itself or what the host distrusts."""
 
 
-def plan(store, observed, wanted, purge="none", extract="auto"):
+def plan(
+    store: stores.Store, observed: state.State, wanted: "t.List[Wanted]", purge: str = "none", extract: str = "auto"
+) -> Plan:
     """The Plan that makes ``observed`` (state.State) what is ``wanted`` (list of Wanted).
 
     purge: ``none``, ``managed`` (anchors of ours that are not wanted any more) or ``all`` (every local one).
@@ -61,7 +77,7 @@ def plan(store, observed, wanted, purge="none", extract="auto"):
     return Plan(wanted, steps, changes, unsent)
 
 
-def _refuse_other_file(store, observed):
+def _refuse_other_file(store: stores.Store, observed: state.State) -> None:
     """A bundle's path with a slip in it must not lead to the system's own store, or to other configuration."""
     path = store.bundles[0][1]
     if stores.is_the_systems(path, store.root):
@@ -73,19 +89,19 @@ def _refuse_other_file(store, observed):
         raise PlanError("%s is there and holds no certificate: is it the right file? If so, empty it first" % path)
 
 
-def resolve(store, observed, wanted):
+def resolve(store: "t.Optional[stores.Store]", observed: state.State, wanted: "t.List[Wanted]") -> "t.List[Wanted]":
     """Gives each Wanted its fingerprint and, where it is found anywhere on the host, its certificate.
 
     An ``absent`` by name becomes one for each certificate under that name. Raises PlanError for contradictions.
     """
     known = {held.fingerprint: held.der for held in observed.anchors + observed.distrusted}
     listed = {want.fingerprint for want in wanted}
-    names = _names(store, observed) if None in listed else {}
-    found = collections.OrderedDict()
+    names = _names(store, observed) if not all(listed) else {}
+    found: t.Dict[str, Wanted] = collections.OrderedDict()
     for want in wanted:
         # What a name stands for is less exact than a certificate: what is listed itself is not meant by it.
         fingerprints = [want.fingerprint] if want.fingerprint else [
-            fingerprint for fingerprint in _named(names, want.name) if fingerprint not in listed]
+            fingerprint for fingerprint in _named(names, want.name or "") if fingerprint not in listed]
         for fingerprint in fingerprints:
             certificate = want.certificate or x509.parse_leniently(known.get(fingerprint))
             entry = Wanted(want.state, want.name, fingerprint, certificate)
@@ -97,7 +113,7 @@ def resolve(store, observed, wanted):
     return list(found.values())
 
 
-def _names(store, observed):
+def _names(store: "t.Optional[stores.Store]", observed: state.State) -> "Names":
     """{name: fingerprints of the local anchors that go by it}: ours by the name in the comment, others by the file.
 
     A name in a comment is as stores.comment_safe writes it, and (True, name) here; a file's is (False, name).
@@ -106,36 +122,36 @@ def _names(store, observed):
     for held in observed.anchors:
         if held.name is not None:
             found[True, held.name].append(held.fingerprint)
-        elif store.anchors:
+        elif store and store.anchors:
             file_name = os.path.basename(held.path)
             for name in sorted({file_name, os.path.splitext(file_name)[0]}):
                 found[False, name].append(held.fingerprint)
     return found
 
 
-def _named(names, name):
+def _named(names: "Names", name: str) -> "t.List[str]":
     return names.get((True, stores.comment_safe(name)), []) + names.get((False, name), [])
 
 
-def by_fingerprint(listed):
+def by_fingerprint(listed: "t.Iterable[One]") -> "t.Dict[t.Optional[str], t.List[One]]":
     """{fingerprint: those of ``listed`` (Held or Step) that have it}, so that nobody searches the list for each."""
-    found = collections.defaultdict(list)
+    found: t.Dict[t.Optional[str], t.List[One]] = collections.defaultdict(list)
     for one in listed:
         found[one.fingerprint].append(one)
     return found
 
 
-def label(certificate):
+def label(certificate: "t.Optional[x509.Certificate]") -> str:
     """The subject for a message, or words in its place."""
     return x509.label(certificate) if certificate else "a certificate"
 
 
-def _steps(store, observed, wanted, purge):
+def _steps(store: stores.Store, observed: state.State, wanted: "t.List[Wanted]", purge: str) -> "t.List[Step]":
     steps = []
     local, distrust = by_fingerprint(observed.anchors), by_fingerprint(observed.distrusted)
     blocked = _blocked_keys(store, observed, wanted)
 
-    def step(action, path, want, reason):
+    def step(action: str, path: str, want: Wanted, reason: str) -> None:
         steps.append(Step(action, path, want.fingerprint, want.certificate, want.name, reason))
 
     for want in wanted:
@@ -163,42 +179,44 @@ def _steps(store, observed, wanted, purge):
         for path, fingerprint in collections.OrderedDict.fromkeys(
                 (held.path, held.fingerprint) for held in observed.anchors
                 if held.fingerprint not in listed and (purge == "all" or held.name is not None)):
-            held = local[fingerprint][0]
-            gone = Wanted("absent", held.name, fingerprint, x509.parse_leniently(held.der))
+            one = local[fingerprint][0]
+            gone = Wanted("absent", one.name, fingerprint, x509.parse_leniently(one.der))
             step("remove", path, gone, "not listed (purge: %s)" % purge)
     touched = {one.path for one in steps}
     first = {one.path: one for one in reversed(observed.anchors + observed.distrusted)}
     for path in sorted(observed.untidy):
-        held = first[path]
+        one = first[path]
         if path not in touched:
-            ours = Wanted("present", held.name, held.fingerprint, x509.parse_leniently(held.der))
+            ours = Wanted("present", one.name, one.fingerprint, x509.parse_leniently(one.der))
             step("repair", path, ours, observed.untidy[path])
     return steps
 
 
-def _paths(held):
+def _paths(held: "t.Iterable[state.Held]") -> "t.List[str]":
     return list(collections.OrderedDict.fromkeys(one.path for one in held))
 
 
-def _anchor_path(store, want):
+def _anchor_path(store: stores.Store, want: Wanted) -> str:
     if store.anchors is None:
         return store.bundles[0][1]
     return _file_in(store.anchors, store, want)
 
 
-def _file_in(folder, store, want):
+def _file_in(folder: str, store: stores.Store, want: Wanted) -> str:
     name = want.name or (want.certificate and x509.common_name(want.certificate.subject_der)) or ""
     return os.path.join(folder, stores.file_name(name, want.fingerprint, store.suffix))
 
 
-def _distrust_paths(store, observed, want):
+def _distrust_paths(store: stores.Store, observed: state.State, want: Wanted) -> "t.List[str]":
     """Where a certificate has to be distrusted; on Debian nowhere if the distribution does not trust it."""
     if store.distrust == "folder":
         return [_file_in(store.distrusted[0], store, want)]
     return [observed.distribution[want.fingerprint]] if want.fingerprint in observed.distribution else []
 
 
-def _blocked_keys(store, observed, wanted):
+def _blocked_keys(
+    store: stores.Store, observed: state.State, wanted: "t.List[Wanted]"
+) -> "t.Dict[bytes, t.Tuple[str, x509.Certificate]]":
     """{public key: (place, certificate through which it is distrusted there)}, where p11-kit goes by the key."""
     if store.distrust != "folder":
         return {}
@@ -209,7 +227,7 @@ def _blocked_keys(store, observed, wanted):
     return {other.spki_der: (place, other) for place, other in reversed(blocked) if other}
 
 
-def _refuse_blocked_key(blocked, want):
+def _refuse_blocked_key(blocked: "t.Dict[bytes, t.Tuple[str, x509.Certificate]]", want: Wanted) -> None:
     """p11-kit distrusts by public key: another certificate with the same key blocks this one too."""
     if want.certificate and want.certificate.spki_der in blocked:
         place, other = blocked[want.certificate.spki_der]
@@ -218,12 +236,17 @@ def _refuse_blocked_key(blocked, want):
                             label(want.certificate), want.fingerprint, place, label(other), other.fingerprint))
 
 
-def _changes(store, observed, steps):
+def _changes(
+    store: stores.Store, observed: state.State, steps: "t.List[Step]"
+) -> "t.Tuple[t.Dict[str, t.Optional[bytes]], t.List[str]]":
     """The files' new contents ({path: bytes or None}), and fingerprints of certificates that are needed for them."""
-    cut = collections.defaultdict(set)
-    add, unsent = collections.OrderedDict(), []
+    cut: t.Dict[str, t.Set[str]] = collections.defaultdict(set)
+    add: t.Dict[str, t.List[bytes]] = collections.OrderedDict()
+    unsent: t.List[str] = []
     switch_off, switch_on = set(), set()
     for step in steps:
+        if step.fingerprint is None:
+            continue  # it is about no certificate
         if step.action in ("install", "distrust"):
             if store.distrust == "configuration" and step.action == "distrust":
                 switch_off.add(step.path)
@@ -237,7 +260,7 @@ def _changes(store, observed, steps):
         elif step.action in ("remove", "trust_again"):
             cut[step.path].add(step.fingerprint)
     repaired = {step.path for step in steps if step.action == "repair"}
-    changes = {}
+    changes: t.Dict[str, t.Optional[bytes]] = {}
     for path in set(cut) | set(add) | repaired:
         former = observed.files.get(path, b"")
         if store.anchors and path in add and not any(True for _held in state.certificates_in(path, former)):
@@ -249,7 +272,9 @@ def _changes(store, observed, steps):
     return changes, unsent
 
 
-def _rewritten(path, data, cut, add, keep_empty):
+def _rewritten(
+    path: str, data: bytes, cut: "t.Set[str]", add: "t.List[bytes]", keep_empty: bool
+) -> "t.Optional[bytes]":
     """A file without some certificates and with others at its end; None where nothing of worth is left."""
     kept, position = [], 0
     for held in state.certificates_in(path, data):
@@ -265,7 +290,7 @@ def _rewritten(path, data, cut, add, keep_empty):
     return left + b"".join(add)
 
 
-def _switched(data, folder, off, on):
+def _switched(data: bytes, folder: str, off: "t.Set[str]", on: "t.Set[str]") -> bytes:
     """/etc/ca-certificates.conf with certificates of the distribution switched off and on."""
     lines = []
     for line in data.decode("utf-8", "surrogateescape").splitlines(True):
@@ -278,7 +303,7 @@ def _switched(data, folder, off, on):
     return "".join(lines).encode("utf-8", "surrogateescape")
 
 
-def expected_bundles(store, observed, certificate):
+def expected_bundles(store: stores.Store, observed: state.State, certificate: x509.Certificate) -> "t.List[str]":
     """Where a trusted certificate must be found, by what it may be used for: bundles, and OpenSSL's hashed links."""
     purposes = x509.extended_key_usage(certificate)
     found = [path for number, (purpose, path) in enumerate(store.bundles)
@@ -289,7 +314,9 @@ def expected_bundles(store, observed, certificate):
     return found or [path for path in [store.others] if path and observed.extracted[path][1] is not None]
 
 
-def deviations(store, observed, wanted, purge="none"):
+def deviations(
+    store: stores.Store, observed: state.State, wanted: "t.List[Wanted]", purge: str = "none"
+) -> "t.List[str]":
     """What of the extracted store is not as wanted: a list of reasons. It is the proof, and the cause of an extract.
 
     wanted: as ``resolve`` gives it.
@@ -322,7 +349,7 @@ def deviations(store, observed, wanted, purge="none"):
     return reasons
 
 
-def lost(store, before, after):
+def lost(store: stores.Store, before: state.State, after: state.State) -> "t.List[str]":
     """What an extract has dropped though its sources trust it as before: a list of reasons, like ``deviations``.
 
     update-ca-certificates is a shell script that exits 0 though its reading of the distribution's list has failed.

@@ -6,12 +6,19 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import collections
 import os
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+if t.TYPE_CHECKING:
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss_plan as nss_plan
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
+
+    AnyStep = t.Union[trust_plan.Step, nss_plan.Step]
 
 # What a step makes of a certificate: (before, after) for the diff.
 EFFECTS = {"install": (None, "trusted"), "remove": ("trusted", None), "distrust": (None, "distrusted"),
@@ -22,19 +29,19 @@ DONE = {"install": "installed", "remove": "removed", "distrust": "distrusted", "
 # Facts of an anchor that are told in runs that change something, or would in check mode.
 TOLD_OF_CHANGES = ("issuer", "serial", "not_before")
 
-Look = collections.namedtuple("Look", [
-    "store",
-    "plan",
-    "after",       # trust_state.State
-    "check",       # whether it is check mode
-    "steps",       # {fingerprint: list of Step}
-    "anchors",     # {fingerprint: list of Held} of what there is afterwards
-    "distrusted",  # the same
-    "orphans",     # see _orphans
-])
+
+class Look(t.NamedTuple):
+    store: "stores.Store"
+    plan: trust_plan.Plan
+    after: trust_state.State
+    check: bool                                                      # whether it is check mode
+    steps: "t.Dict[t.Optional[str], t.List[trust_plan.Step]]"        # by fingerprint
+    anchors: "t.Dict[t.Optional[str], t.List[trust_state.Held]]"     # by fingerprint: what there is afterwards
+    distrusted: "t.Dict[t.Optional[str], t.List[trust_state.Held]]"  # the same
+    orphans: "t.Set[str]"                                            # see _orphans
 
 
-def report(store, outcome, check):
+def report(store: "stores.Store", outcome: "trust_store.Outcome", check: bool) -> "t.Dict[str, t.Any]":
     """The module's result (without ``changed`` and ``failed``); short where nothing is changed."""
     plan = outcome.plan
     look = Look(store, plan, outcome.after, check, trust_plan.by_fingerprint(plan.steps),
@@ -43,7 +50,7 @@ def report(store, outcome, check):
     anchors = [_anchor(look, want) for want in plan.wanted]
     listed = {want.fingerprint for want in plan.wanted}
     for step in plan.steps:
-        if step.action == "remove" and step.fingerprint not in listed:
+        if step.action == "remove" and step.fingerprint and step.fingerprint not in listed:
             listed.add(step.fingerprint)
             anchors.append(_anchor(look, trust_plan.Wanted("absent", step.name, step.fingerprint, step.certificate)))
     return {
@@ -58,27 +65,27 @@ def report(store, outcome, check):
     }
 
 
-def shown(step):
+def shown(step: "AnyStep") -> "t.Dict[str, t.Any]":
     """A step of a plan for the result."""
     return {"action": step.action, "path": step.path, "reason": step.reason, "fingerprint_sha256": step.fingerprint,
             "subject": x509.label(step.certificate) if step.certificate else None}
 
 
-def facts(certificate, fingerprint):
+def facts(certificate: "t.Optional[x509.Certificate]", fingerprint: "t.Optional[str]") -> "t.Dict[str, t.Any]":
     """What is told of a certificate that may be known by its fingerprint alone."""
     known = dict.fromkeys(("subject", "issuer", "serial", "not_before", "not_after"))
     known.update(x509.describe(certificate) if certificate else {"fingerprint_sha256": fingerprint})
     return known
 
 
-def line(step):
+def line(step: "AnyStep") -> str:
     """What the diff says of the certificate of a step."""
     known = facts(step.certificate, step.fingerprint)
     return "%s, SHA-256 %s, expires %s" % (known["subject"] or "(unknown subject)", step.fingerprint,
                                            known["not_after"] or "(unknown)")
 
 
-def _anchor(look, want):
+def _anchor(look: Look, want: trust_plan.Wanted) -> "t.Dict[str, t.Any]":
     steps = look.steps.get(want.fingerprint, [])
     if want.state == "absent":
         paths = [step.path for step in steps]
@@ -103,7 +110,7 @@ def _anchor(look, want):
     return found
 
 
-def _notes(store, after, want):
+def _notes(store: "stores.Store", after: trust_state.State, want: trust_plan.Wanted) -> "t.List[str]":
     """What is good to know of an anchor and asks for nothing."""
     notes = []
     if want.state == "present" and want.certificate:
@@ -115,7 +122,7 @@ def _notes(store, after, want):
     return notes
 
 
-def _warnings(look, want):
+def _warnings(look: Look, want: trust_plan.Wanted) -> "t.List[str]":
     """What was asked for and does not have the effect that one would expect."""
     elsewhere, distrusted = look.after.distribution.get(want.fingerprint), want.fingerprint in look.distrusted
     found = []
@@ -140,7 +147,7 @@ def _warnings(look, want):
     return found
 
 
-def _orphans(store, wanted):
+def _orphans(store: "stores.Store", wanted: "t.List[trust_plan.Wanted]") -> "t.Set[str]":
     """Fingerprints of the wanted intermediates whose issuer is neither wanted nor in the store's first bundle."""
     intermediates = [want.certificate for want in wanted
                      if want.state == "present" and want.certificate and not x509.is_self_issued(want.certificate)]
@@ -150,14 +157,14 @@ def _orphans(store, wanted):
     path = store.bundles[0][1]
     if os.path.exists(path):
         issuers += trust_state.certificates_with_subjects(path, {each.issuer_der for each in intermediates})
-    by_name = {}
+    by_name: t.Dict[bytes, t.List[x509.Certificate]] = {}
     for issuer in issuers:
         by_name.setdefault(issuer.subject_der, []).append(issuer)
     return {each.fingerprint for each in intermediates
             if not any(x509.may_have_issued(issuer, each) for issuer in by_name.get(each.issuer_der, []))}
 
 
-def diff(store, plan):
+def diff(store: "stores.Store", plan: trust_plan.Plan) -> "t.Dict[str, str]":
     """Before and after of what the plan changes, a line for each certificate."""
     before, after = [], []
     for step in plan.steps:

@@ -6,7 +6,6 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import collections
 import contextlib
 import errno
 import glob
@@ -14,6 +13,7 @@ import hashlib
 import os
 import re
 import stat
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journal as journals
@@ -22,31 +22,40 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
+if t.TYPE_CHECKING:
+    Overlay = t.Mapping[str, t.Optional[str]]  # where what is at a path is to be looked for, None: nowhere
+    Extracted = t.Tuple[t.FrozenSet[str], t.Optional[float]]  # fingerprints of a bundle or such; when it changed
+
 HASHED_LINK = re.compile(r"[0-9a-f]{8}\.[0-9]+\Z")
 
-Held = collections.namedtuple("Held", [
-    "path",         # of the file that holds the certificate
-    "start",        # where it begins there, with the comment of ours before it
-    "end",          # where it ends there
-    "der",          # bytes: the certificate
-    "fingerprint",  # SHA-256, hex
-    "plain",        # whether it is a plain certificate, not OpenSSL's trusted form with settings of its own
-    "name",         # the name in our comment, escaped as there; None where we don't manage it
-])
 
-State = collections.namedtuple("State", [
-    "files",         # {path: bytes}: the files that hold local anchors and distrust, as they are (after recovery)
-    "untidy",        # {path: reason}: files of ours whose owner or mode is not what it should be
-    "anchors",       # list of Held: local anchors
-    "distrusted",    # list of Held: what local settings distrust
-    "distribution",  # {fingerprint: path} of certificates that are trusted by other settings, mostly the distribution's
-    "extracted",     # {path of a bundle, hashed folder or keystore: (set of fingerprints, when it changed or None)}
-    "changed",       # when a local anchor was last added or removed, in seconds since the epoch
-    "interrupted",   # whether an earlier run was killed in the middle of a change; None where that can't be seen
-])
+Seen = t.TypeVar("Seen")
 
 
-def observe(store, recovered=True, unread=None):
+class Held(t.NamedTuple):
+    path: str                # of the file that holds the certificate
+    start: int               # where it begins there, with the comment of ours before it
+    end: int                 # where it ends there
+    der: bytes               # the certificate
+    fingerprint: str         # SHA-256, hex
+    plain: bool              # whether it is a plain certificate, not OpenSSL's trusted form with settings of its own
+    name: "t.Optional[str]"  # the name in our comment, escaped as there; None where we don't manage it
+
+
+class State(t.NamedTuple):
+    files: "t.Dict[str, bytes]"  # by path: those that hold local anchors and distrust, as they are (after recovery)
+    untidy: "t.Dict[str, str]"  # by path: why the owner or mode of a file of ours is not what it should be
+    anchors: "t.List[Held]"  # local anchors
+    distrusted: "t.List[Held]"  # what local settings distrust
+    # Path by fingerprint of what is trusted by other settings, mostly the distribution's:
+    distribution: "t.Dict[str, str]"
+    extracted: "t.Dict[str, Extracted]"  # by path of a bundle, hashed folder or keystore
+    changed: float  # when a local anchor was last added or removed, in seconds since the epoch
+    # Whether an earlier run was killed in the middle of a change; None where that can't be seen:
+    interrupted: "t.Optional[bool]"
+
+
+def observe(store: stores.Store, recovered: bool = True, unread: "t.Optional[t.List[str]]" = None) -> State:
     """Reads the whole State of a store. Files that nobody can make sense of count as holding nothing.
 
     recovered: as it will be when an interrupted change is undone; False: as it is, in the middle of a change.
@@ -54,9 +63,16 @@ def observe(store, recovered=True, unread=None):
     """
     journal = journals.Journal(store.staging)
     overlay = journal.overlay() if recovered else {}
-    contents, untidy, anchors, distrusted = {}, {}, [], []
+    contents: t.Dict[str, bytes] = {}
+    untidy: t.Dict[str, str] = {}
+    anchors: t.List[Held] = []
+    distrusted: t.List[Held] = []
+    no_file: t.Tuple[t.Optional[bytes], t.Optional[str]] = (None, None)
+    no_files: t.List[str] = []
 
-    def see(look, path, with_overlay, nothing):
+    def see(
+        look: "t.Callable[[stores.Store, str, Overlay], Seen]", path: str, with_overlay: "Overlay", nothing: Seen
+    ) -> Seen:
         try:
             return look(store, path, with_overlay)
         except files.FilesError as error:
@@ -65,12 +81,12 @@ def observe(store, recovered=True, unread=None):
             unread.append(str(error))
             return nothing
 
-    def content(path, with_overlay):
-        return see(_read, path, with_overlay, (None, None))[0] or b""
+    def content(path: str, with_overlay: "Overlay") -> bytes:
+        return see(_read, path, with_overlay, no_file)[0] or b""
 
-    def read(paths, into):
+    def read(paths: "t.Iterable[str]", into: "t.List[Held]") -> None:
         for path in paths:
-            data, problem = see(_read, path, overlay, (None, None))
+            data, problem = see(_read, path, overlay, no_file)
             if data is None:
                 continue
             contents[path] = data
@@ -85,14 +101,15 @@ def observe(store, recovered=True, unread=None):
     if store.anchors is None:
         read([store.bundles[0][1]], anchors)
     else:
-        read(see(_listing, store.anchors, overlay, []), anchors)
-    distribution = {}
+        read(see(_listing, store.anchors, overlay, no_files), anchors)
+    distribution: t.Dict[str, str] = {}
     if store.distrust == "folder":
         for folder in store.distrusted:
-            read(see(_listing, folder, overlay, []), distrusted)
+            read(see(_listing, folder, overlay, no_files), distrusted)
         for folder in store.distribution:
-            bare = folder == os.path.dirname(store.anchors)  # p11-kit knows plain certificates there, and trusts none
-            for path in see(_listing, folder, {}, []):
+            # In the folder above the anchors, p11-kit knows plain certificates, and trusts none.
+            bare = store.anchors is not None and folder == os.path.dirname(store.anchors)
+            for path in see(_listing, folder, {}, no_files):
                 for held in _trusted_elsewhere(path, content(path, {}), bare):
                     distribution.setdefault(held.fingerprint, path)
     elif store.distrust == "configuration":
@@ -108,21 +125,21 @@ def observe(store, recovered=True, unread=None):
             distrusted.extend(certificates_in(full, content(full, {})))
     extracted = {path: bundle(path, contents) for path in bundle_paths(store)}
     if store.hashed:
-        extracted[store.hashed] = hashed(store)
+        extracted[store.hashed] = hashed(store.root, store.hashed)
     if store.keystore:
-        in_keystore, made = keystore(store)
+        in_keystore, made = keystore(store.keystore)
         extracted[store.keystore.path] = frozenset(in_keystore), made
     changed = os.stat(store.anchors).st_mtime if store.anchors and os.path.isdir(store.anchors) else 0
     return State(contents, untidy, anchors, distrusted, distribution, extracted, changed,
                  None if recovered and journal.hidden else recovered and journal.interrupted)
 
 
-def _inside(store, path):
+def _inside(store: stores.Store, path: str) -> str:
     """Where a path leads, its links followed inside the store's root."""
     return path if store.root == "/" else files.resolve(store.root, path[len(store.root):])
 
 
-def _read(store, path, overlay):
+def _read(store: stores.Store, path: str, overlay: "Overlay") -> "t.Tuple[t.Optional[bytes], t.Optional[str]]":
     """(bytes of a file or None, what is wrong with its owner or mode or None); unreadable is an error by name."""
     place = overlay.get(path, path)
     if place is None:
@@ -140,7 +157,7 @@ def _read(store, path, overlay):
         return None, None
 
 
-def _refuse_unreadable(error):
+def _refuse_unreadable(error: OSError) -> None:
     """Raises files.FilesError for what is there and can't be read: a store must not be taken for an empty one.
 
     A dangling link or a folder in the place of a file is nothing that a store's tools would read, either.
@@ -149,7 +166,7 @@ def _refuse_unreadable(error):
         raise files.explain(error, "read")
 
 
-def _regular(place, path=None):
+def _regular(place: str, path: "t.Optional[str]" = None) -> "t.Tuple[bytes, os.stat_result]":
     """(bytes of a regular file, its os.stat_result); what is none is not there, and is not waited for.
 
     path: what messages call it.
@@ -164,7 +181,7 @@ def _regular(place, path=None):
         return stream.read(), status
 
 
-def _listing(store, folder, overlay):
+def _listing(store: stores.Store, folder: str, overlay: "Overlay") -> "t.List[str]":
     """Paths of the files that the store's tools read in ``folder``, sorted."""
     found = {path for path, kept in overlay.items() if kept and path.startswith(folder + "/")}
     folders, seen = [folder], set()
@@ -197,7 +214,7 @@ def _listing(store, folder, overlay):
     return sorted(path for path in found if overlay.get(path, path) is not None)
 
 
-def certificates_in(path, data):
+def certificates_in(path: str, data: bytes) -> "t.Iterator[Held]":
     """Yields what a source file holds, leniently: a block that can't be read is passed over, as p11-kit does."""
     position = 0
     for block, content in pem.certificate_blocks(data):
@@ -216,7 +233,7 @@ def certificates_in(path, data):
             yield Held(path, 0, len(data), data, certificate.fingerprint, True, None)
 
 
-def _trusted_elsewhere(path, data, bare):
+def _trusted_elsewhere(path: str, data: bytes, bare: bool) -> "t.Iterator[Held]":
     """What a file outside of the local anchors makes trusted: p11-kit's own format says of each object whether."""
     if path.endswith(".p11-kit"):
         for part in data.split(b"[p11-kit-object-v1]"):
@@ -226,7 +243,7 @@ def _trusted_elsewhere(path, data, bare):
         yield from (held for held in certificates_in(path, data) if not (bare and held.plain))
 
 
-def find(store, path, fingerprint):
+def find(store: stores.Store, path: str, fingerprint: str) -> "t.Optional[x509.Certificate]":
     """The certificate with that fingerprint in a source file (x509.Certificate), or None."""
     for held in certificates_in(path, _read(store, path, {})[0] or b""):
         if held.fingerprint == fingerprint:
@@ -234,23 +251,23 @@ def find(store, path, fingerprint):
     return None
 
 
-def of_distribution(store, observed):
+def of_distribution(store: stores.Store, observed: State) -> "t.List[Held]":
     """What is trusted without being a local anchor, as list of Held, by file."""
-    found = []
+    found: t.List[Held] = []
     for path in sorted(set(observed.distribution.values())):
         found.extend(held for held in certificates_in(path, _read(store, path, {})[0] or b"")
                      if observed.distribution.get(held.fingerprint) == path)
     return found
 
 
-def bundle_paths(store):
+def bundle_paths(store: stores.Store) -> "t.List[str]":
     """Paths of all PEM bundles that a store extracts (of the bundle store: itself)."""
     return [path for _purpose, path in store.bundles] + ([store.others] if store.others else [])
 
 
-def bundle(path, contents=()):
+def bundle(path: str, contents: "t.Optional[t.Mapping[str, bytes]]" = None) -> "Extracted":
     """(fingerprints of a PEM bundle, time of its change in seconds since the epoch or None where it is missing)."""
-    data = contents[path] if path in contents else None
+    data = contents.get(path) if contents else None
     try:
         data = _regular(path)[0] if data is None else data
         return frozenset(pem.fingerprints(data)), os.stat(path).st_mtime
@@ -259,24 +276,24 @@ def bundle(path, contents=()):
         return frozenset(), None
 
 
-def hashed(store):
-    """The same of the store's folder of hashed links: what OpenSSL finds there, and when a link was last made."""
+def hashed(root: str, folder: str) -> "Extracted":
+    """The same of a folder of hashed links: what OpenSSL finds there, and when a link was last made."""
     try:
-        changed = os.stat(store.hashed).st_mtime
-        return frozenset(hashlib.sha256(der).hexdigest() for der in linked(store)), changed
+        changed = os.stat(folder).st_mtime
+        return frozenset(hashlib.sha256(der).hexdigest() for der in linked(root, folder)), changed
     except EnvironmentError as error:
         _refuse_unreadable(error)
         return frozenset(), None
 
 
-def linked(store):
+def linked(root: str, folder: str) -> "t.Iterator[bytes]":
     """Yields the certificates (DER) that OpenSSL finds in the folder of hashed links (openssl-rehash(1))."""
     seen = set()
-    for name in os.listdir(store.hashed):
+    for name in os.listdir(folder):
         if not HASHED_LINK.match(name):
             continue
         try:
-            real = files.resolve(store.root, os.path.join(store.hashed, name)[len(store.root.rstrip("/")):])
+            real = files.resolve(root, os.path.join(folder, name)[len(root.rstrip("/")):])
             if real in seen:
                 continue
             seen.add(real)
@@ -288,12 +305,12 @@ def linked(store):
             break  # OpenSSL reads no more than the first
 
 
-def keystore(store):
+def keystore(java: stores.Keystore) -> "t.Tuple[t.Dict[str, str], t.Optional[float]]":
     """({fingerprint: alias} of what the system has put into Java's keystore, time of its change as of a bundle)."""
     try:
-        data, status = _regular(store.keystore.path)
+        data, status = _regular(java.path)
         return {hashlib.sha256(der).hexdigest(): alias for alias, der in keystores.entries(data)
-                if alias.startswith(store.keystore.prefix)}, status.st_mtime
+                if alias.startswith(java.prefix)}, status.st_mtime
     except ValueError:
         return {}, None
     except EnvironmentError as error:
@@ -301,7 +318,7 @@ def keystore(store):
         return {}, None
 
 
-def scraps(store):
+def scraps(store: stores.Store) -> "t.Set[t.Tuple[str, float]]":
     """What an extract has not finished yet, as set of (path, time of its change); one that was killed leaves it."""
     found = set()
     for path in (path for pattern in store.scraps for path in glob.glob(pattern)):
@@ -310,14 +327,14 @@ def scraps(store):
     return found
 
 
-def certificates_with_subjects(path, names):
+def certificates_with_subjects(path: str, names: "t.Collection[bytes]") -> "t.List[x509.Certificate]":
     """The certificates of a PEM bundle whose subject is one of these Names (DER); only what holds one is parsed."""
     blocks = pem.certificate_blocks(_regular(path)[0])
     found = [x509.parse_leniently(content) for _block, content in blocks if any(name in content for name in names)]
     return [certificate for certificate in found if certificate]
 
 
-def configured(data):
+def configured(data: bytes) -> "t.Tuple[t.List[str], t.List[str]]":
     """(names that are trusted, names that are not) of /etc/ca-certificates.conf; see update-ca-certificates(8)."""
     lines = [line.strip() for line in data.decode("utf-8", "surrogateescape").splitlines()]
     lines = [line for line in lines if line and line[0] != "#" and ".." not in line and line.lstrip("! ")[:1] != "/"]

@@ -6,12 +6,12 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import collections
 import contextlib
 import os
 import shutil
 import subprocess
 import time
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journal as journals
@@ -25,19 +25,30 @@ EXTRACT_SECONDS = 900  # 3,000 anchors take some 160 on the slowest generation
 # Others run the extract too (RPM's scriptlets), none of them takes a lock, and runs at the same time fail.
 RETRY_AFTER_SECONDS = (0.2, 0.6, 1.5)
 
-Outcome = collections.namedtuple("Outcome", [
-    "plan",       # trust_plan.Plan that was carried out, or would be in check mode
-    "before",     # trust_state.State
-    "after",      # trust_state.State; in check mode the same as before
-    "extracted",  # whether the extract ran
-])
+
+class Kept(t.NamedTuple):
+    copies: "t.Dict[str, str]"  # {path of a bundle: path of its copy}
+    links: "t.Dict[str, str]"   # {path of a link beside hashed ones: where it leads}
+
+
+class Outcome(t.NamedTuple):
+    plan: trust_plan.Plan     # that was carried out, or would be in check mode
+    before: trust_state.State
+    after: trust_state.State  # in check mode the same as before
+    extracted: bool           # whether the extract ran
 
 
 class TrustError(Exception):
     """The store could not be made what is wanted. The message says what was found, and what became of the store."""
 
 
-def converge(store, wanted, purge="none", extract="auto", check=False):
+def converge(
+    store: stores.Store,
+    wanted: "t.List[trust_plan.Wanted]",
+    purge: str = "none",
+    extract: str = "auto",
+    check: bool = False,
+) -> Outcome:
     """Makes the store what is ``wanted`` (list of Wanted) and proves it; returns an Outcome.
 
     With ``check`` nothing is touched. A plan whose ``unsent`` is not empty is not carried out either.
@@ -67,14 +78,14 @@ def converge(store, wanted, purge="none", extract="auto", check=False):
         return _apply(store, outcome, purge, journal)
 
 
-def _left_over(store):
+def _left_over(store: stores.Store) -> bool:
     """Whether a run that was killed has left something to be taken away, though nothing is to be changed."""
     return journals.Journal(store.staging).left_over() or bool(
         store.instead and stores.is_bridge(store.instead, store.bundles[0][1]))
 
 
 @contextlib.contextmanager
-def _bridge(store):
+def _bridge(store: stores.Store) -> "t.Iterator[None]":
     """Has OpenSSL read the bundle for as long as the extract may take hashed links away and make them anew.
 
     EL 10's does so, and in between a host would find no root at all. The bundle is replaced at once.
@@ -91,7 +102,9 @@ def _bridge(store):
                 os.unlink(store.instead)
 
 
-def _look(store, wanted, purge, extract, interrupted=False):
+def _look(
+    store: stores.Store, wanted: "t.List[trust_plan.Wanted]", purge: str, extract: str, interrupted: bool = False
+) -> Outcome:
     observed = trust_state.observe(store)
     observed = observed._replace(interrupted=observed.interrupted or interrupted)
     wanted = [want if want.certificate or want.fingerprint not in observed.distribution else want._replace(
@@ -100,7 +113,7 @@ def _look(store, wanted, purge, extract, interrupted=False):
     return Outcome(trust_plan.plan(store, observed, wanted, purge, extract), observed, observed, False)
 
 
-def _apply(store, outcome, purge, journal):
+def _apply(store: stores.Store, outcome: Outcome, purge: str, journal: journals.Journal) -> Outcome:
     """Carries the plan out under the lock; on any failure everything is taken back, and the failure is raised."""
     plan = outcome.plan
     extracts = any(step.action == "extract" for step in plan.steps)
@@ -130,7 +143,14 @@ def _apply(store, outcome, purge, journal):
     return outcome._replace(after=after, extracted=extracts)
 
 
-def _until_proven(store, outcome, purge, command, again, look):
+def _until_proven(
+    store: stores.Store,
+    outcome: Outcome,
+    purge: str,
+    command: "stores.Command",
+    again: "stores.Command",
+    look: "t.Callable[[], trust_state.State]",
+) -> trust_state.State:
     """Runs an extract until it succeeds and ``look`` (a function that returns a State) shows what is wanted.
 
     Nothing else may be gone. Returns that State; raises TrustError where it does not come to that.
@@ -152,26 +172,27 @@ def _until_proven(store, outcome, purge, command, again, look):
     return observed
 
 
-def _remove(scraps):
+def _remove(scraps: "t.Set[t.Tuple[str, float]]") -> None:
     for path, _changed in scraps:
         with contextlib.suppress(EnvironmentError):
             os.unlink(path)
 
 
-def _empty_keystore(store):
+def _empty_keystore(store: stores.Store) -> None:
     """Has Java's keystore give up what the extracted bundle does not hold any more, where the extract does not."""
     if store.keystore and store.keystore.hook:
         trusted = trust_state.bundle(store.bundles[0][1])[0]
-        gone = [alias for fingerprint, alias in sorted(trust_state.keystore(store)[0].items())
+        gone = [alias for fingerprint, alias in sorted(trust_state.keystore(store.keystore)[0].items())
                 if fingerprint not in trusted]
         if gone:  # that it worked is seen in what is held afterwards
             run([store.keystore.hook], store.root, "".join(
                 "-%s\n" % alias[len(store.keystore.prefix):] for alias in gone).encode("utf-8", "replace"))
 
 
-def _preview(store, outcome, purge):
+def _preview(store: stores.Store, outcome: Outcome, purge: str) -> None:
     """Looks at the outcome in a folder of its own before the live store is touched, where the command can do that."""
-    if not store.preview or not _knows(stores.find_command(store.extract[0], store.root), store.preview[0], store.root):
+    script = stores.find_command(store.extract[0], store.root)
+    if not store.preview or not script or not _knows(script, store.preview[0], store.root):
         return
     option, folders = store.preview
     target = os.path.join(store.staging[0][1], "preview")
@@ -179,7 +200,7 @@ def _preview(store, outcome, purge):
         files.make_folder(os.path.join(target, folder))
     command = store.extract + (option, target[len(store.root.rstrip("/")):])
 
-    def look():
+    def look() -> trust_state.State:
         extracted = {path: trust_state.bundle(os.path.join(target, os.path.relpath(path, store.extracted)))
                      for path in trust_state.bundle_paths(store)}
         extracted.update(dict.fromkeys(stores.mirrors(store), extracted[store.bundles[0][1]]))
@@ -188,30 +209,27 @@ def _preview(store, outcome, purge):
     _until_proven(store, outcome, purge, command, command, look)
 
 
-def _keep(store):
-    """The live bundles as {path: copy} and the links beside hashed ones as {path: (target,)}.
-
-    For the case that the extract spoils them and can't make them again.
-    """
-    kept = {}
+def _keep(store: stores.Store) -> Kept:
+    """The live bundles and links, for the case that the extract spoils them and can't make them again."""
+    kept = Kept({}, {})
     try:
         for number, path in enumerate(_extracted_files(store)):
             if os.path.exists(path):
-                kept[path] = os.path.join(store.staging[-1][1], "%d.bundle" % number)
-                shutil.copy2(path, kept[path])
+                kept.copies[path] = os.path.join(store.staging[-1][1], "%d.bundle" % number)
+                shutil.copy2(path, kept.copies[path])
         for entry in os.scandir(store.hashed) if store.hashed else ():
             if entry.is_symlink():
-                kept[entry.path] = (os.readlink(entry.path),)
+                kept.links[entry.path] = os.readlink(entry.path)
     except EnvironmentError as error:
         raise files.explain(error, "copied", path)
     return kept
 
 
-def _extracted_files(store):
+def _extracted_files(store: stores.Store) -> "t.List[str]":
     return trust_state.bundle_paths(store) + ([store.keystore.path] if store.keystore else [])
 
 
-def _take_back(store, outcome, journal, kept):
+def _take_back(store: stores.Store, outcome: Outcome, journal: journals.Journal, kept: "t.Optional[Kept]") -> str:
     """Undoes a change: the sources, and the extracted store where it was touched. Says what became of it."""
     journal.undo(clean=False)
     _restore_labels(outcome.plan.changes, store.root)
@@ -231,28 +249,28 @@ def _take_back(store, outcome, journal, kept):
     return said
 
 
-def _holds(store, before):
+def _holds(store: stores.Store, before: "t.Mapping[str, t.FrozenSet[str]]") -> bool:
     after = trust_state.observe(store, recovered=False).extracted
     return all(after[path][0] == before[path] for path in before)
 
 
-def _put_back(store, kept):
+def _put_back(store: stores.Store, kept: Kept) -> None:
     """Restores what ``_keep`` has kept, each file and link by itself and as far as it goes."""
     for path in _extracted_files(store):
         with contextlib.suppress(EnvironmentError):
-            if path not in kept:
+            if path not in kept.copies:
                 os.unlink(path)
                 continue
             beside = "%s.%d" % (path, os.getpid())  # the staging folder may be on another file system than the bundle
-            shutil.copy2(kept[path], beside)
+            shutil.copy2(kept.copies[path], beside)
             os.rename(beside, path)
-    for path, target in kept.items():
-        if isinstance(target, tuple) and not os.path.lexists(path):
+    for path, target in kept.links.items():
+        if not os.path.lexists(path):
             with contextlib.suppress(EnvironmentError):
-                os.symlink(target[0], path)
+                os.symlink(target, path)
 
 
-def _knows(command, option, root):
+def _knows(command: str, option: str, root: str) -> bool:
     """Whether the command, a script, speaks of the option; EL 7's and 8's ignores it and writes the live store."""
     try:
         with open(files.resolve(root, command), "rb") as stream:
@@ -261,7 +279,7 @@ def _knows(command, option, root):
         return False
 
 
-def run(command, root, given=None):
+def run(command: "t.Sequence[str]", root: str, given: "t.Optional[bytes]" = None) -> "t.Tuple[int, str]":
     """(exit code, output) of a command of the host, or of the system under ``root``; it reads ``given`` (bytes)."""
     command = list(command) if root == "/" else ["chroot", root] + list(command)
     environment = dict(os.environ, LC_ALL="C", PATH="/usr/sbin:/usr/bin:/sbin:/bin")
@@ -284,7 +302,7 @@ def run(command, root, given=None):
     return process.returncode, "".join(character for character in text if character.isprintable() or character == "\n")
 
 
-def _refuse(store, plan, found, code=0, output=""):
+def _refuse(store: stores.Store, plan: trust_plan.Plan, found: "t.List[str]", code: int = 0, output: str = "") -> None:
     """Raises TrustError where the proof failed; nothing where there is nothing to say."""
     if not found and code == 0:
         return
@@ -300,7 +318,7 @@ def _refuse(store, plan, found, code=0, output=""):
     raise TrustError("; ".join(reasons) + ("; it said: %s" % said if said else ""))
 
 
-def _restore_labels(paths, root):
+def _restore_labels(paths: "t.Iterable[str]", root: str) -> None:
     """SELinux contexts of new files as the policy has them, where SELinux is on (selinux(8), restorecon(8))."""
     command = stores.find_command("restorecon", root)
     if command and os.path.exists("/sys/fs/selinux/enforce"):

@@ -11,9 +11,9 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import calendar
-import collections
 import re
 import time
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
@@ -24,15 +24,19 @@ DAY = 86400
 EARLIEST, LATEST = -631152000, 253402300799
 ABSOLUTE = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?:[T ]?([0-9]{2}):?([0-9]{2}):?([0-9]{2})Z?)?\Z", re.ASCII)
 
-Moment = collections.namedtuple("Moment", ["at", "relative"])
-Validity = collections.namedtuple("Validity", [
-    "not_before",  # Moment
-    "not_after",   # Moment
-    "capped",      # whether the CA's own validity ends sooner than what was asked for
-])
+
+class Moment(t.NamedTuple):
+    at: int
+    relative: bool
 
 
-def moment(option, text, now):
+class Validity(t.NamedTuple):
+    not_before: Moment
+    not_after: Moment
+    capped: bool  # whether the CA's own validity ends sooner than what was asked for
+
+
+def moment(option: str, text: t.Any, now: int) -> Moment:
     """When an option means: ``+30d``, ``-1h``, ``20270131120000Z``, ``2027-01-31T12:00:00Z``, ``2027-01-31``, in UTC.
 
     Raises _facts.OptionError with a sentence.
@@ -57,14 +61,16 @@ def moment(option, text, now):
                                "20270131120000Z or 2027-01-31T12:00:00Z" % (option, written))
 
 
-def _within(option, written, found):
+def _within(option: str, written: str, found: Moment) -> Moment:
     if not EARLIEST <= found.at <= LATEST:
         raise facts_of.OptionError("%s: %r is out of what certificates can say, which is from 1950 to 9999"
                                    % (option, written))
     return found
 
 
-def wanted(options, default_not_after, now, ca=None):
+def wanted(
+    options: "t.Dict[str, t.Any]", default_not_after: str, now: int, ca: "t.Optional[x509.Certificate]" = None
+) -> Validity:
     """The Validity that options ask for, within that of the CA (x509.Certificate); raises _facts.OptionError."""
     not_before = moment("not_before", options["not_before"], now)
     not_after = moment("not_after", options["not_after"] or default_not_after, now)
@@ -85,7 +91,7 @@ def wanted(options, default_not_after, now, ca=None):
     return Validity(not_before, not_after, False)
 
 
-def renew_before(options):
+def renew_before(options: "t.Dict[str, t.Any]") -> int:
     """How long before its end a certificate is renewed, in seconds; raises _facts.OptionError."""
     try:
         return duration.seconds(options["renew_before"])
@@ -93,7 +99,7 @@ def renew_before(options):
         raise facts_of.OptionError("renew_before: %s" % error)
 
 
-def reasons(certificate, validity, renew, now):
+def reasons(certificate: x509.Certificate, validity: Validity, renew: int, now: int) -> "t.List[str]":
     """Why the validity of a certificate that is there calls for a new one, as list of text."""
     found = []
     for name in ("not_before", "not_after"):
@@ -107,7 +113,7 @@ def reasons(certificate, validity, renew, now):
     return found
 
 
-def expiry(certificate, renew, now):
+def expiry(certificate: x509.Certificate, renew: int, now: int) -> "t.Optional[str]":
     """A phrase if the certificate has expired or does so within ``renew`` seconds, or None."""
     left = certificate.not_after - now
     when = x509.iso_time(certificate.not_after)

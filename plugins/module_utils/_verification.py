@@ -16,6 +16,7 @@ import re
 import shutil
 import tempfile
 import time
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _crl_files as crl_files
@@ -34,23 +35,32 @@ NOTHING_KNOWN = dict.fromkeys([
     "subject", "issuer", "serial", "fingerprint_sha256", "not_before", "not_after", "key_type", "remaining_days",
     "private_key_matches", "openssl"])
 
-Material = collections.namedtuple("Material", [
-    "leaf",       # x509.Certificate: the one to judge
-    "sent",       # list of x509.Certificate: what came with it, from its own file and from chain files
-    "misplaced",  # whether the leaf is a CA that stands before the certificate that its file is about
-])
+
+class Material(t.NamedTuple):
+    leaf: x509.Certificate  # the one to judge
+    sent: "t.List[x509.Certificate]"  # what came with it, from its own file and from chain files
+    misplaced: bool  # whether the leaf is a CA that stands before the certificate that its file is about
 
 
 class Unable(Exception):
     """Nothing can be judged at all; ``facts`` is what the failure returns besides the message."""
 
-    def __init__(self, message, **facts):
+    def __init__(self, message: str, **facts: t.Any) -> None:
         super(Unable, self).__init__(message)
         self.facts = facts
 
 
-def verify(certificates, trust=None, purpose="server", min_remaining="0", tmpdir=None, now=None, trust_name=None,
-           crls=(), collect=False):
+def verify(
+    certificates: "t.List[t.Dict[str, t.Any]]",
+    trust: "t.Optional[str]" = None,
+    purpose: str = "server",
+    min_remaining: str = "0",
+    tmpdir: "t.Optional[str]" = None,
+    now: "t.Optional[int]" = None,
+    trust_name: "t.Optional[str]" = None,
+    crls: "t.Iterable[t.Dict[str, t.Any]]" = (),
+    collect: bool = False,
+) -> "t.Dict[str, t.Any]":
     """Judges certificates; returns the module's result: verified, msg, results, trust.
 
     certificates: list of dict with the module's suboptions; what is None there is taken from the defaults beside it.
@@ -79,7 +89,13 @@ def verify(certificates, trust=None, purpose="server", min_remaining="0", tmpdir
     return dict(outcome, crls=_sendable(lists)) if collect else outcome
 
 
-def judge(items, program, store, tmpdir, now):
+def judge(
+    items: "t.List[t.Dict[str, t.Any]]",
+    program: openssl.OpenSSL,
+    store: reasons.Store,
+    tmpdir: "t.Optional[str]",
+    now: int,
+) -> "t.List[t.Dict[str, t.Any]]":
     """The results of certificates (list of dict), as the module returns them.
 
     items: list of dict with the suboptions, ``purpose``, ``min_remaining`` and ``name`` (what sentences call it) among
@@ -92,7 +108,7 @@ def judge(items, program, store, tmpdir, now):
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _item(number, given, purpose, min_remaining):
+def _item(number: int, given: "t.Dict[str, t.Any]", purpose: str, min_remaining: str) -> "t.Dict[str, t.Any]":
     """One element of the list with its defaults filled in; ``name`` is what sentences call it."""
     item = {key: value for key, value in given.items() if value is not None}
     item.setdefault("purpose", purpose)
@@ -109,7 +125,7 @@ def _item(number, given, purpose, min_remaining):
     return item
 
 
-def _lists(crls):
+def _lists(crls: "t.Iterable[t.Dict[str, t.Any]]") -> "t.List[bytes]":
     """The revocation lists (list of DER) of elements of the option; raises Unable."""
     found = []
     for number, given in enumerate(crls):
@@ -122,12 +138,12 @@ def _lists(crls):
     return list(collections.OrderedDict.fromkeys(found))
 
 
-def _sendable(listed):
+def _sendable(listed: "t.Iterable[bytes]") -> "t.List[str]":
     """DER as text, for the module's answer."""
     return [base64.b64encode(data).decode("ascii") for data in listed]
 
 
-def host(trust, name=None):
+def host(trust: "t.Optional[str]", name: "t.Optional[str]" = None) -> "t.Tuple[openssl.OpenSSL, reasons.Store]":
     """(this host's OpenSSL, its Store of anchors); raises Unable."""
     try:
         program = openssl.find()
@@ -141,19 +157,21 @@ def host(trust, name=None):
     return program, reasons.Store(place, anchors, chains.index(anchors), openssl.unreadable(place))
 
 
-def _why_empty(place):
+def _why_empty(place: openssl.Trust) -> str:
     if place.directory:
         return pem.advised("the directory can't be read: Permission denied") if not os.access(
             place.directory, os.R_OK | os.X_OK) else (
             "the directory has no certificates under hashed names: run 'openssl rehash %s'" % place.directory)
     try:
-        _bytes(place.file)
+        _bytes(place.file or "")
     except pem.CertificateFileError as error:
         return str(error)
     return "there is no PEM certificate in it"
 
 
-def _result(item, program, store, directory, now):
+def _result(
+    item: "t.Dict[str, t.Any]", program: openssl.OpenSSL, store: reasons.Store, directory: str, now: int
+) -> "t.Dict[str, t.Any]":
     """The result of one certificate (dict)."""
     result = dict(NOTHING_KNOWN, path=item.get("path"), name=item["name"], purpose=item["purpose"], verified=False,
                   dns_names=[], ip_addresses=[], chain=[], reasons=[], warnings=[])
@@ -178,7 +196,7 @@ def _result(item, program, store, directory, now):
     return dict(result, verified=not result["reasons"], verdicts=verdicts if result["subject"] is not None else {})
 
 
-def _facts(item, leaf, now):
+def _facts(item: "t.Dict[str, t.Any]", leaf: x509.Certificate, now: int) -> "t.Dict[str, t.Any]":
     """What is known of a certificate before anybody judges it (dict)."""
     alt_names = x509.alt_names(leaf)
     return dict(x509.describe(leaf), name="%s (%s)" % (item["name"], reasons.short(leaf.subject_der)),
@@ -186,7 +204,14 @@ def _facts(item, leaf, now):
                 remaining_days=(leaf.not_after - now) // DAY)
 
 
-def _judgement(item, material, program, store, directory, now):
+def _judgement(
+    item: "t.Dict[str, t.Any]",
+    material: Material,
+    program: openssl.OpenSSL,
+    store: reasons.Store,
+    directory: str,
+    now: int,
+) -> "t.Dict[str, t.Any]":
     """The verdict of OpenSSL, and what this collection looks at itself (dict)."""
     leaf, sent, purpose, hostnames = material.leaf, material.sent, item["purpose"], item.get("hostnames", [])
     if material.misplaced:
@@ -219,7 +244,7 @@ def _judgement(item, material, program, store, directory, now):
     }
 
 
-def _read(item):
+def _read(item: "t.Dict[str, t.Any]") -> Material:
     """The Material of an item; raises CertificateFileError."""
     data = _bytes(item["path"]) if "path" in item else _encoded(item["content"])
     found = pem.read_certificates(data, keys_allowed=True)
@@ -235,25 +260,27 @@ def _read(item):
     return Material(leaf, list(once.values()), ordered and chains.comes_too_early(leaf, others))
 
 
-def _read_chain(read, source, name):
+def _read_chain(read: "t.Callable[[str], bytes]", source: str, name: str) -> "t.List[x509.Certificate]":
     try:
         return pem.read_certificates(read(source), keys_allowed=True)
     except pem.CertificateFileError as error:
         raise pem.CertificateFileError("its chain %s can't be used: %s" % (name, error))
 
 
-def _bytes(path):
+def _bytes(path: str) -> bytes:
     try:
         return pem.read_file(path)
     except pem.CertificateFileError as error:
         raise pem.CertificateFileError(pem.advised(str(error)))
 
 
-def _encoded(text):
+def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _ask(item, material, program, store, directory):
+def _ask(
+    item: "t.Dict[str, t.Any]", material: Material, program: openssl.OpenSSL, store: reasons.Store, directory: str
+) -> openssl.Verdict:
     """OpenSSL's verdict. It is given what was read here, as PEM, under the name that the user knows."""
     name = os.path.basename(item.get("path", ""))
     name = name if PLAIN_NAME.match(name) and name not in ("untrusted.pem", "crls.pem") else "certificate.pem"
@@ -270,7 +297,9 @@ def _ask(item, material, program, store, directory):
                           "untrusted.pem" if material.sent else None, options)
 
 
-def _private_key(item, leaf, program):
+def _private_key(
+    item: "t.Dict[str, t.Any]", leaf: x509.Certificate, program: openssl.OpenSSL
+) -> "t.Tuple[t.Optional[bool], t.List[str], t.List[str]]":
     """(whether the private key belongs to the certificate, or None; reasons; warnings)."""
     path = item.get("private_key")
     if not path:
@@ -289,6 +318,6 @@ def _private_key(item, leaf, program):
     return True, [], warnings
 
 
-def _success(results, store):
+def _success(results: "t.List[t.Dict[str, t.Any]]", store: reasons.Store) -> str:
     return "%d certificate%s verified against %s" % (
         len(results), "" if len(results) == 1 else "s", store.trust.given or "what this host trusts")

@@ -6,13 +6,21 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import typing as t
+
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _handshake as handshake
 
 REQUIRABLE = ("trusted", "complete_chain", "ordered_chain", "resumption", "keep_alive", "ocsp_staple",
               "forward_secrecy")
 
 
-def unmet(result, require, min_protocol, too_short, untried=()):
+def unmet(
+    result: "t.Dict[str, t.Any]",
+    require: "t.Iterable[str]",
+    min_protocol: "t.Optional[str]",
+    too_short: "t.List[str]",
+    untried: "t.Collection[str]" = (),
+) -> "t.List[str]":
     """Sentences on the wishes that an endpoint does not meet.
 
     too_short: sentences on certificates with less time left than min_remaining. untried: versions that could not be.
@@ -26,11 +34,11 @@ def unmet(result, require, min_protocol, too_short, untried=()):
     return list(dict.fromkeys(found))  # a missing intermediate is one sentence, though two wishes fail of it
 
 
-def _trusted(result):
+def _trusted(result: "t.Dict[str, t.Any]") -> "t.List[str]":
     return [] if result["trusted"] else result["reasons"] or ["it is not known whether this host trusts it"]
 
 
-def _complete_chain(result):
+def _complete_chain(result: "t.Dict[str, t.Any]") -> "t.List[str]":
     if result["complete_chain"]:
         return []
     missing = [finding for finding in result["chain_findings"] if "does not send" in finding]
@@ -38,12 +46,12 @@ def _complete_chain(result):
     return missing or ["whether the chain is complete can't be told: %s is not known to this host" % last]
 
 
-def _ordered_chain(result):
+def _ordered_chain(result: "t.Dict[str, t.Any]") -> "t.List[str]":
     return [] if result["ordered_chain"] else [
         finding for finding in result["chain_findings"] if "out of order" in finding] or ["the chain is not known"]
 
 
-def _resumption(result):
+def _resumption(result: "t.Dict[str, t.Any]") -> "t.List[str]":
     resumption = result["resumption"]
     if resumption and resumption["resumed"]:
         return []
@@ -52,22 +60,22 @@ def _resumption(result):
     return ["the server does not resume sessions: it offers neither a ticket nor a session ID"]
 
 
-def _keep_alive(result):
+def _keep_alive(result: "t.Dict[str, t.Any]") -> "t.List[str]":
     return [] if result["keep_alive"] else ["connections are not kept alive: %s" % (
         result["http"] and result["http"]["finding"] or "it was not tried")]
 
 
-def _ocsp_staple(result):
+def _ocsp_staple(result: "t.Dict[str, t.Any]") -> "t.List[str]":
     if not result["ocsp_staple"]:
         return ["the server sends no OCSP staple"]
     return [result["ocsp_finding"]] if result["ocsp_finding"] else []
 
 
-def _forward_secrecy(result):
+def _forward_secrecy(result: "t.Dict[str, t.Any]") -> "t.List[str]":
     return [] if result["forward_secrecy"] else ["the cipher %s has no forward secrecy" % result["cipher"]]
 
 
-def _protocol(result, lowest, untried):
+def _protocol(result: "t.Dict[str, t.Any]", lowest: str, untried: "t.Collection[str]") -> "t.List[str]":
     below = handshake.VERSIONS[:handshake.VERSIONS.index(lowest)]
     accepted = [version for version in below
                 if version == result["protocol"] or (result["versions"] or {}).get(version)]

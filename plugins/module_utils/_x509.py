@@ -11,28 +11,29 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import calendar
-import collections
 import functools
 import hashlib
 import re
 import socket
 import time
+import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 
-Certificate = collections.namedtuple("Certificate", [
-    "der",           # bytes: the whole certificate
-    "fingerprint",   # SHA-256 of it, lower-case hex
-    "version",       # 1, 2 or 3
-    "serial",        # int
-    "signature",     # OID of the signature algorithm
-    "issuer_der",    # bytes: the issuer's Name, as encoded
-    "subject_der",   # bytes: the subject's Name, as encoded
-    "not_before",    # int: seconds since the epoch
-    "not_after",     # int: seconds since the epoch
-    "spki_der",      # bytes: SubjectPublicKeyInfo
-    "extensions",    # dict: OID -> (critical, bytes of the value)
-])
+
+class Certificate(t.NamedTuple):
+    der: bytes                                       # the whole certificate
+    fingerprint: str                                 # SHA-256 of it, lower-case hex
+    version: int                                     # 1, 2 or 3
+    serial: int
+    signature: str                                   # OID of the signature algorithm
+    issuer_der: bytes                                # the issuer's Name, as encoded
+    subject_der: bytes                               # the subject's Name, as encoded
+    not_before: int                                  # seconds since the epoch
+    not_after: int                                   # seconds since the epoch
+    spki_der: bytes                                  # SubjectPublicKeyInfo
+    extensions: "t.Dict[str, t.Tuple[bool, bytes]]"  # by OID: whether it is critical, its value
+
 
 # RFC 4514 section 3, and two more that everybody writes.
 ATTRIBUTES = {
@@ -73,7 +74,7 @@ TIMES = {
 CURVES = {"1.2.840.10045.3.1.7": "P-256", "1.3.132.0.34": "P-384", "1.3.132.0.35": "P-521", "1.3.132.0.10": "secp256k1"}
 
 
-def parse(data):
+def parse(data: bytes) -> Certificate:
     """Reads one DER certificate; raises DerError for anything else, trailing bytes included.
 
     The extensions' values are read only when they are asked for, by the functions below; these raise DerError too.
@@ -119,7 +120,7 @@ def parse(data):
     return certificate
 
 
-def parse_leniently(data):
+def parse_leniently(data: "t.Optional[bytes]") -> "t.Optional[Certificate]":
     """The same for what a host holds already: None for bytes that are no certificate, and for None."""
     try:
         return parse(data) if data else None
@@ -127,7 +128,7 @@ def parse_leniently(data):
         return None
 
 
-def _extensions(data, fields):
+def _extensions(data: bytes, fields: "t.List[der.Element]") -> "t.Dict[str, t.Tuple[bool, bytes]]":
     found = {}
     for tag, _start, content, end in fields:
         if tag != 0xA3:
@@ -142,7 +143,7 @@ def _extensions(data, fields):
     return found
 
 
-def _time(data, part):
+def _time(data: bytes, part: "der.Element") -> int:
     """UTCTime or GeneralizedTime (RFC 5280 section 4.1.2.5, and the looser forms of old roots) in epoch seconds."""
     tag, _start, content, end = part
     text = data[content:end].decode("ascii", "replace")
@@ -162,7 +163,7 @@ def _time(data, part):
         raise der.DerError("malformed time %r" % text)
 
 
-def iso_time(seconds):
+def iso_time(seconds: float) -> str:
     """Seconds since the epoch as ``2027-01-31T12:00:00Z``."""
     try:
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
@@ -171,7 +172,7 @@ def iso_time(seconds):
 
 
 @functools.lru_cache(maxsize=4096)  # a store's certificates have few issuers, and each name is asked for several times
-def name(encoded):
+def name(encoded: bytes) -> str:
     """A Name in the form of RFC 4514, on one line and harmless to a terminal: what can't be printed is escaped."""
     content, end = der.expect(encoded, 0, len(encoded), der.SEQUENCE)
     rdns = []
@@ -181,7 +182,7 @@ def name(encoded):
     return ",".join(reversed(rdns))
 
 
-def common_name(encoded):
+def common_name(encoded: bytes) -> "t.Optional[str]":
     """The last (most specific) CN of a Name as text, or None."""
     content, end = der.expect(encoded, 0, len(encoded), der.SEQUENCE)
     found = None
@@ -192,7 +193,7 @@ def common_name(encoded):
     return found
 
 
-def _attribute(data, content, end):
+def _attribute(data: bytes, content: int, end: int) -> "t.Tuple[str, str]":
     parts = list(der.children(data, content, end))
     if len(parts) != 2 or parts[0][0] != der.OID:
         raise der.DerError("malformed name")
@@ -204,7 +205,7 @@ def _attribute(data, content, end):
     return der.oid(data[parts[0][2]:parts[0][3]]), value
 
 
-def printable(value):
+def printable(value: str) -> str:
     """Text of others, harmless to a terminal: as hex pairs what does not print (control characters, line ends, ...)."""
     if value.isprintable():
         return value
@@ -213,12 +214,12 @@ def printable(value):
                    for character in value)
 
 
-def printable_lines(text):
+def printable_lines(text: str) -> str:
     """What a program printed, which may have names of others in it: ``printable``, line by line."""
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
-def escape(value):
+def escape(value: str) -> str:
     """RFC 4514 section 2.4, and ``printable``."""
     if HARMLESS.match(value):  # nearly all are
         return value
@@ -230,7 +231,7 @@ def escape(value):
     return escaped
 
 
-def basic_constraints(certificate):
+def basic_constraints(certificate: Certificate) -> "t.Tuple[bool, t.Optional[int]]":
     """(is a CA, path length or None); (False, None) where the extension is missing (RFC 5280 section 4.2.1.9)."""
     if BASIC_CONSTRAINTS not in certificate.extensions:
         return False, None
@@ -247,7 +248,7 @@ def basic_constraints(certificate):
     return is_ca, path_length
 
 
-def is_ca(certificate):
+def is_ca(certificate: Certificate) -> bool:
     """Whether it says that it is a CA; where that can't be read, it does not."""
     try:
         return basic_constraints(certificate)[0]
@@ -255,7 +256,7 @@ def is_ca(certificate):
         return False
 
 
-def key_usage(certificate):
+def key_usage(certificate: Certificate) -> "t.Optional[t.List[str]]":
     """List of key usages by name, or None where the extension is missing (RFC 5280 section 4.2.1.3)."""
     if KEY_USAGE not in certificate.extensions:
         return None
@@ -266,7 +267,7 @@ def key_usage(certificate):
             if number // 8 < len(bits) and bits[number // 8] >> (7 - number % 8) & 1]
 
 
-def extended_key_usage(certificate):
+def extended_key_usage(certificate: Certificate) -> "t.Optional[t.List[str]]":
     """List of purposes by name (or OID), or None where the extension is missing (RFC 5280 section 4.2.1.12)."""
     if EXTENDED_KEY_USAGE not in certificate.extensions:
         return None
@@ -276,9 +277,9 @@ def extended_key_usage(certificate):
     return [EXTENDED_KEY_USAGES.get(oid, oid) for oid in oids]
 
 
-def alt_names(certificate):
+def alt_names(certificate: Certificate) -> "t.Dict[str, t.List[str]]":
     """The subject's alternative names by kind: {dns: [...], ip: [...], email: [...], uri: [...]}."""
-    found = {"dns": [], "ip": [], "email": [], "uri": []}
+    found: t.Dict[str, t.List[str]] = {"dns": [], "ip": [], "email": [], "uri": []}
     if SUBJECT_ALT_NAME not in certificate.extensions:
         return found
     value = certificate.extensions[SUBJECT_ALT_NAME][1]
@@ -292,7 +293,7 @@ def alt_names(certificate):
     return found
 
 
-def subject_key_identifier(certificate):
+def subject_key_identifier(certificate: Certificate) -> "t.Optional[str]":
     """The identifier of the subject's key as hex, or None."""
     if SUBJECT_KEY_IDENTIFIER not in certificate.extensions:
         return None
@@ -301,7 +302,7 @@ def subject_key_identifier(certificate):
     return "".join("%02x" % byte for byte in value[content:end])
 
 
-def authority_key_identifier(certificate):
+def authority_key_identifier(certificate: Certificate) -> "t.Optional[str]":
     """The identifier of the issuer's key as hex, or None."""
     if AUTHORITY_KEY_IDENTIFIER not in certificate.extensions:
         return None
@@ -313,12 +314,12 @@ def authority_key_identifier(certificate):
     return None
 
 
-def key_type(certificate):
+def key_type(certificate: Certificate) -> str:
     """The type of its public key, see ``spki_type``."""
     return spki_type(certificate.spki_der)
 
 
-def spki_type(spki):
+def spki_type(spki: bytes) -> str:
     """The algorithm of a public key, with size or curve where it has one: ``RSA 2048``, ``EC P-256``, ``Ed25519``."""
     content, end = der.expect(spki, 0, len(spki), der.SEQUENCE)
     algorithm, behind = der.expect(spki, content, end, der.SEQUENCE)
@@ -338,18 +339,18 @@ def spki_type(spki):
     return kind
 
 
-def is_self_issued(certificate):
+def is_self_issued(certificate: Certificate) -> bool:
     """Whether subject and issuer are the same name, as a root's are."""
     return certificate.subject_der == certificate.issuer_der
 
 
-def keys_fit(issuer, certificate):
+def keys_fit(issuer: Certificate, certificate: Certificate) -> bool:
     """Whether the issuer's key is the one that the certificate asks for (RFC 5280 section 4.2.1.1)."""
     wanted, offered = authority_key_identifier(certificate), subject_key_identifier(issuer)
     return wanted is None or offered is None or wanted == offered
 
 
-def may_have_issued(issuer, certificate):
+def may_have_issued(issuer: Certificate, certificate: Certificate) -> bool:
     """Whether ``issuer`` fits by name and key identifier (RFC 5280 sections 4.2.1.1, 6.1); no signature is checked."""
     try:
         return issuer.subject_der == certificate.issuer_der and keys_fit(issuer, certificate)
@@ -357,7 +358,7 @@ def may_have_issued(issuer, certificate):
         return True  # an identifier that can't be read says nothing against it
 
 
-def plain_fingerprint(text):
+def plain_fingerprint(text: str) -> str:
     """A SHA-256 fingerprint as people write it (``AB:CD:…``, ``sha256:…``) in lower-case hex; ValueError otherwise."""
     plain = re.sub("[:\\s]", "", re.sub("^sha-?256[:=]", "", text.strip().lower()))
     if not re.match(r"[0-9a-f]{64}\Z", plain):
@@ -365,12 +366,12 @@ def plain_fingerprint(text):
     return plain
 
 
-def label(certificate):
+def label(certificate: Certificate) -> str:
     """What messages call a certificate: its subject, or its serial number where the subject is empty."""
     return name(certificate.subject_der) or "serial %x" % certificate.serial
 
 
-def describe(certificate):
+def describe(certificate: Certificate) -> "t.Dict[str, str]":
     """The facts that results show of a certificate, as plain JSON values."""
     return {
         "subject": name(certificate.subject_der),

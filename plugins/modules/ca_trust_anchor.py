@@ -323,6 +323,7 @@ missing_packages:
 """
 
 import os
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -335,9 +336,9 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
 
 
-def collect(paths):
+def collect(paths: "t.List[str]") -> "t.List[t.Dict[str, t.Any]]":
     """What the host's files hold, for the controller to judge; nothing of a file with a private key leaves the host."""
-    found = []
+    found: t.List[t.Dict[str, t.Any]] = []
     for path in paths:
         try:
             certificates = pem.read_certificates(pem.read_file(path))
@@ -347,7 +348,7 @@ def collect(paths):
     return found
 
 
-def converge(options, check_mode):
+def converge(options: "t.Dict[str, t.Any]", check_mode: bool) -> "t.Dict[str, t.Any]":
     """The module's result, or which certificates the controller has to send along."""
     wanted = arguments.wanted(options["anchors"])
     if options["store"] == "nss":
@@ -359,7 +360,9 @@ def converge(options, check_mode):
     return dict(trust_report.report(store, outcome, check_mode), changed=bool(outcome.plan.steps))
 
 
-def nss_anchor(options, wanted, check_mode):
+def nss_anchor(
+    options: "t.Dict[str, t.Any]", wanted: "t.List[trust_plan.Wanted]", check_mode: bool
+) -> "t.Dict[str, t.Any]":
     """The same for databases of NSS; raises StoreError."""
     # Only where it is asked for: to all other hosts it would be a third of what they have to compile.
     from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss as nss
@@ -370,7 +373,7 @@ def nss_anchor(options, wanted, check_mode):
         raise stores.StoreError(str(error))
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(arguments.anchor_arguments(), required_if=arguments.REQUIRED_IF, supports_check_mode=True)
     options = module.params
     paths = [anchor["path"] for anchor in options["anchors"] if anchor["path"]]

@@ -192,7 +192,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_info as trust_info
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(arguments.store_arguments(), required_if=arguments.REQUIRED_IF, supports_check_mode=True)
     try:
         if module.params["store"] == "nss":

@@ -23,8 +23,8 @@ options:
   authorities:
     description:
       - The certificates of the CAs, in PEM form. A CA is known by its key, so that it is one that was renewed, too.
-      - CAs below them are found where their certificates lie in the files or are sent by servers. Give those, too, that a
-        server might not send.
+      - CAs below them are found where their certificates lie in the files or are sent by servers. Give those, too, that
+        a server might not send.
     type: list
     elements: str
     required: true
@@ -230,7 +230,7 @@ ARGUMENTS = {
 }
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     try:
         result = _ca_usage.look(module.params, module.tmpdir)

@@ -291,6 +291,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _attributes as attributes
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _installation as installation
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _installation_plan as planning
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _verification as verification
 
 ARGUMENTS = {
@@ -311,7 +312,7 @@ ARGUMENTS = {
 }
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         ARGUMENTS, supports_check_mode=True, add_file_common_args=True,
         required_one_of=[("path", "chain_path", "fullchain_path")], mutually_exclusive=[("trust", "trust_content")])
@@ -319,7 +320,7 @@ def main():
     try:
         attributes.check(module.params)
         result = installation.install(module.params, module.check_mode, module.tmpdir)
-    except (installation.InstallationError, verification.Unable, files.FilesError, attributes.AttributesError) as error:
+    except (planning.InstallationError, verification.Unable, files.FilesError, attributes.AttributesError) as error:
         module.fail_json(msg=str(error), **getattr(error, "facts", {}))
     except EnvironmentError as error:
         module.fail_json(msg=str(files.explain(error, "used", module.tmpdir)))

@@ -143,7 +143,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certif
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome, _revocation
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(arguments.crl(), mutually_exclusive=arguments.AUTHORITY_EXCLUSIVE,
                            required_one_of=arguments.AUTHORITY_ONE_OF, supports_check_mode=True,
                            add_file_common_args=True)

@@ -237,7 +237,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certif
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _csr, _outcome
 
 
-def main():
+def main() -> None:
     looked_at = dict.fromkeys(["ca_content", "chain_path", "fullchain_path"], "certificate_path")
     module = AnsibleModule(arguments.csr(), required_by=looked_at, mutually_exclusive=arguments.REQUEST_EXCLUSIVE,
                            supports_check_mode=True, add_file_common_args=True)

@@ -93,7 +93,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _firefo
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 
 
-def main():
+def main() -> None:
     module = AnsibleModule({
         "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
         "path": {"type": "path", "default": "/etc/firefox/policies/policies.json"},

@@ -198,7 +198,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certif
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome, _selfsigned
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(arguments.selfsigned_cert(), mutually_exclusive=arguments.REQUEST_EXCLUSIVE,
                            supports_check_mode=True, add_file_common_args=True)
     _outcome.run(module, _selfsigned.converge, (*_outcome.WRITTEN, "csr_path"))

@@ -283,7 +283,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certif
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome, _signed
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(arguments.signed_cert(), mutually_exclusive=arguments.SIGNED_EXCLUSIVE,
                            required_one_of=arguments.SIGNED_ONE_OF, supports_check_mode=True, add_file_common_args=True)
     _outcome.run(module, _signed.converge)

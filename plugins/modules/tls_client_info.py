@@ -255,7 +255,7 @@ ARGUMENTS = {
 }
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True, mutually_exclusive=[("endpoints", "host")])
     try:
         outcome = _client_verdicts.look(module.params, module.tmpdir)

@@ -611,7 +611,7 @@ ARGUMENTS = {
 }
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         ARGUMENTS, supports_check_mode=True, required_one_of=[("endpoints", "host")],
         mutually_exclusive=[("endpoints", "host"), ("endpoints", "port"), ("endpoints", "server_name")])

@@ -40,4 +40,5 @@ class Action(NormalAction):
             refuse(self._task.args, CA)
         except ValueError as error:
             return {"failed": True, "msg": str(error)}
-        return super().run(tmp, task_vars)
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        return result

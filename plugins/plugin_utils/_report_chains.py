@@ -64,7 +64,7 @@ def trees(report: dict[str, t.Any]) -> list[Node]:
 
 def _above(entry: dict[str, t.Any], certificates: dict[str, Facts]) -> list[dict[str, t.Any]]:
     """The links above a certificate, the root first. A chain that ends nowhere has a gap on top."""
-    chain = entry["chain"]
+    chain: list[dict[str, t.Any]] = entry["chain"]
     if entry["certificate"] is None:
         return [{"certificate": None, "subject": "Files without a certificate that can be read", "source": None}]
     if chain and chain[-1]["source"] == "trust":

@@ -157,8 +157,9 @@ class Findings:
 
     def _told(self, name: str) -> dict[str, t.Any]:
         kind, found = KINDS[name], self._found[name]
-        items = [{"sentence": sentence, "certificate": certificate, "hosts": list(hosts)}
-                 for (sentence, certificate), hosts in found.items()]
+        items: list[dict[str, t.Any]] = [
+            {"sentence": sentence, "certificate": certificate, "hosts": list(hosts)}
+            for (sentence, certificate), hosts in found.items()]
         hosts = sorted({host for item in items for host in item["hosts"]}, key=natural)
         return {"kind": name, "severity": kind.severity, "title": kind.title, "remedy": kind.remedy,
                 "command": command(kind.playbook, hosts), "hosts": len(hosts), "items": items}

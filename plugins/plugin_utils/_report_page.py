@@ -35,7 +35,7 @@ class Group(t.NamedTuple):
     store: str | None
     order: str  # whether the extracted store is: in order, out of order, not known
     distribution: int | None
-    cells: list[str]
+    cells: tuple[str, ...]
 
     @property
     def calls(self) -> bool:
@@ -68,7 +68,7 @@ def groups(report: dict[str, t.Any], columns: list[str]) -> list[Group]:
         cells = tuple(host["anchors"].get(one, "absent") for one in columns) if host["status"] == "ok" else ()
         key = (host["status"], host["reason"], host["store"], order, host["distribution"], cells)
         alike.setdefault(key, []).append(name)
-    made = [Group(names, *key[:-1], cells=list(key[-1])) for key, names in alike.items()]
+    made = [Group(names, *key) for key, names in alike.items()]
     return sorted(made, key=lambda one: (_weight(one), -len(one.hosts), findings.natural(one.hosts[0])))
 
 

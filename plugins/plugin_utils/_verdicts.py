@@ -52,8 +52,8 @@ def _joined(result: dict[str, t.Any], lists: list[bytes], asked: Terms) -> dict[
         return result
     question = webpki.Question(
         material["hostnames"], material["ips"], result["purpose"], asked.now, asked.waive)
-    verdict = webpki.judge(base64.b64decode(material["leaf"]), *(
-        [base64.b64decode(text) for text in material[name]] for name in ("sent", "anchors")), question, lists)
+    sent, anchors = ([base64.b64decode(text) for text in material[name]] for name in ("sent", "anchors"))
+    verdict = webpki.judge(base64.b64decode(material["leaf"]), sent, anchors, question, lists)
     accepted_there = (result["openssl"] or {}).get("return_code") == 0
     reasons = result["reasons"] + consequences(verdict, accepted_there, result["verified"])
     return {**result, "reasons": reasons, "verified": result["verified"] and verdict.accepted,

@@ -11,8 +11,9 @@ import typing as t
 import warnings
 
 try:
-    from cryptography import __version__ as cryptography_version
-    from cryptography import x509
+    from cryptography import __version__, x509
+
+    cryptography_version = __version__
 except ImportError:  # _webpki.unable() says so
     cryptography_version = ""
 
@@ -41,7 +42,7 @@ class Certificate(t.NamedTuple):
     extensions: dict[str, x509.Extension[t.Any]]
     malformed: str | None
 
-    def __eq__(self, other: object) -> bool:
+    def __eq__(self, other: t.Any) -> bool:
         return isinstance(other, Certificate) and self.der == other.der
 
     def __hash__(self) -> int:

@@ -64,7 +64,7 @@ def _is_malformed(one: t.Any) -> bool:
 class Name(t.NamedTuple):
     """A name of a certificate: the class of ``cryptography`` and what is in it."""
 
-    kind: type
+    kind: type[t.Any]
     value: t.Any
 
 

@@ -20,7 +20,7 @@ except ImportError:  # _webpki.unable() says so
 try:  # optional: https://pypi.org/project/publicsuffixlist/
     from publicsuffixlist import PublicSuffixList
 except ImportError:
-    PublicSuffixList = None
+    PublicSuffixList = None  # type: ignore[assignment,misc]  # a class that may be missing is nothing types can say
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as plain
@@ -35,7 +35,7 @@ HOST_NAME = re.compile(r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-
 @functools.cache
 def _suffixes() -> t.Any:
     """The list with ICANN's part of it, or None where the library is not installed."""
-    return PublicSuffixList(only_icann=True) if PublicSuffixList else None
+    return PublicSuffixList(only_icann=True) if PublicSuffixList is not None else None
 
 
 def of_leaf(leaf: Certificate, hostnames: list[str], ips: list[str], purpose: str) -> c.Iterator[Finding]:

@@ -118,9 +118,9 @@ def extensions(one: Certificate, place: Place) -> Findings:
     for kind in NEVER_CRITICAL:
         if one.is_critical(kind):
             yield finding("rfc5280-criticality", f"{place.who}has its {_named(kind)} critical, which it must not be")
-    for kind in (x509.PolicyConstraints, x509.InhibitAnyPolicy):
-        if one.get(kind) and not one.is_critical(kind):
-            yield finding("rfc5280-criticality", f"{place.who}has its {_named(kind)} not critical, which it must be")
+    for policy in (x509.PolicyConstraints, x509.InhibitAnyPolicy):
+        if one.get(policy) and not one.is_critical(policy):
+            yield finding("rfc5280-criticality", f"{place.who}has its {_named(policy)} not critical, which it must be")
     policies = one.get(x509.PolicyConstraints)
     if policies and policies.require_explicit_policy is not None:
         yield finding("rfc5280-policies", f"{place.who}requires explicit certificate policies, which are not "
@@ -130,7 +130,7 @@ def extensions(one: Certificate, place: Place) -> Findings:
 
 
 def _named(kind: t.Any) -> str:
-    name = kind.__name__
+    name: str = kind.__name__
     return name[0].lower() + name[1:]
 
 
@@ -242,7 +242,7 @@ def purposes(one: Certificate, place: Place, purpose: str) -> Findings:
         yield finding("rfc5280-key-usage", "may not sign or agree on keys in handshakes, says its keyUsage")
 
 
-def _purpose(oid: t.Any) -> str:
+def _purpose(oid: x509.ObjectIdentifier) -> str:
     return oid.dotted_string if oid._name == "Unknown OID" else oid._name
 
 

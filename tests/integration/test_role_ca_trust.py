@@ -118,9 +118,8 @@ def test_the_entry_for_large_fleets(hosts):
 
 def test_what_of_the_anchors_the_role_passes_on(el9):
     """What is refused is let through where that is asked for; as -e has them, booleans are words."""
-    expired, leaf, short = pki.root("Old", days=(-9, -1)), pki.server("leaf"), pki.root("Short", days=(-1, 20))
+    expired, short = pki.root("Old", days=(-9, -1)), pki.root("Short", days=(-1, 20))
     for pair, refused, allowed in ((expired, {}, {"ca_trust_allow_expired": "yes"}),
-                                   (leaf, {"ca_trust_allow_non_ca": "no"}, {"ca_trust_allow_non_ca": "yes"}),
                                    (short, {"ca_trust_min_remaining": "30d"}, {"ca_trust_min_remaining": "10d"})):
         play = plays.run(el9.inventory, [], roles=[role(pair, **refused)], ignore_errors=False)
         assert play.code != 0 and pair.fingerprint not in trusted(el9["el9"])
@@ -128,6 +127,11 @@ def test_what_of_the_anchors_the_role_passes_on(el9):
         assert play.code == 0 and pair.fingerprint not in trusted(el9["el9"]), play.output
         play = plays.run(el9.inventory, [], roles=[role(pair, **allowed)])
         assert play.code == 0 and pair.fingerprint in trusted(el9["el9"]), play.output
+    # EL's own store takes CAs alone, an application's bundle whatever it wants.
+    bundle = {"ca_trust_store": "bundle", "ca_trust_bundle_path": "/root/app.pem"}
+    for allow, code in (("no", 2), ("yes", 0)):
+        given = role(pki.server("leaf"), **bundle, ca_trust_allow_non_ca=allow)
+        assert plays.run(el9.inventory, [], roles=[given], ignore_errors=False).code == code
 
 
 def test_what_of_a_verification_the_role_passes_on(el9):

@@ -157,3 +157,11 @@ def test_hosts_that_are_none(text):
 
 def test_places():
     assert connection.place("web1", 443) == "web1:443" and connection.place("::1", 443) == "[::1]:443"
+
+
+def test_an_error_of_whatever_kind_breaks_a_connection_with_a_sentence(monkeypatch):
+    def fail(*_arguments):
+        raise ValueError("no such moment")
+    monkeypatch.setattr(connection, "send", fail)
+    plain = connection.Plain(None, 0.0, "the server", 1.0)
+    assert finding(plain.send, b"x") == "the server breaks the connection before TLS begins: no such moment"

@@ -101,3 +101,9 @@ def test_what_is_built_is_read(pairs):
 def test_a_country_with_a_line_end_is_none():
     with pytest.raises(ValueError, match="C is the two letters"):
         of_options({"country_name": "DE\n"})
+
+
+def test_a_value_of_bytes_is_hex():
+    oid = collections.namedtuple("ObjectIdentifier", ["dotted_string"])("2.5.4.45")  # x500UniqueIdentifier
+    attribute = collections.namedtuple("NameAttribute", ["oid", "value"])
+    assert distinguished_names.read([attribute(oid, b"\0\xff")]) == ["2.5.4.45=#00ff"]

@@ -89,7 +89,7 @@ def test_a_nickname_says_whose_it_is_and_which(name):
     assert ":" not in nickname and "\n" not in nickname and len(nickname) < 300
     assert nss_plan.name_of(held) is not None
     assert nss_plan.name_of(held._replace(fingerprint=TWIN.fingerprint)) is None, "somebody renamed it"
-    gone = plan([database([held])], trust_plan.Wanted("absent", name, None, None))
+    gone = plan([database([held])], trust_plan.Wanted("absent", name, "", None))
     assert [step.do for step in gone.steps] == (["delete"] if name.strip() else []), "found again by its name"
 
 

@@ -246,6 +246,14 @@ def test_refused_options(given, sentence):
     assert sentence in str(error.value)
 
 
+def test_a_client_certificate_needs_openssl(monkeypatch):
+    def find():
+        raise openssl.Missing("there is none")
+    monkeypatch.setattr(openssl, "find", find)
+    with pytest.raises(verdicts.Unable, match="a client certificate is given, and there is no openssl on this host"):
+        verdicts.look(dict(GIVEN, clients=["python"], endpoints=[{"host": "a", "client_certificate": "/c.pem"}]))
+
+
 # --- Java without source programs ---
 
 @pytest.mark.parametrize("version, modules, runs", [

@@ -65,7 +65,7 @@ def everything(count):
     there += [one._replace(name=Counted("name %s" % one.fingerprint)) for one in held(by_name, STORE.anchors)]
     blocked = held(again, STORE.distrusted[0])
     wanted = wishes(kept) + wishes(new) + wishes(gone, "absent") + wishes(bad, "distrusted") + wishes(again)
-    wanted += [trust_plan.Wanted("absent", "name %s" % one.fingerprint, None, None) for one in by_name]
+    wanted += [trust_plan.Wanted("absent", "name %s" % one.fingerprint, "", None) for one in by_name]
     untidy = [one.path for one in there[:count]]
     steps = {"install": 2, "remove": 3, "distrust": 1, "trust_again": 1, "repair": 1}
     return state(there, blocked, untidy, kept + gone), wanted, {kind: part * count for kind, part in steps.items()}

@@ -111,10 +111,10 @@ def test_absent_takes_every_file_that_holds_it(system):
 def test_absent_by_name_and_by_fingerprint(system):
     converge(system, want(A, name=u"Z\u00fcrich/CA"), want(B, name="b"))
     system.write(os.path.join(system.store.anchors, "by-hand.crt"), TWIN.pem.encode())
-    gone = [trust_plan.Wanted("absent", u"Z\u00fcrich/CA", None, None),
+    gone = [trust_plan.Wanted("absent", u"Z\u00fcrich/CA", "", None),
             trust_plan.Wanted("absent", None, B.fingerprint, None),
-            trust_plan.Wanted("absent", "by-hand.crt", None, None),
-            trust_plan.Wanted("absent", "never was", None, None)]
+            trust_plan.Wanted("absent", "by-hand.crt", "", None),
+            trust_plan.Wanted("absent", "never was", "", None)]
     assert actions(converge(system, *gone)) == ["remove"] * 3 + ["extract"]
     assert not system.anchors()
 
@@ -185,7 +185,7 @@ def test_contradictions(system):
 def test_what_is_listed_is_not_meant_by_its_name(system):
     """``name: corp, src: new`` with ``name: corp, state: absent`` is the exchange of one for the other."""
     converge(system, want(A, name="corp"))
-    exchange = [want(B, name="corp"), trust_plan.Wanted("absent", "corp", None, None)]
+    exchange = [want(B, name="corp"), trust_plan.Wanted("absent", "corp", "", None)]
     assert actions(converge(system, *exchange)) == ["install", "remove", "extract"]
     assert actions(converge(system, *exchange)) == []
     assert B.fingerprint in system.trusted() and A.fingerprint not in system.trusted()
@@ -289,6 +289,14 @@ def test_an_extract_that_spoils_the_store_is_undone(redhat):
     with pytest.raises(trust_store.TrustError, match="by copies of the former bundles"):
         converge(redhat, want(B))
     assert redhat.trusted() == before
+
+
+def test_a_command_that_has_gone_since_is_an_extract_that_fails(redhat, monkeypatch):
+    os.unlink(os.path.join(redhat.path, "usr/bin/update-ca-trust"))
+    monkeypatch.setattr(trust_store, "run", lambda *_arguments: (127, "update-ca-trust can't be run"))
+    with pytest.raises(trust_store.TrustError, match="failed with exit code 127"):
+        converge(redhat, want(A))
+    assert not redhat.anchors()
 
 
 def test_other_peoples_extract_at_the_same_time_is_waited_out(system, monkeypatch):

@@ -175,8 +175,8 @@ def test_hosts_that_are_alike_share_a_row_and_the_worst_come_first():
     made = build(gathered)
     rows = page.groups(made, list(made["anchors"]))
     assert [(page.few(row.hosts), row.cells, row.calls) for row in rows] == [
-        ("db2", ["drifted"], True), ("gone", [], True), ("db1", ["unmanaged"], True),
-        ("web1 … web11 (11 hosts)", ["trusted"], False)]
+        ("db2", ("drifted",), True), ("gone", (), True), ("db1", ("unmanaged",), True),
+        ("web1 … web11 (11 hosts)", ("trusted",), False)]
 
 
 @pytest.mark.parametrize("subject, name", [
