@@ -319,6 +319,18 @@ def test_selfsigned_and_several(fleet, tmp_path):
         assert [one["changed"] for one in made["results"]] == [False, True, False]
 
 
+def test_certificates_say_where_the_ca_publishes(fleet, tmp_path):
+    """Its revocation list and its certificate, for who checks."""
+    urls = {"private_ca_crl_url": "http://pki.example.com/issuing.crl",
+            "private_ca_ca_issuers_url": "http://pki.example.com/issuing.crt"}
+    settings = {**existing_ca(tmp_path / "ca"), **urls, "host_certificate_certificates": [{"name": "published"}]}
+    done = run(fleet, [play(vars=settings)])
+    assert done.code == 0, failures(done)
+    for host in fleet.values():
+        text = Files(host, "published").text()
+        assert all(f"URI:{url}" in text for url in urls.values()), text
+
+
 def test_owners_and_modes(fleet):
     """Those of the role hold for all, those of an element for it alone."""
     settings = {"host_certificate_source": "selfsigned", "host_certificate_owner": "daemon",

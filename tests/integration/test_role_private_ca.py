@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import datetime
 import shutil
 import subprocess
 from pathlib import Path
@@ -188,3 +189,39 @@ def test_what_is_refused(ca, tmp_path):
     assert f"no CA in {tmp_path}/mnt" in said["nowhere"] and "Is private_ca_dir right, mounted" in said["nowhere"]
     assert "Bring it back from the backup" in said["rootless"]
     assert content(tmp_path) == before and not (tmp_path / "mnt").exists()
+
+
+def test_names_times_and_lists(tmp_path):
+    """What the variables say of the CAs' names, of their ends, and of their revocation lists."""
+    given = {"private_ca_root_subject": [{"CN": "Our Root"}, {"C": "SE"}], "private_ca_root_not_after": "+3000d",
+             "private_ca_issuing_subject": [{"CN": "Our Issuer"}], "private_ca_crl_next_update": "+10d",
+             "private_ca_root_crl_next_update": "+200d"}
+    made = CA(tmp_path / "ca", role(tmp_path / "ca", **given))
+    assert made.play.code == 0, failures(made.play)
+    names = [openssl("x509", "-in", path, "-noout", "-subject", "-nameopt", "RFC2253").strip()
+             for path in (made.root, made.issuing)]
+    assert names == ["subject=C=SE,CN=Our Root", "subject=CN=Our Issuer"]
+
+    def until(path, days):
+        """Whether a certificate or list is valid for so many days, and no more than one longer."""
+        kind, option = ("crl", "-nextupdate") if path.suffix == ".crl" else ("x509", "-enddate")
+        end = openssl(kind, "-in", path, "-noout", option).strip().partition("=")[2]
+        left = datetime.datetime.strptime(end, "%b %d %H:%M:%S %Y GMT") - datetime.datetime.now(
+            datetime.timezone.utc).replace(tzinfo=None)
+        return days - 1 <= left.days <= days
+
+    lists = made.issuing.with_suffix(".crl"), made.root.with_suffix(".crl")
+    assert until(made.root, 3000) and until(lists[0], 10) and until(lists[1], 200)
+    before = [path.read_bytes() for path in lists]
+    assert changes(role(tmp_path / "ca", **given)) == []
+    sooner = {"private_ca_crl_renew_before": "9d", "private_ca_root_crl_renew_before": "199d"}
+    assert changes(role(tmp_path / "ca", **given, **sooner)) == [], "they last longer than that"
+    sooner = {"private_ca_crl_renew_before": "11d", "private_ca_root_crl_renew_before": "201d"}
+    longer = {"private_ca_crl_next_update": "+20d", "private_ca_root_crl_next_update": "+300d"}
+    again = role(tmp_path / "ca", **given | longer, **sooner)
+    assert again.code == 0 and all(path.read_bytes() != old for path, old in zip(lists, before, strict=True))
+    assert until(lists[0], 20) and until(lists[1], 300)
+
+    serial = openssl("x509", "-in", made.issuing, "-noout", "-serial").strip().partition("=")[2]
+    revoked = role(tmp_path / "ca", **given | longer, private_ca_root_revoked=[{"serial": serial}])
+    assert revoked.code == 0 and f"Serial Number: {serial}" in openssl("crl", "-in", lists[1], "-noout", "-text")

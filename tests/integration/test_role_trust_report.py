@@ -15,6 +15,7 @@ import pki
 import plays
 import podman
 import pytest
+from cryptography import x509
 from prometheus_client import parser
 
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report as report
@@ -165,6 +166,23 @@ def test_a_title_and_what_soon_is(fleet, tmp_path):
                        trust_report_certificates_remaining="5d", trust_report_endpoints=[])
     assert "certificate-expires" not in kinds(value) and "certificate-expired" in kinds(value)
     assert "<title>&lt;b&gt;Ours &amp; theirs&lt;/b&gt;" in text and "<b>Ours" not in text
+
+
+def test_how_certificates_are_judged_and_endpoints_looked_at(fleet, tmp_path):
+    """By the host's OpenSSL and with a revocation list; endpoints thoroughly, with all that they can do."""
+    web2 = x509.load_pem_x509_certificate(fleet["web2"].read("/etc/ssl/certs/web2.crt"))
+    lists = [{"content": pki.crl(ISSUING, pki.Pair(None, web2))}, {"content": pki.crl(ROOT)}]
+    given = {"trust_report_verify_profile": "host", "trust_report_waive": ["rfc5280-ca-key-usage"],
+             "trust_report_timeout": 5}
+    value, _text = make(fleet, tmp_path / "new", "--limit", "web2", **given, trust_report_crls=lists,
+                        trust_report_endpoints_thorough=False)
+    revoked = "/etc/ssl/certs/web2.crt (CN=web2.example.com): is revoked"
+    assert kinds(value)["certificate-refused"] == [(revoked, ["web2"])]
+    (view,), = [one["views"] for one in value["endpoints"] if one["name"] == "edge:8443"]
+    assert view["reachable"] and view["versions"] is None and view["resumed"] is None
+    value, _text = make(fleet, tmp_path / "other", "--limit", "web2", **given)
+    (view,), = [one["views"] for one in value["endpoints"] if one["name"] == "edge:8443"]
+    assert view["versions"]["TLSv1.3"] and view["resumed"] and "certificate-refused" not in kinds(value)
 
 
 def test_the_role_in_a_play_of_ones_own_and_what_it_refuses(fleet, tmp_path):
