@@ -331,6 +331,31 @@ def test_certificates_say_where_the_ca_publishes(fleet, tmp_path):
         assert all(f"URI:{url}" in text for url in urls.values()), text
 
 
+def test_what_holds_for_all_certificates(fleet, tmp_path):
+    """Kinds of keys and certificates, in a mounted system: here the host's own, by another way."""
+    settings = {**existing_ca(tmp_path / "ca"), "host_certificate_subject": {"O": "Corp", "C": "SE"},
+                "host_certificate_key_type": "RSA 2048", "host_certificate_profile": "client",
+                "host_certificate_digest": "sha512", "host_certificate_ocsp_must_staple": True,
+                "host_certificate_root": "/proc/1/root", "host_certificate_certificates": [{"name": "all"}]}
+    done = run(fleet, [play(vars=settings)])
+    assert done.code == 0, failures(done)
+    keys = {name: host.read(Files(host, "all").key) for name, host in fleet.items()}
+    for host in fleet.values():
+        text = Files(host, "all").text().replace(" = ", "=")
+        for words in ("O=Corp", "C=SE", "2048 bit", "Web Client Authentication", "ecdsa-with-SHA512", "status_request"):
+            assert words in text, text
+    other = {**settings, "host_certificate_key_type": "EC P-384", "host_certificate_backup": True}
+    done = run(fleet, [play(vars=other)])
+    assert done.code == 0 and changes(done) == {}, "a key is not replaced unless that is asked for"
+    done = run(fleet, [play(vars=other | {"host_certificate_regenerate_key": "mismatch"})])
+    assert done.code == 0, failures(done)
+    for name, host in fleet.items():
+        files = Files(host, "all")
+        assert "384 bit" in files.text() and host.read(files.key) != keys[name]
+        former = host.run("sh", "-c", f"ls {files.key}.*~").stdout.split()
+        assert [host.read(path) for path in former] == [keys[name]]
+
+
 def test_owners_and_modes(fleet):
     """Those of the role hold for all, those of an element for it alone."""
     settings = {"host_certificate_source": "selfsigned", "host_certificate_owner": "daemon",
