@@ -157,6 +157,9 @@ options:
   fail_on_error:
     description:
       - Whether the task fails if a certificate does not verify. The results are the same either way.
+      - Ansible shows all of them where a task fails, which fills a terminal where many hosts do. The playbook
+        C(fleetpki.host_trust.verify) has V(false), and says each reason once, by
+        P(fleetpki.host_trust.certificate_refusals#filter).
     type: bool
     default: true
 notes:

@@ -284,15 +284,25 @@ def test_the_playbooks_by_name(hosts):
     assert run("verify").code != 0, "nobody trusts it yet"
     done, good = run("distribute_trust"), run("verify")
     assert done.code == good.code == 0, done.output + good.output
-    assert all(good.of(name)[-1]["verified"] and len(good.of(name)) == 3 for name in hosts)
-    strange = run("verify", ca_trust_verify_certificates=[STRANGE])
-    assert all("issuer CN=Nobody's CA is not " in strange.of(name)[-1]["msg"] for name in hosts)
+    assert all(good.of(name)[2]["verified"] and good.of(name)[-1]["skipped"] for name in hosts)
+    strange = run("verify", ca_trust_verify_certificates=[STRANGE, CERTIFICATE])
+    assert strange.code != 0
+    for name in hosts:
+        last = strange.of(name)[-1]
+        assert last["failed"] and "results" not in last, "what a terminal shows is short"
+        assert last["msg"].startswith("/root/stranger.crt (CN=stranger.example.com): issuer CN=Nobody's CA is not ")
+        assert "web1" not in last["msg"]
+    once, = [one["msg"] for results in strange.results.values() for one in results
+             if one["task"].startswith("Say what is refused")]
+    (reason, where), = once.items()
+    assert reason.startswith("issuer CN=Nobody's CA is not trusted by this host")
+    assert where == [f"{name}: /root/stranger.crt (CN=stranger.example.com)" for name in hosts]
 
     own = {"ca_trust_store": "bundle", "ca_trust_bundle_path": "/root/own.pem"}
     missing, made, verified = run("verify", **own), run("distribute_trust", **own), run("verify", **own)
     assert [made.code, verified.code] == [0, 0] and missing.code != 0, made.output + verified.output
     assert all("/root/own.pem is missing" in missing.of(name)[-1]["msg"] for name in hosts)
-    assert all(verified.of(name)[-1]["trust"]["file"] == "/root/own.pem" for name in hosts)
+    assert all(verified.of(name)[2]["trust"]["file"] == "/root/own.pem" for name in hosts)
 
     for host in hosts.values():
         bundle = BUNDLE[host.platform.family]
