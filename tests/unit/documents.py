@@ -51,7 +51,7 @@ def anchors(page: str) -> set[str]:
     """What links into the page may end with: its headings, as GitHub and MyST spell them."""
     found = tokens(page)
     titles = [after.content for token, after in zip(found, found[1:], strict=False) if token.type == "heading_open"]
-    return {re.sub(r"[^\w\- ]", "", re.sub(r"[.]", "", title).lower()).replace(" ", "-") for title in titles}
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def examples(page: str) -> list[Example]:
