@@ -14,7 +14,7 @@ GENERATED = "reference/"  # of the site only; Sphinx looks at links to it
 
 
 def destination(page, link):
-    """(the file that a link leads to, heading or ""), seen from the root of the repository; None if it leads elsewhere."""
+    """(file, heading or "") that a link leads to, from the root of the repository on; None if it leads elsewhere."""
     if link.startswith(documents.BLOB):
         link = "/" + link.removeprefix(documents.BLOB)
     if ":" in link.partition("/")[0] or link.startswith(GENERATED):

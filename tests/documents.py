@@ -14,8 +14,10 @@ import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 BLOB = "https://github.com/fleetpki/host_trust/blob/main/"
+# A block that is a file says so in the line above it.
+FILE = re.compile(r"`([^`\n]+)`(?:, [^`\n]*)?:")
 VARIABLE = re.compile(r"%(?:\([a-z_]+\))?[-0-9.]*[a-z]|\{\{.*?\}\}", re.DOTALL)
 
 
@@ -23,7 +25,8 @@ class Example(t.NamedTuple):
     """A fenced block."""
 
     page: str  # as git names the file
-    line: int
+    name: str  # the file that it is, else its first line
+    is_file: bool
     language: str
     text: str
 
@@ -56,8 +59,16 @@ def anchors(page: str) -> set[str]:
 
 def examples(page: str) -> list[Example]:
     """Its fenced blocks; in lists, too."""
-    return [Example(page, token.map[0] + 1, token.info, token.content) for token in tokens(page)
-            if token.type == "fence"]
+    found, before = [], ""
+    for token in tokens(page):
+        if token.type == "inline":
+            before = token.content
+        elif token.type == "fence":
+            named = FILE.fullmatch(before)
+            name = named.group(1) if named else token.content.strip().partition("\n")[0]
+            found.append(Example(page, name, bool(named), token.info, token.content))
+            before = ""
+    return found
 
 
 def code(page: str) -> list[str]:
