@@ -2,20 +2,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The documentation site, which `make docs` builds of the pages that can be read in the repository as well."""
 
+import re
+
 from docutils import nodes
 
 project = "fleetpki.host_trust"
 author = "fleetpki.host_trust contributors"
 extensions = ["myst_parser", "sphinx_antsibull_ext"]
-exclude_patterns = ["changelogs"]
+exclude_patterns = ["reference/environment_variables.rst"]  # there are none
 nitpicky = True
 
 myst_heading_anchors = 4  # links into pages, as GitHub has them
+highlight_language = "text"  # of blocks that name none
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
 
+antsibull_ext_color_scheme = "none"  # site.css has it
+
 html_theme = "furo"
-html_title = "fleetpki.host_trust"
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
+html_title = "host_trust"
 html_copy_source = False
 html_show_copyright = False
 html_theme_options = {
@@ -43,6 +50,14 @@ def stay_in_the_site(app, page, source):
     source[0] = source[0].replace("](" + REPOSITORY, "](/")
 
 
+def be_brief(app, page, source):
+    """Takes from antsibull-docs' pages the contents, which the theme shows by itself, and names from long titles."""
+    if page.startswith("reference/"):
+        text = re.sub(r"^\.\. contents::\n(?: +:.*\n)+", "", source[0], flags=re.MULTILINE)
+        text = re.sub(r"^fleetpki\.host_trust\.(\w+) (?:module|role|filter) --", r"\1 --", text, flags=re.MULTILINE)
+        source[0] = text.replace("Fleetpki.Host_Trust\n===================", "Modules, roles and filters\n" + "=" * 26)
+
+
 def lead_to_ansible(app, env, node, content):
     """What a reference to Ansible's documentation is; None for all others, which are errors."""
     page = LABELS.get(node["reftarget"])
@@ -52,4 +67,5 @@ def lead_to_ansible(app, env, node, content):
 def setup(app):
     """Called by Sphinx."""
     app.connect("source-read", stay_in_the_site)
+    app.connect("source-read", be_brief)
     app.connect("missing-reference", lead_to_ansible)
