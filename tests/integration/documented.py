@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The examples of the documentation: what is documented is what is tested.
 
-An example is run by a test that takes it from here by its page and its name. tests/unit/test_examples.py finds those
-that no test takes.
+An example is run by a test that takes it from here by its page and its name. Those that no test takes are found by
+tests/unit/documentation/test_examples.py.
 """
 
 from __future__ import annotations
