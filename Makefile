@@ -80,6 +80,9 @@ bench: hosts  ## speed, side by side
 bench-fleet: hosts  ## what fleets cost, up to 100 hosts: make bench-fleet HOSTS=30
 	python tests/benchmarks/fleet.py --hosts $(or $(HOSTS),100)
 
+bench-tls: venv  ## signatures, ciphers, handshakes, resumption and keep-alive on this machine; some seconds
+	python tests/benchmarks/tls.py
+
 load: hosts  ## much of everything: what it costs, and that twice as much costs twice
 	python tests/benchmarks/load.py
 
@@ -99,6 +102,17 @@ hosts: venv $(collection)  ## the images of the test hosts
 	@tools/system-packages $(containers) $(judges)
 	python tests/hosts/build.py
 
+# Sphinx gets the pages as they lie in the repository, so that links lead to the same on GitHub and in the site.
+docs: $(collection)  ## the documentation as a site: .build/docs/html/index.html
+	@tools/make-venv requirements/docs.txt .build/venv-docs
+	@rm -rf .build/docs && mkdir -p .build/docs/source/reference
+	@git ls-files -z --cached --others --exclude-standard -- '*.md' LICENSES docs roles \
+		| xargs -0 cp --parents --target-directory .build/docs/source
+	@mv .build/docs/source/docs/index.md .build/docs/source
+	PATH=$(build)/venv-docs/bin:$$PATH antsibull-docs collection --use-current --squash-hierarchy --fail-on-error \
+		--dest-dir .build/docs/source/reference fleetpki.host_trust
+	.build/venv-docs/bin/sphinx-build -q -W --keep-going -n -c docs .build/docs/source .build/docs/html
+
 venv:  ## .venv, with all that the tests need
 	@tools/make-venv requirements/test.txt .venv
 
@@ -110,5 +124,5 @@ $(collection):
 	@ln -sfn ../../../.. $@
 
 .PHONY: help quickstart test lint lint-yaml lint-ansible lint-python lint-types lint-spelling lint-licences \
-	lint-changelog lint-docs units sanity integration molecule matrix bench bench-fleet load kill-everywhere oracle \
-	release fuzz hosts venv clean
+	lint-changelog lint-docs units sanity integration molecule matrix bench bench-fleet bench-tls load \
+	kill-everywhere oracle release fuzz hosts docs venv clean

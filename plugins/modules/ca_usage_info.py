@@ -84,8 +84,9 @@ notes:
   - As another user than root, files that can't be read are in RV(undecided), and no program is known by name.
 seealso:
   - module: fleetpki.host_trust.ca_trust_anchor
-  - ref: ansible_collections.fleetpki.host_trust.ca_rotation_role
+  - name: The role ca_rotation
     description: Replaces a CA, and takes the old one away when nothing uses it any more.
+    link: https://github.com/fleetpki/host_trust/blob/main/roles/ca_rotation/README.md
 attributes:
   check_mode:
     support: full

@@ -111,8 +111,9 @@ notes:
 seealso:
   - module: fleetpki.host_trust.tls_endpoint_info
     description: A close look at a server, with advice on what is wrong with it.
-  - ref: ansible_collections.fleetpki.host_trust.tls_smoke_test_role
+  - name: The role tls_smoke_test
     description: Has hosts ask each other, each with the certificate that it has been given.
+    link: https://github.com/fleetpki/host_trust/blob/main/roles/tls_smoke_test/README.md
 attributes:
   check_mode:
     support: full

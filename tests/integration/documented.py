@@ -1,21 +1,29 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The examples of a document, as the files that it says they are: what is documented is what is tested."""
+"""The examples of the documentation: what is documented is what is tested.
+
+An example is run by a test that takes it from here by its page and its name. Those that no test takes are found by
+tests/unit/documentation/test_examples.py.
+"""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "images-and-pipelines.md"
-EXAMPLE = re.compile(r"^`([^`\n]+)`[^`\n]*:\n\n```[a-z]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+import documents
+
+
+def example(page: str, name: str) -> str:
+    """The text of an example: ``name`` is the file that it is said to be, else its first line."""
+    (found,) = [one.text for one in documents.examples(page) if one.name == name]
+    return found
 
 
 def examples() -> dict[str, str]:
-    """Text by file name."""
-    found = EXAMPLE.findall(DOCUMENT.read_text(encoding="utf-8"))
-    assert len(dict(found)) == len(found), "two examples have the same name"
-    return dict(found)
+    """Those of docs/images-and-pipelines.md that are files, by the file's name."""
+    found = [one for one in documents.examples("docs/images-and-pipelines.md") if one.is_file]
+    assert len({one.name for one in found}) == len(found), "two examples have the same name"
+    return {one.name: one.text for one in found}
 
 
 def post(kickstart: str) -> str:

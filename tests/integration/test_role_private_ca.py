@@ -185,7 +185,7 @@ def test_what_is_refused(ca, tmp_path):
     assert set(said) == set(cases), failures(done)
     assert "ansible-vault encrypt_string --stdin-name private_ca_passphrase" in said["empty"]
     assert "issuing.key" in said["wrong"] and "passphrase" in said["wrong"]
-    assert "{{ inventory_dir }}/pki" in said["relative"]
+    assert "{{ inventory_dir }} is not known to localhost" in said["relative"]
     assert f"no CA in {tmp_path}/mnt" in said["nowhere"] and "Is private_ca_dir right, mounted" in said["nowhere"]
     assert "Bring it back from the backup" in said["rootless"]
     assert content(tmp_path) == before and not (tmp_path / "mnt").exists()

@@ -37,6 +37,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"  # in which connections are kept alive unless somebody says otherwise
     timeout = PATIENCE
+    disable_nagle_algorithm = True  # or the body waits for the client's delayed acknowledgement of the head, some 40 ms
 
     def setup(self):
         # The handshake is made here, in the thread of the connection: a client that stalls keeps nobody else waiting.

@@ -1,0 +1,315 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The examples of README, guides and roles, run as they stand.
+
+Their hosts are folders of this machine: the connection is local, ``root`` is the host's folder for keys and
+certificates, and its trust store is a bundle in it. Paths such as /srv are below the test's folder. What needs more of
+a host than that is in tests/unit/documentation/test_examples.py, with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import documented
+import pki
+import plays
+import pytest
+import yaml
+
+ROOT = pki.root("Corp Root CA")
+ISSUING = pki.issue("Corp Issuing CA", ROOT, ca=True)
+OUTSIDE = ("/srv/", "/etc/", "/var/")  # that examples name
+NAMES = ("web1", "web1.example.com", "web2.example.com")
+USERS = "root:x:0:0::/root:/bin/sh\nnginx:x:0:0::/:/bin/sh\nreporting:x:0:0::/:/bin/sh\n"
+
+
+class Place:
+    """A folder that is the controller's, with hosts in folders below it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.host = f"{folder}/machines/{{{{ inventory_hostname }}}}"
+        for name in NAMES:
+            machine = folder / "machines" / name
+            for needed in ("etc/pki/tls/private", "etc/pki/tls/certs", "etc/reporting"):
+                (machine / needed).mkdir(parents=True)
+            (machine / "etc/passwd").write_text(USERS, encoding="ascii")
+            (machine / "etc/os-release").write_text("ID=rhel\n", encoding="ascii")
+        for outside in OUTSIDE:
+            (folder / outside.strip("/")).mkdir()
+        self.write("corp-root.crt", ROOT.pem)
+        self.write("corp-issuing.crt", ISSUING.pem)
+        self.write("vault-password", "sesame-of-the-vault")
+        self.variables = {
+            "ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_become": False,
+            "host_trust_become": False, "ca_trust_store": "bundle", "ca_trust_bundle_path": f"{self.host}/trust.pem",
+            "host_certificate_root": self.host, "vault_private_ca_passphrase": "sesame-of-the-ca"}
+
+    def write(self, name: str, text: str) -> Path:
+        """A file of the folder, with the paths of its own."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for outside in OUTSIDE:
+            text = text.replace(f" {outside}", f" {self.folder}{outside}")
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def of(self, host: str, name: str) -> Path:
+        """A file of a host, without a folder one in the system's folder for keys or for certificates."""
+        folder = "" if "/" in name else f"etc/pki/tls/{'private' if name.endswith('.key') else 'certs'}/"
+        return self.folder / "machines" / host / f"{folder}{name}"
+
+    def shell(self, text: str) -> str:
+        """Runs the commands of an example; returns what they print."""
+        (self.folder / "local.json").write_text(json.dumps(self.variables), encoding="utf-8")
+        command = text.replace(" --ask-vault-pass", "").replace("ansible-playbook ", "ansible-playbook -e @local.json ")
+        environment = {**plays.ansible_environment(), "ANSIBLE_VAULT_PASSWORD_FILE": f"{self.folder}/vault-password"}
+        done = subprocess.run(["bash", "-euc", command], cwd=self.folder, env=environment, capture_output=True,
+                              text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def run(self, text: str, *args: str, hosts: str = "web1", defaults: dict | None = None,
+            variables: dict | None = None) -> plays.PlayResult:
+        """Runs an example that is a playbook or a list of tasks on the hosts, all of them in its group."""
+        book = yaml.safe_load(text)
+        if "hosts" not in book[0]:
+            book = [{"hosts": "all", "gather_facts": False, "tasks": book}]
+        if defaults:
+            book = [{**play, "module_defaults": defaults} for play in book]
+        groups = {play["hosts"]: {"hosts": dict.fromkeys(hosts.split(","))} for play in book}
+        inventory = self.write("inventory.json", json.dumps({"all": {"children": groups}}))
+        if book[0]["hosts"] in ("all", "localhost", *NAMES):
+            inventory = self.write("inventory.json", json.dumps({"all": {"hosts": dict.fromkeys(hosts.split(","))}}))
+        path = self.write("play.yml", yaml.safe_dump(book, sort_keys=False, width=1000))
+        done = plays.playbook(inventory, str(path), *args, variables={**self.variables, **(variables or {})})
+        failed = [(host, one["task"], one.get("msg")) for host, results in done.results.items() for one in results
+                  if one.get("failed")]
+        assert done.code == 0 and not failed, failed or done.output
+        return done
+
+
+@pytest.fixture()
+def place(tmp_path):
+    return Place(tmp_path)
+
+
+@pytest.fixture()
+def with_ca(place):
+    """A place with the private CA in it, in /srv/pki and of the passphrase in the vault."""
+    variables = {"private_ca_passphrase": place.variables["vault_private_ca_passphrase"]}
+    place.run(documented.example("roles/private_ca/README.md", "- name: Make the company's CA"), hosts="localhost",
+              variables=variables)
+    place.variables["private_ca_dir"] = f"{place.folder}/srv/pki"
+    place.variables.update(variables)
+    return place
+
+
+def openssl(*args, text=None):
+    return subprocess.run(["openssl", *map(str, args)], input=text, capture_output=True, text=True, check=True).stdout
+
+
+def verifies(anchor, path):
+    """Whether the first certificate of a file that servers send verifies with what is behind it."""
+    return openssl("verify", "-CAfile", anchor, "-untrusted", path, path).endswith(": OK\n")
+
+
+def bundle(place, host="web1"):
+    return (place.folder / "machines" / host / "trust.pem").read_text(encoding="ascii").count("BEGIN CERTIFICATE")
+
+
+def answered(place, request, answer):
+    """The outside CA's answer to a request: certificate and chain."""
+    key = place.write("issuing.key", ISSUING.key_pem())
+    names = place.write("names", f"subjectAltName=DNS:{request.stem}\n")
+    made = openssl("x509", "-req", "-in", request, "-CA", place.folder / "corp-issuing.crt", "-CAkey", key,
+                   "-days", "90", "-extfile", names)
+    answer.write_text(made + ISSUING.pem, encoding="ascii")
+
+
+def test_a_first_fleet(place):
+    page = {
+        "hosts.yml": documented.example("docs/guides/first-fleet.md", "hosts.yml"),
+        "group_vars/all/pki.yml": documented.example("docs/guides/first-fleet.md", "group_vars/all/pki.yml"),
+    }
+    for name, text in page.items():
+        place.write(name, text)
+    place.shell(documented.example("docs/guides/first-fleet.md", "vault.sh"))
+    vault = (place.folder / "group_vars/all/vault.yml").read_text(encoding="utf-8")
+    assert vault.startswith("private_ca_passphrase: !vault |"), vault
+    foreseen = place.shell(documented.example("docs/guides/first-fleet.md", "foresee.sh"))
+    assert "+subject: CN=Example Corp Root CA" in foreseen and not (place.folder / "srv/pki").exists()
+    run = documented.example("docs/guides/first-fleet.md", "run.sh")
+    place.shell(run)
+    for name in ("web1.example.com", "web2.example.com"):
+        assert verifies(place.folder / "srv/pki/root/root.crt", place.of(name, f"{name}-fullchain.pem"))
+        assert bundle(place, name) == 2 and place.of(name, f"{name}.key").stat().st_mode & 0o777 == 0o600
+    place.write("group_vars/all/more.yml", documented.example(
+        "docs/guides/first-fleet.md", "host_certificate_services: [nginx]"))
+    assert place.shell(run).count("changed=0") == 3
+
+
+def test_the_fleet_of_the_readme(place):
+    place.write("hosts", "web1\n")
+    site = documented.example("README.md", "ansible-playbook fleetpki.host_trust.site -i hosts --ask-vault-pass")
+    place.write("group_vars/all/pki.yml", documented.example(
+        "README.md", "private_ca_dir: /srv/pki"))
+    place.shell(site)
+    assert verifies(place.folder / "srv/pki/root/root.crt", place.of("web1", "web1-fullchain.pem"))
+    place.write("group_vars/all/external.yml", documented.example("README.md", "host_certificate_source: external"))
+    place.write("group_vars/all/more.yml", f"host_certificate_external_trust: {place.folder}/corp-root.crt\n")
+    place.variables["host_certificate_renew_before"] = "3650d"  # or nobody would ask for a new one yet
+    assert "1 of 1 hosts wait for the CA (web1)" in place.shell(site)
+    answered(place, place.folder / "requests/web1.csr", place.folder / "requests/web1.crt")
+    place.shell(site)
+    assert verifies(place.folder / "corp-root.crt", place.of("web1", "web1-fullchain.pem"))
+
+
+def test_your_own_ca(place):
+    place.variables["private_ca_passphrase"] = "sesame-of-the-ca"
+    place.write("group_vars/all/pki.yml", documented.example("docs/guides/own-ca.md", "group_vars/all/pki.yml"))
+    play = documented.example("docs/guides/own-ca.md", "ca.yml")
+    place.run(play, hosts="localhost")
+    authority = place.folder / "srv/pki"
+    for name, example in (("revoked.yml", documented.example("docs/guides/own-ca.md", "group_vars/all/revoked.yml")),
+                          ("revoked.yml", documented.example("roles/private_ca/README.md", "private_ca_revoked:"))):
+        place.write(f"group_vars/all/{name}", example)
+        place.run(play, hosts="localhost")
+        assert "4B3C8299F16E9756020D00DE45772CE878E03369" in openssl(
+            "crl", "-in", authority / "issuing/issuing.crl", "-noout", "-text")
+    requests = place.folder / "srv/requests"
+    requests.mkdir()
+    openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", requests / "printer.key", "-subj", "/CN=printer",
+            "-out", requests / "printer.csr")
+    sign = documented.example("docs/guides/own-ca.md", "sign.yml")
+    place.run(sign, hosts="localhost")
+    assert verifies(authority / "root/root.crt", requests / "printer-fullchain.pem")
+    assert not place.run(sign, hosts="localhost").of("localhost")[0]["changed"]
+
+
+def test_an_outside_ca(place):
+    place.write("hosts.yml", documented.example("docs/guides/first-fleet.md", "hosts.yml"))
+    place.write("certificates.yml", documented.example("docs/guides/outside-ca.md", "certificates.yml"))
+    run = documented.example("docs/guides/outside-ca.md", "run.sh")
+    assert "2 of 2 hosts wait for the CA (web1.example.com, web2.example.com)" in place.shell(run)
+    requests = place.folder / "requests"
+    answered(place, requests / "web1.example.com.csr", requests / "web1.example.com.pem")
+    assert "1 of 2 hosts wait for the CA (web2.example.com)" in place.shell(run)
+    assert verifies(place.folder / "corp-root.crt", place.of("web1.example.com", "web1.example.com-fullchain.pem"))
+    assert bundle(place, "web2.example.com") == 1
+
+
+def test_an_outside_ca_without_roles(place):
+    host = "web1.example.com"
+    inside = {"fleetpki.host_trust.csr": {"root": place.host},
+              "fleetpki.host_trust.cert_install": {"root": place.host, "trust_content": ROOT.pem}}
+    place.run(documented.example("docs/guides/outside-ca.md", "tasks.yml"), hosts=host, defaults=inside)
+    answered(place, place.folder / f"{host}.csr", place.folder / f"{host}.crt")
+    play = documented.example("docs/guides/outside-ca.md", "install.yml")
+    (installing,) = yaml.safe_load(play)
+    installing["handlers"][0] = {"name": "Reload the web server", "ansible.builtin.debug": {"msg": "no nginx here"}}
+    done = place.run(yaml.safe_dump([installing]), hosts=host, defaults=inside)
+    assert [one["task"] for one in done.of(host)] == [
+        "Verify it on the host, and put it in place", "Reload the web server"]
+    assert verifies(place.folder / "corp-root.crt", place.of(host, f"{host}-fullchain.pem"))
+
+
+@pytest.mark.parametrize("text", [
+    documented.example(
+        "README.md", "- name: A key and a request on the host, and a look whether its certificate is still good"),
+    documented.example("docs/guides/coming-from-elsewhere.md", "- name: Key, request and certificate of a web server"),
+], ids=["readme", "coming from community.crypto"])
+def test_a_key_a_request_and_its_certificate(with_ca, text):
+    root = (with_ca.folder / "srv/pki/root/root.crt").read_text(encoding="ascii")
+    inside = {"fleetpki.host_trust.csr": {"root": with_ca.host},
+              "fleetpki.host_trust.cert_install": {"root": with_ca.host, "trust_content": root}}
+    assert [one["changed"] for one in with_ca.run(text, defaults=inside).of("web1")] == [True, True, True]
+    assert verifies(with_ca.folder / "srv/pki/root/root.crt", with_ca.of("web1", "web1-fullchain.pem"))
+    again = with_ca.run(text, defaults=inside).of("web1")
+    assert [one.get("changed", False) for one in again] == [False, False, False]
+
+
+@pytest.mark.parametrize(("text", "count"), [
+    (documented.example("README.md", "- name: Trust the company's CA"), 2),
+    (documented.example("docs/guides/coming-from-elsewhere.md", "- name: Trust the company's CA"), 2),
+    (documented.example(
+        "roles/ca_trust/README.md", "- name: Trust the company's CA, and nothing that was installed by hand"), 2),
+    (documented.example("roles/ca_trust/README.md", "- name: Set a web server up"), 1),
+    (documented.example("roles/ca_trust/README.md", "- name: Trust the company's CA on ten thousand hosts"), 1),
+], ids=["readme", "coming from a copy", "fleet", "tasks", "large fleet"])
+def test_distribute_trust(place, text, count):
+    leaf = pki.issue("web1", ISSUING, dns=["web1.example.com"], purposes=["server"])
+    place.write("etc/pki/tls/certs/web1.crt", leaf.pem + ISSUING.pem)
+    place.write("etc/pki/tls/private/web1.key", leaf.key_pem())
+    place.run(text)
+    assert bundle(place) == count
+    assert not any(one.get("changed") for one in place.run(text).of("web1"))
+
+
+def test_as_a_dependency(place):
+    place.write("roles/web/meta/main.yml", documented.example("roles/ca_trust/README.md", "dependencies:"))
+    (place.folder / "roles/web/files").mkdir()
+    os.rename(place.folder / "corp-root.crt", place.folder / "roles/web/files/corp-root.crt")
+    place.run("[{hosts: all, gather_facts: false, roles: [web]}]")
+    assert bundle(place) == 1
+
+
+@pytest.mark.parametrize("text", [
+    documented.example("README.md", "- name: The CA file of an application"),
+    documented.example("roles/ca_trust/README.md", "- name: Write the CA file of an application"),
+], ids=["module", "role"])
+def test_the_ca_file_of_an_application(place, text):
+    (place.folder / "etc/myapp").mkdir()
+    del place.variables["ca_trust_store"], place.variables["ca_trust_bundle_path"]
+    place.run(text)
+    assert ROOT.pem in (place.folder / "etc/myapp/ca.pem").read_text(encoding="ascii")
+
+
+def test_certificates_from_the_private_ca(with_ca):
+    anchor = with_ca.folder / "srv/pki/root/root.crt"
+    for host, text, names in (
+        ("web1.example.com", documented.example(
+            "roles/host_certificate/README.md", "- name: A certificate for each web server"), ["web1.example.com"]),
+        ("web1", documented.example(
+            "roles/host_certificate/README.md", "- name: Two for the web server, one for its database client"),
+         ["www.example.com", "wildcard.apps.example.com"]),
+    ):
+        with_ca.run(text.replace(" /etc/", " //etc/"), hosts=host)  # for these are inside the host
+        for name in names:
+            assert verifies(anchor, with_ca.of(host, f"{name}-fullchain.pem"))
+    now = documented.example("docs/guides/coming-from-elsewhere.md", "host_certificate_certificates:")
+    with_ca.write("group_vars/all/now.yml", now)
+    roles = "[fleetpki.host_trust.ca_trust, fleetpki.host_trust.host_certificate]"
+    with_ca.run(f"[{{hosts: all, gather_facts: false, roles: {roles}}}]")
+    assert verifies(anchor, with_ca.of("web1", "www-fullchain.pem"))
+
+
+def test_certificates_from_an_external_ca(place):
+    (place.folder / "srv/requests").mkdir()
+    place.write("srv/requests/corp-root.pem", ROOT.pem)
+    play = documented.example("roles/host_certificate/README.md", "- name: Certificates from the company's CA")
+    assert "1 of 1 hosts wait for the CA (web1)" in place.run(play).output
+    answered(place, place.folder / "srv/requests/web1.csr", place.folder / "srv/requests/web1.crt")
+    place.run(play)
+    assert verifies(place.folder / "corp-root.crt", place.of("web1", "web1-fullchain.pem"))
+
+
+def test_trust_in_the_private_ca(with_ca):
+    with_ca.run(documented.example("roles/private_ca/README.md", "- name: Trust the private CA"))
+    assert bundle(with_ca) == 1
+
+
+def test_a_report(with_ca):
+    with_ca.write("hosts", "web1\n")
+    with_ca.write("group_vars/all/report.yml", documented.example(
+        "roles/trust_report/README.md", "trust_report_dir: /srv/report"))
+    (with_ca.folder / "var/lib/prometheus/node-exporter").mkdir(parents=True)
+    with_ca.shell("ansible-playbook fleetpki.host_trust.report -i hosts -e trust_report_endpoints=[]")
+    report = json.loads((with_ca.folder / "srv/report/report.json").read_text(encoding="utf-8"))
+    assert "web1" in json.dumps(report) and (with_ca.folder / "srv/report/report.html").exists()
+    assert (with_ca.folder / "var/lib/prometheus/node-exporter/host_trust.prom").exists()
