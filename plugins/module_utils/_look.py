@@ -30,8 +30,6 @@ TICKETS = 0.1  # of a step: how long tickets are waited for that come after the 
 MILLISECONDS = ("connect", "handshake", "first_byte", "resumed_handshake")
 
 
-
-
 class Seen(t.NamedTuple):
     result: "t.Dict[str, t.Any]"  # as of ``blank``
     chain: "t.List[bytes]"  # the certificates as they were sent, as DER

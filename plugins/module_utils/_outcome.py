@@ -23,7 +23,6 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 
-
 class Outcome(t.NamedTuple):
     reasons: "t.List[str]"          # why something was written; nothing was where it is empty
     warnings: "t.List[str]"

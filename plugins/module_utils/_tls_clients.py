@@ -271,8 +271,7 @@ def _in_one_program(
     if one.client.name == "java" and not java_store.runs_source(one.path):
         return [Answer(*answer) for answer in java_store.ask(one.path, endpoints, terms)]
     certificate = endpoints[0].certificate or ("", "")
-    command = program(one.path, terms) + ["%g" % terms.seconds, terms.trust or "", certificate[0],
-                                                     certificate[1]]
+    command = program(one.path, terms) + ["%g" % terms.seconds, terms.trust or "", certificate[0], certificate[1]]
     for endpoint in endpoints:
         command += [_address(endpoint), str(endpoint.port), endpoint.asked]
     code, output, errors = openssl.run(command, seconds=START_SECONDS + (terms.seconds + 1) * len(endpoints))
