@@ -3,6 +3,7 @@
 """What several files of tests here begin with."""
 import endpoint_looks
 import pytest
+from converging import faked
 
 
 @pytest.fixture
@@ -10,3 +11,19 @@ def trust(tmp_path):
     """The path of a file with the root that signed what servers in tests of endpoints show."""
     (tmp_path / "root.pem").write_text(endpoint_looks.ROOT.pem)
     return str(tmp_path / "root.pem")
+
+
+@pytest.fixture(params=["redhat", "debian"])
+def system(request, tmp_path, monkeypatch):
+    """A fake root of each family, for tests of its trust store."""
+    return faked(request.param, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def redhat(tmp_path, monkeypatch):
+    return faked("redhat", tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def debian(tmp_path, monkeypatch):
+    return faked("debian", tmp_path, monkeypatch)
