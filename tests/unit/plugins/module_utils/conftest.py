@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What several files of tests here begin with."""
 import endpoint_looks
+import pki
 import pytest
+import verifying
 from converging import faked
 
 
@@ -27,3 +29,12 @@ def redhat(tmp_path, monkeypatch):
 @pytest.fixture
 def debian(tmp_path, monkeypatch):
     return faked("debian", tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """A host that trusts Corp Root CA and something else, as its default trust."""
+    (tmp_path / "cert.pem").write_text(u"# the anchors\n" + pki.root("Unrelated").pem + verifying.Corp.root.pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "certs"))
+    return tmp_path
