@@ -6,6 +6,7 @@ import pki
 import pytest
 import verifying
 from converging import faked
+from installing import Host
 
 
 @pytest.fixture
@@ -38,3 +39,9 @@ def host(tmp_path, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "certs"))
     return tmp_path
+
+
+@pytest.fixture
+def web1(tmp_path):
+    """A host whose key is there and whose certificate is to be installed."""
+    return Host(tmp_path)
