@@ -13,7 +13,8 @@ import pytest
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "hosts"), str(TESTS / "integration")]
 
-import plays  # noqa: E402  (found through the path above)
+import host_certificates  # noqa: E402  (found through the path above)
+import plays  # noqa: E402
 import podman  # noqa: E402
 
 ALL = ("el8", "el9", "el10", "debian12", "debian13")
@@ -45,6 +46,13 @@ def el9():
 def el_hosts():
     """One fresh EL stand-in of each generation."""
     with podman.fleet(EL) as fleet:
+        yield fleet
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    """Hosts for tests of the role host_certificate; other files have fleets of their own."""
+    with host_certificates.started() as fleet:
         yield fleet
 
 

@@ -14,7 +14,7 @@ INPUTS = 4000
 WRONG = r"""
 import sys
 sys.path[:0] = sys.argv[1:3]
-import conftest, fuzz, targets
+import conftest, fuzz, targeting, targets
 from hypothesis import strategies as st
 
 def hangs(_): return [number for number in iter(int, 1) if number]
@@ -24,8 +24,7 @@ def raw(_): return "\x1b"
 def good(_): return "fine"
 
 parsers = [hangs, eats, raises, raw, good]
-for parser in parsers:
-    targets.target(st.just(b""))(parser)
+targets.TARGETS.update((parser.__name__, targeting.target(st.just(b""))(parser)) for parser in parsers)
 fuzz.SECONDS = 0.2
 for report in fuzz.run([parser.__name__ for parser in parsers], 5, True, 2):
     print(report.name, [word for word in ("TooSlow", "MemoryError", "KeyError", "not harmless")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chains by name and key identifier. test_verification.py has those that OpenSSL judges, too."""
+"""Chains by name and key identifier. test_verification_chains.py has those that OpenSSL judges, too."""
 import time
 
 import pki

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sentences on what this machine's OpenSSL does not say. test_verification.py has the others."""
+"""Sentences on what this machine's OpenSSL does not say. test_verification_*.py have the others."""
 import time
 
 import pki

@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of the collection's own that somebody else may have written to."""
+
+from __future__ import annotations
+
+import functools
+import os
+
+import mutations
+from targeting import file_of, scratch, target
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _firefox as firefox
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journal as journals
+
+
+@target(mutations.bytes_of([b'[{"folder": 0, "name": "a.crt", "number": 0, "existed": true}]', b"[]", b"{}", b"[[[[",
+                            b'[{"folder": -1, "name": "../../etc/x", "number": 1e999, "existed": false}]',
+                            b'[{"folder": 0, "name": "a", "number": NaN, "existed": []}]', b"[" * 5000, b"\xff"]),
+        (files.FilesError,))
+def a_journal(data):
+    folder, stage = scratch() / "anchors", scratch() / "staged"
+    stage.mkdir(mode=0o700, exist_ok=True)
+    (stage / "journal.json").write_bytes(data)
+    journal = journals.Journal([(str(folder), str(stage))])
+    journal.overlay()
+    for entry in journal.entries:
+        assert os.path.normpath(entry["path"]).startswith(f"{folder}/") and os.path.dirname(entry["undo"]) == str(stage)
+
+
+@target(mutations.bytes_of([b'{"policies": {"SecurityDevices": {"Add": {"a": "b"}, "Delete": ["c"]}}}', b"[" * 5000,
+                            b'{"policies": {"SecurityDevices": {"a": "b"}}}', b'{"policies": []}', b"{}", b"1e999"]),
+        (firefox.PolicyError,))
+def policies_of_firefox(data):
+    document = firefox._read(file_of(data, "policies.json"))
+    for change in (functools.partial(firefox.with_trust, module="/p11.so"), firefox.without):
+        changed, problem = change(document)
+        assert (changed is None) == (problem is not None)
+        if changed is not None:
+            assert change(changed)[0] == changed
+            firefox._text(changed).encode("ascii")

@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writing that fails or is disturbed: all files are as they were."""
+import os
+
+import pytest
+from installing import Corp, next_pair, renewed
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _installation as installation
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
+
+
+def test_writing_fails_and_all_is_as_it_was(web1, monkeypatch):
+    web1.install()
+    pair, rename, done = next_pair(web1), os.rename, []
+
+    def fails_third(source, target):
+        done.append(target)
+        if len(done) == 3:
+            raise OSError(28, "No space left on device", target)
+        rename(source, target)
+    monkeypatch.setattr(replace.os, "rename", fails_third)
+    assert "No space left on device; free some space there" in web1.refused(content=pair.pem + Corp.chain)
+    assert len(done) > 3, "two files were put back"
+
+
+def test_runs_at_the_same_time_wait_for_each_other(web1, monkeypatch):
+    monkeypatch.setattr(replace, "LOCK_SECONDS", 0)
+    with files.lock(str(web1.folder), 0):
+        assert "%s is locked for more than 0 seconds by process %d " % (web1.folder, os.getpid()) in web1.refused()
+
+
+def test_somebody_else_writes_there(web1, monkeypatch):
+    real = replace.replace
+
+    def disturbed(replacements, backup, prove):
+        def proven():
+            web1.write("web.crt", "mine")
+            prove()
+        return real(replacements, backup, proven)
+    monkeypatch.setattr(replace, "replace", disturbed)
+    before = web1.everything()
+    with pytest.raises(files.FilesError, match="web.crt is not what was just written"):
+        web1.install()
+    assert web1.everything() == before  # all or nothing
+
+
+def test_what_was_written_and_cannot_be_read_is_taken_back(web1, monkeypatch):
+    web1.install()
+    before = web1.everything()
+    real = installation.observe
+
+    def unreadable(*arguments):
+        monkeypatch.setattr(installation, "observe", broken)
+        return real(*arguments)
+
+    def broken(*_arguments):
+        raise installation.InstallationError("%s: it can't be read: Input/output error" % web1.at("web.crt"))
+    monkeypatch.setattr(installation, "observe", unreadable)
+    with pytest.raises(installation.InstallationError, match="Input/output error"):
+        web1.install(content=renewed((-1, 300)).pem + Corp.chain)
+    assert web1.everything() == before

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The store that is one PEM file at a path of the user's."""
+import os
+import tempfile
+
+import pytest
+from converging import ALL, A, B, actions, want
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
+
+
+def bundle_store(folder):
+    return stores.choose("bundle", os.path.join(str(folder), "ca.pem"), "/")
+
+
+def test_a_bundle_keeps_its_other_certificates_owner_and_mode(tmp_path):
+    path = tmp_path / "ca.pem"
+    path.write_text("my own comment\n" + B.pem.rstrip("\n"))
+    path.chmod(0o640)
+    store = bundle_store(tmp_path)
+    done = trust_store.converge(store, [want(A)])
+    assert actions(done) == ["install"]
+    assert path.read_text().startswith("my own comment\n") and path.stat().st_mode & 0o7777 == 0o640
+    assert actions(trust_store.converge(store, [want(A)])) == []
+    assert actions(trust_store.converge(store, [want(A)], purge="managed")) == []
+    assert actions(trust_store.converge(store, [want(A)], purge="all")) == ["remove"]
+    assert actions(trust_store.converge(store, [], purge="all")) == ["remove"]
+    assert os.listdir(str(tmp_path)) == ["ca.pem"]
+
+
+def test_a_path_with_a_slip_in_it_is_no_bundle(tmp_path):
+    (tmp_path / "ca.pem").write_text("127.0.0.1 localhost\n")
+    with pytest.raises(trust_plan.PlanError, match="is it the right file"):
+        trust_store.converge(bundle_store(tmp_path), [want(A)])
+
+
+def test_a_bundle_distrusts_nothing(tmp_path):
+    with pytest.raises(trust_plan.PlanError, match="use state: absent"):
+        trust_store.converge(bundle_store(tmp_path), [want(A, "distrusted")])
+
+
+def test_a_bundle_needs_its_folder(tmp_path):
+    with pytest.raises(files.FilesError, match="create its folder first"):
+        trust_store.converge(bundle_store(tmp_path / "none"), [want(A)])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=HealthCheck.all())
+@given(st.lists(st.tuples(st.dictionaries(st.sampled_from(range(len(ALL))), st.sampled_from(["present", "absent"])),
+                          st.sampled_from(["none", "managed", "all"])), min_size=1, max_size=4), st.booleans())
+def test_a_bundle_converges_too(rounds, begun):
+    with tempfile.TemporaryDirectory() as folder:
+        store = bundle_store(folder)
+        if begun:
+            with open(os.path.join(folder, "ca.pem"), "w") as stream:
+                stream.write("text\n" + B.pem + "more text")
+        for states, purge in rounds:
+            wanted = [want(ALL[number], state) for number, state in sorted(states.items())]
+            trust_store.converge(store, wanted, purge=purge)
+            assert actions(trust_store.converge(store, wanted, purge=purge)) == []
+            held = trust_state.bundle(store.bundles[0][1])[0]
+            for number, state in states.items():
+                assert (ALL[number].fingerprint in held) == (state == "present")
+            if purge == "all":
+                assert len(held) == sum(state == "present" for state in states.values())

@@ -1,0 +1,95 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When the system's extract runs, how often, and what is done around it."""
+import os
+
+import pytest
+from converging import A, B, actions, converge, want
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
+
+
+@pytest.mark.parametrize("extract, expected", [("always", ["extract"]), ("auto", []), ("never", [])])
+def test_extract(system, extract, expected):
+    converge(system, want(A))
+    assert actions(converge(system, want(A), extract=extract)) == expected
+
+
+def test_extract_never_only_writes(system):
+    done = converge(system, want(A), extract="never")
+    assert actions(done) == ["install"] and not done.extracted
+    assert A.fingerprint not in system.trusted() and len(system.anchors()) == 1
+    assert actions(converge(system, want(A))) == ["extract"]
+
+
+def test_other_peoples_extract_at_the_same_time_is_waited_out(system, monkeypatch):
+    monkeypatch.setattr(trust_store, "RETRY_AFTER_SECONDS", (0, 0))
+    real, tries = system.run, []
+
+    def busy(command, root):
+        tries.append(command)
+        return real(command, root) if len(tries) > 2 else (1, "File exists")
+    monkeypatch.setattr(trust_store, "run", busy)
+    assert converge(system, want(A)).extracted
+    # Debian's makes the links of new files only: what an attempt has missed is made from scratch.
+    assert tries == [system.store.extract, system.store.again, system.store.again]
+
+
+@pytest.mark.parametrize("grows", [False, True])
+def test_half_an_extracted_file_goes_before_the_next_attempt_unless_it_grows(system, monkeypatch, grows):
+    (pattern,) = system.store.scraps
+    scrap = pattern.replace("/*/*.", "/pem/tls-ca-bundle.pem.").replace("[A-Za-z0-9]", "x")
+    left = []
+
+    def run(command, root):
+        left.append(os.path.exists(scrap))
+        if len(left) > 1:
+            return system.run(command, root)
+        system.write(scrap, B.pem.encode())
+        return 137, "Killed"
+    monkeypatch.setattr(trust_store, "run", run)
+    monkeypatch.setattr(trust_store, "RETRY_AFTER_SECONDS", (0.1,))
+    monkeypatch.setattr(trust_store.time, "sleep", lambda _seconds: os.utime(scrap, (1, 1)) if grows else None)
+    assert converge(system, want(A)).extracted and left == [False, grows]
+
+
+def test_labels_are_restored_where_selinux_is_on(redhat, monkeypatch):
+    calls = []
+    redhat.write("usr/bin/restorecon", b"", 0o755)
+
+    def run(command, root):
+        calls.append(list(command))
+        return redhat.run(command, root)
+
+    def exists(path, real=os.path.exists):
+        return path == "/sys/fs/selinux/enforce" or real(path)
+
+    monkeypatch.setattr(trust_store, "run", run)
+    monkeypatch.setattr(os.path, "exists", exists)
+    converge(redhat, want(A))
+    assert calls[0] == ["/usr/bin/restorecon", "-F", "/etc/pki/ca-trust/source/anchors/" + list(redhat.anchors())[0]]
+
+
+def test_openssl_has_the_bundle_while_hashed_links_are_made_anew(redhat, monkeypatch):
+    """EL 10's extract takes them away first; what a run has left that was killed is not taken for a system's own."""
+    link, seen = os.path.join(redhat.path, "etc/pki/tls/cert.pem"), []
+
+    def looking(command, root):
+        seen.append(os.path.realpath(link) == redhat.store.bundles[0][1])
+        return redhat.run(command, root)
+    monkeypatch.setattr(trust_store, "run", looking)
+    converge(redhat, want(A))
+    assert seen == [True] and not os.path.lexists(link)
+    os.symlink("../ca-trust/extracted/pem/tls-ca-bundle.pem", link)
+    assert stores.choose("auto", None, redhat.path) == redhat.store
+    redhat.said = (1, "broken")
+    with pytest.raises(trust_store.TrustError):
+        converge(redhat, want(B))
+    assert not os.path.lexists(link)
+    redhat.said = (0, "")
+    os.symlink(redhat.store.bundles[0][1], link)  # as on EL 9
+    store = stores.choose("auto", None, redhat.path)
+    assert store.hashed is None and store.instead is None
+    trust_store.converge(store, [want(B)])
+    assert os.readlink(link) == redhat.store.bundles[0][1]

@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run left half done, and what somebody has changed since, is seen and put right."""
+import os
+
+from converging import CLIENTS, MOZILLA, A, B, actions, converge, want
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+
+def test_a_half_finished_run_is_finished(system):
+    """The files were copied and nobody extracted: the fault that other tools never notice again."""
+    stored = os.path.join(system.store.anchors, stores.file_name("x", A.fingerprint, system.store.suffix))
+    system.write(stored, stores.managed_block("x", x509.parse(A.der)))
+    done = converge(system, want(A))
+    assert actions(done) == ["extract"] and "lacks CN=Root A" in done.plan.steps[0].reason
+    assert A.fingerprint in system.trusted()
+
+
+def test_an_edited_store_is_repaired(system):
+    converge(system, want(A))
+    with open(system.store.bundles[0][1], "w") as stream:
+        stream.write(MOZILLA[0].pem)
+    assert actions(converge(system, want(A))) == ["extract"]
+    assert A.fingerprint in system.trusted()
+
+
+def test_removed_by_hand_and_not_extracted(system):
+    converge(system, want(A), want(B))
+    os.unlink(os.path.join(system.store.anchors, stores.file_name("Root B", B.fingerprint, system.store.suffix)))
+    assert actions(converge(system, want(A))) == []
+    assert actions(converge(system, want(A), purge="all")) == ["extract"]
+    assert B.fingerprint not in system.trusted()
+    assert actions(converge(system, want(A), purge="all")) == []
+
+
+def test_a_removed_ca_for_clients_is_looked_for_where_it_was(redhat):
+    converge(redhat, want(CLIENTS))
+    os.unlink(os.path.join(redhat.store.anchors, list(redhat.anchors())[0]))
+    assert actions(converge(redhat, want(CLIENTS, "absent"))) == ["extract"]
+    assert actions(converge(redhat, want(CLIENTS, "absent"))) == []
+
+
+def test_a_source_that_is_not_known_here_is_no_reason_to_extract_for_ever(redhat):
+    converge(redhat, want(A), purge="all")
+    with open(redhat.store.bundles[0][1], "a") as stream:
+        stream.write(B.pem)
+    assert actions(converge(redhat, want(A), purge="all")) == []
+
+
+def test_our_files_get_their_mode_back_and_are_made_again_when_cut(system):
+    converge(system, want(A))
+    path = os.path.join(system.store.anchors, list(system.anchors())[0])
+    os.chmod(path, 0o600)
+    done = converge(system, want(A))
+    assert actions(done) == ["repair", "extract"] and "0600" in done.plan.steps[0].reason
+    assert os.stat(path).st_mode & 0o7777 == 0o644
+    with open(path, "rb+") as stream:
+        stream.truncate(300)
+    assert actions(converge(system, want(A))) == ["install", "extract"]
+    assert actions(converge(system, want(A))) == []
+
+
+def test_what_openssl_finds_by_hash_counts_too(system):
+    """Hashed links that are gone or were never made, while the bundle is in order."""
+    converge(system, want(A))
+    for name in os.listdir(system.store.hashed):
+        if name.endswith(".0"):
+            os.unlink(os.path.join(system.store.hashed, name))
+    done = converge(system, want(A))
+    assert actions(done) == ["extract"] and "%s lacks CN=Root A" % system.store.hashed in done.plan.steps[0].reason
+    assert actions(converge(system, want(A))) == []
