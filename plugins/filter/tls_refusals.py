@@ -25,7 +25,7 @@ EXAMPLES = r"""
 - name: Fail if anybody is refused
   ansible.builtin.assert:
     that: refused == {}
-    fail_msg: "{{ refused }}"
+    fail_msg: "{{ refused | to_json }}"
   vars:
     refused: "{{ {'web1': web1.results, 'web2': web2.results} | fleetpki.host_trust.tls_refusals }}"
 """
