@@ -15,6 +15,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _verifi
 
 # --- what is installed ---
 
+
 @pytest.mark.parametrize("order", ["web issuing middle", "middle web issuing", "root middle issuing web",
                                    "issuing root web middle"])
 def test_any_order_becomes_leaf_and_chain_without_the_root(web1, order):
@@ -152,6 +153,7 @@ def test_keys_of_other_kinds_and_encrypted(web1):
 
 # --- what is said ---
 
+
 def test_no_byte_of_a_key_is_in_a_result(web1):
     pair = next_pair(web1)
     bodies = ["".join(one.key_pem().splitlines()[1:-1]) for one in (pair, Corp.web)]
@@ -183,6 +185,7 @@ def test_the_key_is_warned_of_that_everybody_can_read(web1):
 
 
 # --- a mounted system ---
+
 
 def test_below_a_root(web1, tmp_path):
     """The image's own anchors judge, and links in it lead nowhere else."""

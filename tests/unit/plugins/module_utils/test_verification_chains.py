@@ -8,6 +8,7 @@ from verifying import Corp, sources, verify, why, write
 
 # --- no path to an anchor ---
 
+
 def test_an_unknown_issuer_and_its_near_namesakes(host):
     stranger = pki.root("Corp Root CB")
     web = pki.server(issuer=stranger)
@@ -83,6 +84,7 @@ def test_an_intermediate_that_only_this_host_has(host):
 
 
 # --- chains ---
+
 
 def test_names_are_compared_as_rfc_5280_says(host):
     """An issuer may be written with other capitals, other blanks and another type of string than its subject."""
