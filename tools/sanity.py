@@ -14,23 +14,19 @@ import subprocess
 import sys
 import types
 
+import checkout
 from ansible_test._internal.python_requirements import get_venv_packages
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = checkout.ROOT
 COLLECTION = ROOT / ".build/sanity/ansible_collections/fleetpki/host_trust"
 HOME = ROOT / ".build/home"
 PYTHON = "{}.{}".format(*sys.version_info)
 
 
 def copy_checkout():
-    """Copy what git tracks or would track, into a repository of its own: ansible-test asks git what to look at."""
+    """Copy this checkout into a repository of its own: ansible-test asks git what to look at."""
     shutil.rmtree(COLLECTION, ignore_errors=True)
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True).stdout
-    for name in filter(None, names.split("\0")):
-        if os.path.lexists(ROOT / name):
-            (COLLECTION / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, COLLECTION / name, follow_symlinks=False)
+    checkout.copy(COLLECTION)
     subprocess.run(["git", "init", "--quiet", COLLECTION], check=True)
 
 

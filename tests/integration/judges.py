@@ -57,13 +57,12 @@ def private_numbers(key) -> list[bytes]:
 
     The modulus of an RSA key and an EC key's point are in its file, too, and in every certificate.
     """
-    if isinstance(key, rsa.RSAPrivateKey):
+    if isinstance(key, rsa.RSAPrivateKey | dsa.DSAPrivateKey):
         numbers = key.private_numbers()
-        return [number.to_bytes((number.bit_length() + 7) // 8, "big") for number in (numbers.d, numbers.p, numbers.q)]
+        parts = [numbers.x] if isinstance(key, dsa.DSAPrivateKey) else [numbers.d, numbers.p, numbers.q]
+        return [number.to_bytes((number.bit_length() + 7) // 8, "big") for number in parts]
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return [key.private_numbers().private_value.to_bytes((key.key_size + 7) // 8, "big")]
-    if isinstance(key, dsa.DSAPrivateKey):
-        return [key.private_numbers().x.to_bytes((key.private_numbers().x.bit_length() + 7) // 8, "big")]
     return [key.private_bytes_raw()]
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -34,11 +33,7 @@ def run(*command, folder, **environment):
 
 def checkout(folder):
     """This checkout as it is, in a repository of its own."""
-    listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=ROOT)
-    for name in filter(None, listed.split("\0")):
-        if os.path.lexists(ROOT / name):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
+    run(sys.executable, "tools/checkout.py", folder, folder=ROOT)
     (folder / "changelogs/fragments/9.8.7.yml").write_text(
         "release_summary: One of this test.\nbugfixes:\n  - csr - it says so now.\n", encoding="utf-8")
     run("git", "init", "--quiet", "--initial-branch", "main", folder=folder)

@@ -44,12 +44,16 @@ def specified(role):
     return read(ROOT / "roles" / role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
 
 
-def documentation(module):
-    """A module's DOCUMENTATION without fragments."""
-    tree = ast.parse((ROOT / f"plugins/modules/{module}.py").read_text(encoding="utf-8"))
-    texts = {node.targets[0].id: node.value.value for node in tree.body
-             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)}
-    return yaml.safe_load(texts["DOCUMENTATION"])
+def documentation(path):
+    """The DOCUMENTATION of a module, without its fragments, or of a fragment."""
+    tree = ast.parse((ROOT / "plugins" / path).read_text(encoding="utf-8"))
+    text, = [node.value.value for node in ast.walk(tree)
+             if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "DOCUMENTATION"]
+    return yaml.safe_load(text)
+
+
+def options_of(module):
+    return documentation(f"modules/{module}.py").get("options", {})
 
 
 def options(listed):
@@ -102,7 +106,7 @@ def test_a_modules_options_are_tested(module):
     """With the module, or by the role of its name."""
     assert is_tested(module)
     # The words of unit tests are those of the functions below the module.
-    for names in options(documentation(module).get("options", {})):
+    for names in options(options_of(module)):
         assert any(is_tested(module, name) or is_tested(f"{module}_{name}") or is_tested(name, paths=tuple(HERE))
                    for name in names), f"no test with this module sets {names[0]}"
 
@@ -122,11 +126,10 @@ def test_all_that_can_be_run_is_in_the_readme_and_tested():
 def test_choices_of_roles_are_those_of_modules():
     """Where a role passes a variable on, it takes what the module takes. (A system's store is no browser's.)"""
     passed = {"ca_trust": "ca_trust_anchor", "tls_smoke_test": "tls_client_info", "trust_report": "trust_report"}
-    fragment = (ROOT / "plugins/doc_fragments/trust_store.py").read_text(encoding="utf-8")
-    shared = yaml.safe_load(re.search(r'DOCUMENTATION = r?"""(.*?)"""', fragment, re.DOTALL).group(1))["options"]
+    shared = documentation("doc_fragments/trust_store.py")["options"]
     compared = 0
     for role, module in passed.items():
-        theirs = {**shared, **documentation(module).get("options", {})}
+        theirs = {**shared, **options_of(module)}
         for name, option in specified(role).items():
             other = theirs.get(name.removeprefix(f"{role}_"), {})
             if "choices" in option and "choices" in other:
