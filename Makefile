@@ -25,9 +25,9 @@ quickstart: $(collection)  ## the whole story on this machine: no root, no conta
 	@tools/make-venv requirements/quickstart.txt .build/venv-quickstart
 	@.build/venv-quickstart/bin/ansible-playbook fleetpki.host_trust.quickstart -e quickstart_profile=strict
 
-test: venv  ## lint, units, sanity, integration and molecule, with a count at the end
+test: venv  ## lint, docs, units, sanity, integration and molecule, with a count at the end
 	-@tools/system-packages $(containers) $(judges)
-	@tools/run-parts --prepare hosts lint units sanity integration molecule
+	@tools/run-parts --prepare hosts lint docs units sanity integration molecule
 
 lint: lint-yaml lint-ansible lint-python lint-types lint-spelling lint-licences lint-changelog lint-docs  ## all linters
 
