@@ -62,6 +62,7 @@ class Store(t.NamedTuple):
     # Option of that command that writes the same into another folder, and what it needs to be there:
     preview: "t.Optional[t.Tuple[str, t.Tuple[str, ...]]]"
     extracted: str  # what the preview's folder stands for
+    aside: "t.Optional[str]"  # folder of hashed links that the extract fills besides, for programs that are told of it
     tools: "t.Dict[str, str]"  # by command: the package that brings it
     staging: "t.Tuple[t.Tuple[str, str], ...]"  # (folder whose files are changed, folder beside it to stage them in)
 
@@ -95,6 +96,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         sources=("trust", "extract", "--overwrite", "--format=pem-bundle", "--filter=ca-anchors"),
         preview=("--output", ("openssl", "pem", "java", "edk2")),
         extracted="/etc/pki/ca-trust/extracted",
+        aside="/etc/pki/ca-trust/extracted/pem/directory-hash",
         tools={"update-ca-trust": "ca-certificates", "trust": "p11-kit-trust"},
         staging=(("/etc/pki/ca-trust/source", "/etc/pki/ca-trust/.host_trust"),),
     ),
@@ -122,6 +124,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         sources=(),
         preview=None,
         extracted="/etc/ssl/certs",
+        aside=None,
         tools={"update-ca-certificates": "ca-certificates", "openssl": "openssl"},
         staging=(("/usr/local/share/ca-certificates", "/usr/local/share/.host_trust"), ("/etc", "/etc/.host_trust")),
     ),
@@ -146,6 +149,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         sources=(),
         preview=None,
         extracted="",
+        aside=None,
         tools={},
         staging=(),
     ),
@@ -205,6 +209,7 @@ def choose(name: str, bundle_path: "t.Optional[str]", root: str) -> Store:
         others=store.others and inside(store.others),
         scraps=tuple(inside(pattern) for pattern in store.scraps),
         extracted=inside(store.extracted),
+        aside=store.aside and inside(store.aside),
         staging=tuple((inside(folder), inside(stage)) for folder, stage in store.staging),
     )
 

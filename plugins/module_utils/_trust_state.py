@@ -292,12 +292,15 @@ def linked(root: str, folder: str) -> "t.Iterator[bytes]":
     for name in os.listdir(folder):
         if not HASHED_LINK.match(name):
             continue
+        path = os.path.join(folder, name)
         try:
-            real = files.resolve(root, os.path.join(folder, name)[len(root.rstrip("/")):])
-            if real in seen:
+            # The running system's links the kernel follows: in a third of the time, and there are hundreds.
+            place = path if root == "/" else files.resolve(root, path[len(root.rstrip("/")):])
+            status = os.stat(place)
+            if (status.st_dev, status.st_ino) in seen:
                 continue
-            seen.add(real)
-            data = _regular(real)[0]
+            seen.add((status.st_dev, status.st_ino))
+            data = _regular(place)[0]
         except (EnvironmentError, files.FilesError):
             continue
         for _block, content in pem.certificate_blocks(data):

@@ -32,8 +32,8 @@ def test_ca_trust_anchor(platform, record_property):
             said = f"{name} on {platform}: killed at {report['places']} places"
             record_property("said", f"{said}, {report['seconds']} s")
             assert report["places"] > 30 and not report["found"], f"{said}\n" + "\n".join(report["found"])
-            # EL 10's own command takes OpenSSL's links away, and makes them again last; meanwhile OpenSSL gets the bundle
-            # (_trust_store._bridge). Debian's has no such file, and makes all links anew when it repairs.
+            # EL 10's own command takes OpenSSL's links away, and makes them again last; meanwhile OpenSSL gets the
+            # bundle (_trust_store._bridge). Debian's has no such file, and makes all links anew when it repairs.
             assert bool(report["window"]) is (name == "recover" and platform[:3] == "deb"), report
 
 

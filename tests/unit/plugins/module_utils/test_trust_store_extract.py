@@ -93,3 +93,42 @@ def test_openssl_has_the_bundle_while_hashed_links_are_made_anew(redhat, monkeyp
     assert store.hashed is None and store.instead is None
     trust_store.converge(store, [want(B)])
     assert os.readlink(link) == redhat.store.bundles[0][1]
+
+
+def test_a_bundle_that_could_not_be_written_shows_though_the_command_succeeds(redhat, monkeypatch):
+    """EL 8's does; later releases make fewer bundles, and leave those that they find."""
+    monkeypatch.setattr(trust_store, "RETRY_AFTER_SECONDS", (0,))
+    bundle = redhat.store.others
+
+    def leaves_it(command, root):
+        done = redhat.run(command, root)
+        os.utime(bundle, (1, 1))
+        return done
+    os.utime(bundle, (1, 1))
+    monkeypatch.setattr(trust_store, "run", leaves_it)
+    assert converge(redhat, want(A)).extracted
+    redhat.write("usr/bin/update-ca-trust", b"trust extract $DEST/openssl/ca-bundle.trust.crt", 0o755)
+    with pytest.raises(trust_store.TrustError, match="%s was not made anew" % bundle):
+        converge(redhat, want(B))
+    assert A.fingerprint in redhat.trusted() and B.fingerprint not in redhat.trusted()
+
+
+def test_the_folder_for_other_programs_holds_what_the_bundle_does(redhat, monkeypatch):
+    """p11-kit passes over a source that it can't read, be it of distrust; each of its runs reads them anew."""
+    monkeypatch.setattr(trust_store, "RETRY_AFTER_SECONDS", (0,))
+    redhat.write("usr/bin/update-ca-trust", b"trust extract $DEST/pem/directory-hash", 0o755)
+    os.mkdir(redhat.store.aside)
+    said = "%s does not hold the same certificates as %s" % (redhat.store.aside, redhat.store.bundles[0][1])
+
+    def holds(*pairs):
+        for name in os.listdir(redhat.store.aside):
+            os.unlink(os.path.join(redhat.store.aside, name))
+        for number, pair in enumerate(pairs):
+            redhat.write(os.path.join(redhat.store.aside, "%08x.0" % number), pair.pem.encode())
+    monkeypatch.setattr(trust_store, "run", redhat.run)
+    for wrong in [], [A, B]:
+        holds(*wrong)
+        with pytest.raises(trust_store.TrustError, match=said):
+            converge(redhat, want(A))
+    holds(A)
+    assert converge(redhat, want(A)).extracted
