@@ -105,6 +105,10 @@ def test_kickstart_outside(builder):
     said = script(builder, documented.post(EXAMPLES["nochroot.ks"]))
     assert changes(said) == [1] and trusts(builder, "/mnt/sysimage")
     assert changes(script(builder, documented.post(EXAMPLES["nochroot.ks"]))) == [0]
+    for play in (documented.example("README.md", "- name: Trust the company's CA in an image"),
+                 documented.example("roles/ca_trust/README.md", "- name: Trust the company's CA in an image")):
+        builder.write("/work/image.yml", play.encode())
+        assert changes(script(builder, "ansible-playbook image.yml")) == [0], "they say the same of the same system"
 
 
 def test_kickstart_inside_and_pull(builder):

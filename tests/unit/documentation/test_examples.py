@@ -22,7 +22,6 @@ EXAMPLES = [one for page in documents.pages() for one in documents.examples(page
             if one.language in ("yaml", "sh") or one.is_file]
 # What needs more than folders of this machine, and which test runs the same with hosts.
 SERVERS = "it needs servers with these names; test_tls_endpoint_info.py looks at some with the same options"
-IMAGE = "it needs a mounted system; test_images.py runs the same play with one"
 SMOKE = "hosts need names and trust stores of their own; test_role_tls_smoke_test.py and molecule/handshake have such"
 ROTATION = "test_role_ca_rotation.py and molecule/rotation set the same variables, on a fleet"
 OTHERS = "it is what somebody has before, of others' roles and modules"
@@ -31,7 +30,6 @@ NOT_RUN = {
     ("CONTRIBUTING.md", "bugfixes:"): "antsibull-changelog lints such files",
     ("README.md", SHOWS): SERVERS,
     ("README.md", "collections:"): "it downloads; test_pipelines.py has the same in execution-environment.yml",
-    ("README.md", "- name: Trust the company's CA in an image"): IMAGE,
     ("docs/guides/coming-from-elsewhere.md",
      "- name: The server shows a certificate that its clients trust, and that is good for another month"): SERVERS,
     ("docs/guides/coming-from-elsewhere.md", "certificate_requests:"): OTHERS,
@@ -44,7 +42,6 @@ NOT_RUN = {
         "a bundle distrusts nothing; test_ca_trust_anchor.py does it on hosts",
     ("roles/ca_trust/README.md", "- name: Trust the company's CA, also in the browsers"):
         "it needs browsers and users; test_browsers.py has some",
-    ("roles/ca_trust/README.md", "- name: Trust the company's CA in an image"): IMAGE,
     ("roles/host_certificate/README.md", "handlers:"): "it needs a service; test_role_host_certificate.py has handlers",
     ("roles/tls_smoke_test/README.md", "- name: All hosts accept each other"): SMOKE,
     ("roles/tls_smoke_test/README.md", "- name: Services that know each other by certificates"): SMOKE,
