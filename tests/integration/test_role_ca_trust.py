@@ -7,6 +7,7 @@ from __future__ import annotations
 import concurrent.futures
 import re
 
+import documented
 import local_apt
 import pki
 import plays
@@ -78,6 +79,20 @@ def test_each_way_to_use_it(hosts, tmp_path):
         assert [sum(result["changed"] for result in done.of(name)) for done in (first, second)] == [4, 0], name
         assert any(file.startswith("include_role-") for file in held(host))
     assert set(times.values()) == {"4"}, "one for each time that the role is used, no more"
+
+
+def test_an_old_root_retired_and_one_of_the_distribution_distrusted(hosts, tmp_path):
+    """The README's example, as it stands."""
+    text = documented.example(
+        "roles/ca_trust/README.md", "- name: Retire the old root, and distrust one that the distribution brings")
+    (tmp_path / "play.yml").write_text(text)
+    distributions = re.search("[0-9A-F:]{95}", text).group().replace(":", "").lower()
+    retired = role(ROOT, ca_trust_anchors=[{"name": "corp-root-2014", "content": ROOT.pem}])
+    assert plays.run(hosts.inventory, [], roles=[retired], ignore_errors=False).code == 0
+    assert all({ROOT.fingerprint, distributions} <= trusted(host) for host in hosts.values())
+    done = plays.playbook(hosts.inventory, str(tmp_path / "play.yml"), variables={"ansible_become": False})
+    assert done.code == 0, done.output
+    assert not any({ROOT.fingerprint, distributions} & trusted(host) for host in hosts.values())
 
 
 def test_one_execution_and_one_more_to_verify(hosts):

@@ -38,8 +38,6 @@ NOT_RUN = {
     ("docs/rotation.md", "private_ca_dir: /srv/pki         # as before"): ROTATION,
     ("docs/rotation.md", "private_ca_dir: /srv/pki-2027"): ROTATION,
     ("roles/ca_rotation/README.md", "private_ca_dir: /srv/pki         # the old CA, as before"): ROTATION,
-    ("roles/ca_trust/README.md", "- name: Retire the old root, and distrust one that the distribution brings"):
-        "a bundle distrusts nothing; test_ca_trust_anchor.py does it on hosts",
     ("roles/ca_trust/README.md", "- name: Trust the company's CA, also in the browsers"):
         "it needs browsers and users; test_browsers.py has some",
     ("roles/host_certificate/README.md", "handlers:"): "it needs a service; test_role_host_certificate.py has handlers",
