@@ -201,7 +201,7 @@ def main() -> None:
             result = trust_info.info(stores.choose(*(module.params[name] for name in ("store", "bundle_path", "root"))))
     except stores.StoreError as error:
         module.fail_json(msg=str(error), **error.facts)
-    except (files.FilesError,) + nss.FAILURES as error:
+    except nss.FAILURES as error:
         module.fail_json(msg=str(error))
     except EnvironmentError as error:
         module.fail_json(msg=str(files.explain(error, "used")))
