@@ -31,9 +31,11 @@ class ActionModule(ActionBase):
         try:
             options = self._options()
             collected = self._collect(options, execute)
-            terms = judge.Terms(
-                options["allow_expired"], options["allow_non_ca"], duration.seconds(options["min_remaining"])
-            )
+            try:
+                remaining = duration.seconds(options["min_remaining"])
+            except ValueError as error:
+                raise ValueError(f"min_remaining: {error}") from error
+            terms = judge.Terms(options["allow_expired"], options["allow_non_ca"], remaining)
             listed = anchor_list.read(options["anchors"], self._load, collected, terms)
         except (AnsibleError, anchor_list.AnchorListError, ValueError) as error:
             return {**result, "failed": True, "msg": str(error)}
@@ -54,6 +56,10 @@ class ActionModule(ActionBase):
         for number, element in enumerate(listed if isinstance(listed, list) else [], 1):
             if not element:
                 raise ValueError(f"anchors, element {number} is empty: take it off, or give it a src, content or path")
+            blank = [name for name, value in element.items() if value == ""] if isinstance(element, dict) else []
+            if blank:
+                raise ValueError(f"anchors, element {number}: {', '.join(sorted(blank))} is empty: give it a value, or "
+                                 "leave it out (default(omit), where a variable may be missing)")
         validator = ArgumentSpecValidator(arguments.on_controller(), required_if=arguments.REQUIRED_IF)
         checked = validator.validate(given)
         if checked.error_messages:

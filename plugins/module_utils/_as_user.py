@@ -143,6 +143,8 @@ def _work(
         except EnvironmentError as error:
             answer = {"error": "%s can't be used by %s: %s" % (
                 error.filename or "something", user.name, error.strerror or error)}
+        except Exception as error:  # a bug: who reads of it is to know which
+            answer = {"error": "what is done as %s ended with %s: %s" % (user.name, type(error).__name__, error)}
         data = json.dumps(answer).encode("ascii")
         with os.fdopen(writing, "wb") as stream:
             stream.write(data)

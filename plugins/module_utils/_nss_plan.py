@@ -118,8 +118,14 @@ def is_trusted(held: Held) -> bool:
 
 
 def vouches(held: Held) -> bool:
-    """Whether it is trusted for TLS servers: as a CA, or for itself."""
-    return bool(set("CP") & set(held.trust.split(",")[0]))
+    """Whether it is trusted for TLS servers: as a CA, or for itself. What is said of itself helps no CA's servers."""
+    certificate = x509.parse_leniently(held.der)
+    return (_flag(certificate) if certificate else "C") in held.trust.split(",")[0]
+
+
+def _flag(certificate: x509.Certificate) -> str:
+    """The flag that has a certificate vouch for TLS servers, or for itself where it is no CA (certutil(1))."""
+    return "C" if x509.basic_constraints(certificate)[0] else "P"
 
 
 def is_anchor(held: Held) -> bool:
@@ -136,9 +142,9 @@ def said_of(held: "t.Optional[Held]") -> "t.Optional[str]":
 
 
 def trusting(certificate: x509.Certificate, trust: str = ",,") -> str:
-    """The trust with which a certificate vouches for TLS servers, or for itself where it is no CA."""
+    """The trust that a certificate gets, by the one that it has."""
     tls, mail, code = (set(part) - set("pu") for part in trust.split(","))
-    tls = tls - set("c") | {"C" if x509.basic_constraints(certificate)[0] else "P"}
+    tls = tls - set("c") | {_flag(certificate)}
     return ",".join("".join(sorted(part)) for part in (tls, mail, code))
 
 

@@ -8,20 +8,40 @@ __metaclass__ = type
 
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss as nss
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss_plan as nss_plan
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_report as trust_report
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 AFTER = {"install": "trusted", "trust_again": "trusted", "distrust": "distrusted", "remove": None}
+# What a database that does as is wanted says of a certificate; of one that is to be absent, what it still says.
+HOLDS = {"present": nss_plan.vouches, "absent": nss_plan.is_trusted, "distrusted": nss_plan.is_distrusted}
 
 
 def anchor(options: "t.Dict[str, t.Any]", wanted: "t.List[trust_plan.Wanted]", check: bool) -> "t.Dict[str, t.Any]":
     """ca_trust_anchor's result with ``store: nss``; raises stores.StoreError or one of nss.FAILURES."""
     nss.require(options["root"])
-    outcome = nss.converge(options["nss_databases"], wanted, options["purge"], check)
+    outcome = nss.converge(options["nss_databases"], _completed(wanted), options["purge"], check)
     return {"changed": False, "unsent": outcome.plan.unsent} if outcome.plan.unsent else report(outcome)
+
+
+def _completed(wanted: "t.List[trust_plan.Wanted]") -> "t.List[trust_plan.Wanted]":
+    """What is to be distrusted by its fingerprint, with the certificate where this host's own store has it."""
+    if all(want.certificate or want.state != "distrusted" for want in wanted):
+        return wanted
+    try:
+        store = stores.choose("auto", None, "/")
+        observed = trust_state.observe(store)
+    except (stores.StoreError, files.FilesError):
+        return wanted
+    known = {held.fingerprint: held.der for held in
+             observed.anchors + observed.distrusted + trust_state.of_distribution(store, observed)}
+    return [want if want.certificate or want.state != "distrusted" else
+            want._replace(certificate=x509.parse_leniently(known.get(want.fingerprint))) for want in wanted]
 
 
 def report(outcome: nss.Outcome) -> "t.Dict[str, t.Any]":
@@ -50,7 +70,7 @@ def _anchor(outcome: nss.Outcome, want: trust_plan.Wanted) -> "t.Dict[str, t.Any
     steps = [step for step in outcome.plan.steps if step.fingerprint == want.fingerprint]
     holding = [database.path for database in outcome.after for one in database.held
                if one.fingerprint == want.fingerprint
-               and (nss_plan.is_distrusted(one) if want.state == "distrusted" else nss_plan.is_trusted(one))]
+               and HOLDS[want.state](one)]
     facts = trust_report.facts(want.certificate, want.fingerprint)
     facts.update(
         name=want.name,

@@ -55,6 +55,8 @@ def read_file(path: str) -> bytes:
     except OSError as error:
         raise CertificateFileError(
             "there is no such file" if error.errno == errno.ENOENT else "it can't be read: %s" % error.strerror)
+    except ValueError as error:
+        raise CertificateFileError("it is no path: %s" % error)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

@@ -191,6 +191,7 @@ def choose(name: str, bundle_path: "t.Optional[str]", root: str) -> Store:
     def inside(path: str) -> str:
         return files.resolve(root, path)
 
+    outside = root.rstrip("/")
     hashed = store.hashed and inside(store.hashed)
     instead = store.instead and os.path.join(root, store.instead.lstrip("/"))
     bundle = inside(store.bundles[0][1])
@@ -207,7 +208,7 @@ def choose(name: str, bundle_path: "t.Optional[str]", root: str) -> Store:
         instead=instead if hashed else None,
         keystore=_keystore(store, root),
         others=store.others and inside(store.others),
-        scraps=tuple(inside(pattern) for pattern in store.scraps),
+        scraps=tuple(glob.escape(outside) + inside(pattern)[len(outside):] for pattern in store.scraps),
         extracted=inside(store.extracted),
         aside=store.aside and inside(store.aside),
         staging=tuple((inside(folder), inside(stage)) for folder, stage in store.staging),
@@ -283,7 +284,7 @@ def _names_in_p11_kit(root: str, names: "t.List[str]") -> "t.Set[str]":
 def p11_kit_modules(root: str) -> "t.List[str]":
     """Paths of p11-kit's trust module, which serves the system's store to whoever speaks PKCS #11."""
     return [path for pattern in ("/usr/lib64/pkcs11", "/usr/lib/*/pkcs11", "/usr/lib/pkcs11")
-            for path in sorted(glob.glob(root.rstrip("/") + pattern + "/p11-kit-trust.so"))]
+            for path in sorted(glob.glob(glob.escape(root.rstrip("/")) + pattern + "/p11-kit-trust.so"))]
 
 
 def _os_release(root: str) -> "t.Dict[str, str]":

@@ -156,8 +156,6 @@ def _steps(store: stores.Store, observed: state.State, wanted: "t.List[Wanted]",
 
     for want in wanted:
         held, blocks = local.get(want.fingerprint, []), distrust.get(want.fingerprint, [])
-        in_force = [one for one in blocks
-                    if store.distrust != "folder" or one.path.startswith(store.distrusted[0] + "/")]
         if want.state == "present":
             for path in _paths(blocks):
                 step("trust_again", path, want, "it is distrusted there")
@@ -171,7 +169,7 @@ def _steps(store: stores.Store, observed: state.State, wanted: "t.List[Wanted]",
             if store.distrust is None:
                 raise PlanError("%s can't be distrusted in a bundle, which only lists what is trusted: "
                                 "use state: absent" % label(want.certificate))
-            if not in_force:
+            if not any(state.in_force(store, one) for one in blocks):
                 for path in _distrust_paths(store, observed, want):
                     step("distrust", path, want, "nothing distrusts it yet")
     listed = {want.fingerprint for want in wanted}
@@ -222,9 +220,14 @@ def _blocked_keys(
         return {}
     lifted = {one.fingerprint for one in wanted if one.state == "present"}
     blocked = [(held.path, x509.parse_leniently(held.der))
-               for held in observed.distrusted if held.fingerprint not in lifted]
+               for held in observed.distrusted if held.fingerprint not in lifted and state.in_force(store, held)]
     blocked += [("this list", one.certificate) for one in wanted if one.state == "distrusted"]
     return {other.spki_der: (place, other) for place, other in reversed(blocked) if other}
+
+
+def _distrusted(store: stores.Store, observed: state.State) -> "t.Set[str]":
+    """Fingerprints of what is distrusted, and by what the store's tools read."""
+    return {held.fingerprint for held in observed.distrusted if state.in_force(store, held)}
 
 
 def _refuse_blocked_key(blocked: "t.Dict[bytes, t.Tuple[str, x509.Certificate]]", want: Wanted) -> None:
@@ -323,7 +326,7 @@ def deviations(
     """
     reasons = []
     trusted = [path for _purpose, path in store.bundles] + stores.mirrors(store)
-    local, distrusted = ({held.fingerprint for held in listed} for listed in (observed.anchors, observed.distrusted))
+    local, distrusted = {held.fingerprint for held in observed.anchors}, _distrusted(store, observed)
     for want in wanted:
         found = [path for path in trusted if want.fingerprint in observed.extracted[path][0]]
         if want.state == "present" and want.certificate is not None:
@@ -356,7 +359,7 @@ def lost(store: stores.Store, before: state.State, after: state.State) -> "t.Lis
     """
     anchors = {held.fingerprint: held.path for held in after.anchors if held.plain}
     trusted = dict(after.distribution, **anchors)
-    blocked, keys = {held.fingerprint for held in after.distrusted}, _blocked_keys(store, after, [])
+    blocked, keys = _distrusted(store, after), _blocked_keys(store, after, [])
     reasons = []
     for path in sorted(before.extracted):
         gone = (before.extracted[path][0] & set(trusted)) - after.extracted[path][0] - blocked

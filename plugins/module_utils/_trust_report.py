@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
 
 # What a step makes of a certificate: (before, after) for the diff.
 EFFECTS = {"install": (None, "trusted"), "remove": ("trusted", None), "distrust": (None, "distrusted"),
-           "trust_again": ("distrusted", None), "repair": ("wrong owner or mode", "owner and mode in order")}
+           "trust_again": ("distrusted", None), "repair": ("out of order", "in order")}
 DONE = {"install": "installed", "remove": "removed", "distrust": "distrusted", "trust_again": "trusted again",
         "repair": "repaired"}
 
@@ -124,7 +124,8 @@ def _notes(store: "stores.Store", after: trust_state.State, want: trust_plan.Wan
 
 def _warnings(look: Look, want: trust_plan.Wanted) -> "t.List[str]":
     """What was asked for and does not have the effect that one would expect."""
-    elsewhere, distrusted = look.after.distribution.get(want.fingerprint), want.fingerprint in look.distrusted
+    elsewhere = look.after.distribution.get(want.fingerprint)
+    distrusted = any(trust_state.in_force(look.store, held) for held in look.distrusted.get(want.fingerprint, []))
     found = []
     if want.state == "absent" and elsewhere and not distrusted:
         found.append("it stays trusted through %s, which is not a local anchor; use state: distrusted against that"

@@ -91,6 +91,10 @@ def observe(store: stores.Store, recovered: bool = True, unread: "t.Optional[t.L
                 continue
             contents[path] = data
             held = list(certificates_in(path, data))
+            if store.anchors is None and data[:1] == b"\x30" and held:
+                # Programs that are given the file expect PEM; and nothing can be added to the other form.
+                data, problem = pem.to_pem(data).encode("ascii"), "it is DER, and not PEM"
+                contents[path], held, untidy[path] = data, list(certificates_in(path, data)), problem
             if store.recursive and (len(held) != 1 or data[:1] == b"\x30"):
                 # update-ca-certificates takes them, openssl rehash does not: they are half trusted.
                 held = [one._replace(plain=False) for one in held]
@@ -107,8 +111,7 @@ def observe(store: stores.Store, recovered: bool = True, unread: "t.Optional[t.L
         for folder in store.distrusted:
             read(see(_listing, folder, overlay, no_files), distrusted)
         for folder in store.distribution:
-            # In the folder above the anchors, p11-kit knows plain certificates, and trusts none.
-            bare = store.anchors is not None and folder == os.path.dirname(store.anchors)
+            bare = os.path.basename(folder) != "anchors"  # elsewhere, p11-kit knows plain certificates, and trusts none
             for path in see(_listing, folder, {}, no_files):
                 for held in _trusted_elsewhere(path, content(path, {}), bare):
                     distribution.setdefault(held.fingerprint, path)
@@ -129,9 +132,20 @@ def observe(store: stores.Store, recovered: bool = True, unread: "t.Optional[t.L
     if store.keystore:
         in_keystore, made = keystore(store.keystore)
         extracted[store.keystore.path] = frozenset(in_keystore), made
-    changed = os.stat(store.anchors).st_mtime if store.anchors and os.path.isdir(store.anchors) else 0
-    return State(contents, untidy, anchors, distrusted, distribution, extracted, changed,
+    return State(contents, untidy, anchors, distrusted, distribution, extracted, _changed(store),
                  None if recovered and journal.hidden else recovered and journal.interrupted)
+
+
+def _changed(store: stores.Store) -> float:
+    """When a local anchor was last added or removed, by the folders that hold them."""
+    folders = [place for place, _folders, _files in os.walk(store.anchors)] if store.recursive and store.anchors else [
+        store.anchors or ""]
+    return max(os.stat(folder).st_mtime if os.path.isdir(folder) else 0 for folder in folders or [""])
+
+
+def in_force(store: stores.Store, held: Held) -> bool:
+    """Whether what is ``distrusted`` is so by the store's tools: of two folders, p11-kit reads the one it knows."""
+    return store.distrust != "folder" or held.path.startswith(store.distrusted[0] + "/")
 
 
 def _inside(store: stores.Store, path: str) -> str:

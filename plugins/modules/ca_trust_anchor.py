@@ -344,7 +344,7 @@ def collect(paths: "t.List[str]") -> "t.List[t.Dict[str, t.Any]]":
             certificates = pem.read_certificates(pem.read_file(path))
             found.append({"pem": "".join(pem.to_pem(certificate.der) for certificate in certificates)})
         except pem.CertificateFileError as error:
-            found.append({"error": str(error), "missing": not os.path.lexists(path)})
+            found.append({"error": str(error), "missing": "\0" not in path and not os.path.lexists(path)})
     return found
 
 

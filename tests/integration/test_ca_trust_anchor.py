@@ -222,6 +222,9 @@ BAD = [
     ({"path": "/root/none.pem"}, "no such file"),
     ({"path": "/root/key.pem"}, "private key"),
     ({}, "is empty"),
+    ({"path": ""}, "element 2: path is empty: give it a value"),
+    ({"name": "", "state": "absent"}, "element 2: name is empty: give it a value"),
+    ({"path": "/root/a\0b"}, "it is no path: embedded null byte"),
     ({"name": "x"}, "needs the certificate"),
     ({"fingerprint": "12:34", "state": "absent"}, "not a SHA-256 fingerprint"),
     ({"fingerprint": "ab" * 32, "state": "distrusted"}, "nothing on this host has it"),
@@ -243,8 +246,8 @@ def test_bad_input_changes_nothing_and_says_why(el9):
         plays.anchors(ROOT, store="bundle", bundle_path="/none/x.pem"),
     ]
     sentences = [sentence for _element, sentence in BAD] + [
-        "leave one of them", "min_remaining asks for", "is no span of time", "bundle_path", "update-ca-certificates",
-        "is no folder", "use state: absent", "create its folder first"]
+        "leave one of them", "min_remaining asks for", "min_remaining: 'a while' is no span of time", "bundle_path",
+        "update-ca-certificates", "is no folder", "use state: absent", "create its folder first"]
     play = plays.run(el9.inventory, tasks, "-vvv")
     results = play.of("el9")
     assert len(results) == len(sentences)

@@ -98,6 +98,16 @@ def test_the_life_of_anchors_in_three_databases(fleet):
     assert held(host, ALICE) == held(host, BOB) == held(host, SYSTEM) == {}
 
 
+def test_distrust_by_fingerprint_of_what_the_system_trusts(fleet):
+    """The host's own store has the certificate, wherever it was taken out of by then."""
+    script = "openssl x509 -noout -fingerprint -sha256 -in /etc/ssl/certs/ca-certificates.crt"
+    fingerprint = fleet["web"].run("sh", "-c", script).stdout.strip().rpartition("=")[2]
+    element = {"fingerprint": fingerprint, "state": "distrusted"}
+    for task in (plays.anchors(element), nss(element, databases=[ALICE])):
+        assert [one["changed"] for one in run(fleet, task, task)] == [True, False]
+    assert list(held(fleet["web"], ALICE).values()) == ["p,p,p"]
+
+
 def test_what_others_have_put_there(fleet):
     """Found by its fingerprint and not by nickname; purged when all is; a key of the user's own stays in any case."""
     host = fleet["web"]

@@ -36,7 +36,7 @@ class FakeRoot:
             self.write(command, b"#!/bin/sh\n", 0o755)
         self.write("etc/os-release", FAMILY[kind].encode())
         if kind == "redhat":
-            self.write("usr/share/pki/ca-trust-source/ca-bundle.crt",
+            self.write("usr/share/pki/ca-trust-source/anchors/ca-bundle.crt",
                        "".join(pair.pem for pair in distribution).encode())
         else:
             for number, pair in enumerate(distribution):

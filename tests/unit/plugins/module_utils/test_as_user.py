@@ -80,7 +80,7 @@ def test_what_goes_wrong_is_said_in_a_sentence(monkeypatch):
 
     with pytest.raises(as_user.UserError, match="^'so'$"):
         as_user.run(me, fail, (KeyError,))
-    with pytest.raises(as_user.UserError, match="was killed"):
+    with pytest.raises(as_user.UserError, match="ended with KeyError: 'so'"):
         as_user.run(me, fail)
     with pytest.raises(as_user.UserError, match="was killed"):
         as_user.run(me, lambda: os.kill(os.getpid(), 9))

@@ -213,6 +213,9 @@ def test_success_and_failure(bench):
     ({"privatekey_group": "nosuchgroup"}, "privatekey_group: there is no group 'nosuchgroup' on this host"),
     ({"privatekey_mode": "0999"}, "privatekey_mode: '0999' is no mode: write for example '0640' or u=rw,g=r"),
     ({"privatekey_mode": "rw"}, "privatekey_mode: 'rw' is no mode"),
+    ({"privatekey_mode": "77777"}, "privatekey_mode: '77777' is no mode"),
+    ({"privatekey_mode": "-1"}, "privatekey_mode: '-1' is no mode"),
+    ({"privatekey_mode": 4096}, "privatekey_mode: 4096 is no mode"),
 ])
 def test_what_can_not_be_set_is_known_before_anything_is_written(bench, given, message):
     module = run(bench, common_name="web1", **given)

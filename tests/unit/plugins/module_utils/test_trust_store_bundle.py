@@ -35,6 +35,17 @@ def test_a_bundle_keeps_its_other_certificates_owner_and_mode(tmp_path):
     assert os.listdir(str(tmp_path)) == ["ca.pem"]
 
 
+def test_der_becomes_pem_and_is_not_lost(tmp_path):
+    path, store = tmp_path / "ca.pem", bundle_store(tmp_path)
+    for wanted, made in (([want(A)], A.pem), ([want(B)], A.pem + trust_store.stores.managed_block("Root B", want(
+            B).certificate).decode())):
+        path.write_bytes(A.der)
+        done = trust_store.converge(store, wanted)
+        assert "repair" in actions(done) or "install" in actions(done)
+        assert path.read_text() == made
+        assert actions(trust_store.converge(store, wanted)) == []
+
+
 def test_a_path_with_a_slip_in_it_is_no_bundle(tmp_path):
     (tmp_path / "ca.pem").write_text("127.0.0.1 localhost\n")
     with pytest.raises(trust_plan.PlanError, match="is it the right file"):

@@ -3,7 +3,7 @@
 """Files in a store's folders that this collection did not write, whatever is in them."""
 import os
 
-from converging import ISSUING, MOZILLA, TWIN, A, B, actions, converge, want
+from converging import ISSUING, MOZILLA, RENEWED, TWIN, A, B, actions, converge, want
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_report as trust_report
@@ -77,10 +77,15 @@ def test_distrust_in_the_folder_that_nobody_reads_is_none(redhat):
     os.makedirs(redhat.path + "/usr/lib64/pkcs11")
     redhat.write("usr/lib64/pkcs11/p11-kit-trust.so", b"...blocklist...")
     put(redhat, "old.pem", MOZILLA[0].pem, dead)
+    put(redhat, "a.pem", A.pem, dead)
     redhat.store = stores.choose("auto", None, redhat.path)
+    assert converge(redhat, want(RENEWED)).extracted, "nobody goes by the key of what is in there"
+    left = trust_report.report(redhat.store, converge(redhat, want(MOZILLA[0], "absent")), False)
+    assert "it stays trusted through" in left["warnings"][0]
     done = converge(redhat, want(MOZILLA[0], "distrusted"))
     assert actions(done) == ["distrust", "extract"] and MOZILLA[0].fingerprint not in redhat.trusted()
     assert actions(converge(redhat, want(MOZILLA[0]))) == ["trust_again", "trust_again", "install", "extract"]
+    os.unlink(os.path.join(dead, "a.pem"))
     os.rmdir(dead)
     redhat.write("usr/lib64/pkcs11/p11-kit-trust.so", b"...blacklist...")
     os.rmdir(redhat.path + "/etc/pki/ca-trust/source/blocklist")
@@ -102,8 +107,23 @@ def test_what_p11_kit_says_of_its_own_objects(redhat):
     put(redhat, "bundle.p11-kit", objects, redhat.path + "/usr/share/pki/ca-trust-source")
     put(redhat, "own.p11-kit", objects.replace(A.pem, TWIN.pem), os.path.dirname(redhat.store.anchors))
     put(redhat, "plain.pem", ISSUING.pem, os.path.dirname(redhat.store.anchors))
+    put(redhat, "neutral.crt", RENEWED.pem, redhat.path + "/usr/share/pki/ca-trust-source")
     found = trust_state.observe(redhat.store).distribution
     assert A.fingerprint in found and TWIN.fingerprint in found
-    assert B.fingerprint not in found and ISSUING.fingerprint not in found
+    assert not {B.fingerprint, ISSUING.fingerprint, RENEWED.fingerprint} & set(found)
     result = trust_report.report(redhat.store, converge(redhat, want(TWIN, "absent")), False)
     assert "source/own.p11-kit" in result["warnings"][0]
+
+
+def test_a_removal_by_hand_from_a_folder_below_is_seen(debian):
+    """update-ca-certificates reads folders below its own, too."""
+    below = os.path.join(debian.store.anchors, "corp")
+    os.mkdir(below)
+    put(debian, "x.crt", B.pem, below)
+    debian.extract()
+    assert actions(converge(debian, purge="managed")) == []
+    for folder in below, debian.store.anchors:
+        os.utime(folder, (1, 1))
+    os.unlink(os.path.join(below, "x.crt"))
+    os.utime(below, (2 ** 31, 2 ** 31))
+    assert actions(converge(debian, purge="managed")) == ["extract"] and B.fingerprint not in debian.trusted()
