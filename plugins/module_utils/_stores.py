@@ -221,7 +221,10 @@ def mirrors(store: Store) -> "t.List[str]":
 
 
 def _keystore(store: Store, root: str) -> "t.Optional[Keystore]":
-    """Java's keystore with its path inside ``root``; None where nothing on this host would keep it up to date."""
+    """Java's keystore with its path inside ``root``; None where nothing on this host would keep it up to date.
+
+    Nor can be told what one holds that has another form than JKS, such as PKCS#12.
+    """
     if not store.keystore:
         return None
     keystore = store.keystore._replace(path=files.resolve(root, store.keystore.path))
@@ -231,6 +234,9 @@ def _keystore(store: Store, root: str) -> "t.Optional[Keystore]":
             and find_command(keystore.needs, root) and os.path.isdir(os.path.join(root, "proc/self"))):
         return None
     try:
+        with open(keystore.path, "rb") as stream:
+            if stream.read(1) == b"\x30":  # a SEQUENCE, of PKCS#12
+                return None
         with open(files.resolve(root, keystore.settings[0]), "rb") as stream:
             lines = stream.read().decode("utf-8", "replace").splitlines()
     except EnvironmentError:
