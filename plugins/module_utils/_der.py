@@ -21,7 +21,6 @@ BIT_STRING = 0x03
 OCTET_STRING = 0x04
 OID = 0x06
 SEQUENCE = 0x30
-SET = 0x31
 MAX_OID = 256  # bytes; the longest that are in use have 20, and what is made of them is text
 
 

@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_report as trust_report
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
@@ -57,9 +58,7 @@ def info(store: stores.Store) -> "t.Dict[str, t.Any]":
 
 
 def _certificate(held: trust_state.Held, trusted: "t.Collection[str]") -> "t.Dict[str, t.Any]":
-    facts = dict.fromkeys(("subject", "issuer", "serial", "not_before", "not_after"))
-    certificate = x509.parse_leniently(held.der)
-    facts.update(x509.describe(certificate) if certificate else {"fingerprint_sha256": held.fingerprint})
+    facts = trust_report.facts(x509.parse_leniently(held.der), held.fingerprint)
     facts.update(path=held.path, name=held.name, managed=held.name is not None, trusted=held.fingerprint in trusted)
     return facts
 
