@@ -28,13 +28,15 @@ def look(given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]" = None) -> "t.Di
     """The module's result: met, msg, clients, results, python. given: its options. Raises Unable."""
     _check(given)
     names = given["clients"] or list(tls_clients.CLIENTS)
+    required = [name for name in given["require"] if name != INSTALLED]
+    unasked = [name for name in required if name not in names]
     try:
         program = openssl.find()
     except openssl.Missing:
         program = None
         names = [name for name in names if name != "openssl"]
     installed = tls_clients.find(names, given["trust"])
-    required = [name for name in given["require"] if name != INSTALLED]
+    missing = [name for name in required if name not in installed and name not in unasked]
     labels, endpoints = _endpoints(given, program)
     scratch = tempfile.mkdtemp(dir=tmpdir)
     try:
@@ -44,8 +46,8 @@ def look(given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]" = None) -> "t.Di
         shutil.rmtree(scratch, ignore_errors=True)
     results = [_result(label, endpoint, {name: answers[name][number] for name in answers}, given["require"])
                for number, (label, endpoint) in enumerate(zip(labels, endpoints))]
-    unmet = ["the client %s is required and not installed on this host" % name
-             for name in required if name not in installed]
+    unmet = ["the client %s is required and not among 'clients'" % name for name in unasked]
+    unmet += ["the client %s is required and not installed on this host" % name for name in missing]
     if INSTALLED in given["require"] and endpoints and not installed:
         unmet.append("none of the clients is installed on this host that were to be asked: %s" % ", ".join(names))
     unmet += ["%s: %s" % (result["name"], sentence) for result in results for sentence in result["unmet"]]
@@ -54,7 +56,7 @@ def look(given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]" = None) -> "t.Di
         "msg": "\n".join(unmet) or "%d server%s asked by %d client%s" % (
             len(results), "" if len(results) == 1 else "s", len(installed), "" if len(installed) == 1 else "s"),
         "clients": {name: {"path": found.path, "version": found.version} for name, found in installed.items()},
-        "missing": [name for name in required if name not in installed],
+        "missing": missing,
         "python": sys.executable,
         "results": results,
     }
@@ -94,11 +96,15 @@ def _endpoints(
 def _result(
     label: str, endpoint: one.Endpoint, answers: "t.Dict[str, tls_clients.Answer]", require: "t.List[str]"
 ) -> "t.Dict[str, t.Any]":
-    """What the clients say of one server (dict). Who could not be tried has not accepted it, where it is named."""
+    """What the clients say of one server (dict). Who could not be tried has not accepted it, where it is named, and
+    neither has anybody where nobody could.
+    """
+    untried = {name for name, answer in answers.items() if answer.accepted is None}
+    mattering = untried if INSTALLED in require and len(untried) == len(answers) else untried.intersection(require)
     unmet = ["%s refuses it: %s" % (name, answer.said) if answer.accepted is False else
              "%s was %s" % (name, answer.said) for name, answer in answers.items()
              if answer.accepted is False and (name in require or INSTALLED in require)
-             or answer.accepted is None and name in require]
+             or name in mattering]
     return {
         "name": label, "host": endpoint.host, "port": endpoint.port, "server_name": endpoint.asked,
         "accepted": {True} <= {answer.accepted for answer in answers.values()} <= {True, None},

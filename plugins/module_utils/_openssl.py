@@ -92,7 +92,10 @@ def find() -> OpenSSL:
     command = shutil.which("openssl", path=os.pathsep.join([os.environ.get("PATH", ""), SYSTEM_PATH]))
     if not command:
         raise Missing("there is no 'openssl' on this host: install the package 'openssl'")
-    _code, output, _errors = run([command, "version", "-v", "-d"])
+    try:
+        _code, output, _errors = run([command, "version", "-v", "-d"])
+    except OSError as error:
+        raise Missing("%s can't be started: %s; install the package 'openssl' anew" % (command, error.strerror))
     printed = output.decode("utf-8", "replace")
     version, directory = VERSION.match(printed), DIRECTORY.search(printed)
     release = tuple(int(number) for number in version.groups()) if version else (0, 0, 0)

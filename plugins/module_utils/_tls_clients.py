@@ -40,7 +40,7 @@ SHOWN = 300          # characters of a client's own words
 REQUEST = "GET / HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n"
 ANSWER = re.compile(br"^HTTP/1\.[01] [0-9]{3}", re.MULTILINE)
 ANSWER_ALONE, AMONG_OTHER_THINGS = "answer alone", "among other things"  # what a client's stdout has
-NOTHING = "nothing"  # an empty folder
+NOTHING, JAVA_SOURCE = "nothing", "TlsClient.java"  # in the scratch folder; the former is an empty one
 # Red Hat's NSS packages put the client where nobody finds it by chance.
 NSS_FOLDERS = ("/usr/lib64/nss/unsupported-tools", "/usr/lib/nss/unsupported-tools")
 
@@ -65,6 +65,7 @@ class Client(t.NamedTuple):
     # If that is told the request and prints the answer: ANSWER_ALONE, or AMONG_OTHER_THINGS; else None:
     talks: "t.Optional[str]"
     program: "t.Optional[Program]"  # function(path, terms) -> command line of a program for all servers; or None
+    prepare: "t.Optional[t.Callable[[Terms], None]]"  # function(terms) that puts what it needs into the scratch folder
     words: "t.List[str]"  # what of its output says why it refuses: regular expressions, the best first
     certificate: bool  # whether it can be given a client certificate
 
@@ -138,23 +139,47 @@ def _node(path: str, terms: Terms) -> "t.List[str]":
 
 
 def _java(path: str, terms: Terms) -> "t.List[str]":
-    source = os.path.join(terms.scratch, "TlsClient.java")
-    with open(source, "w") as stream:
+    return [path, "-Xshare:auto", "-XX:TieredStopAtLevel=1", os.path.join(terms.scratch, JAVA_SOURCE)]
+
+
+# --- what they need in the scratch folder; made once, for clients are called side by side ---
+
+def _make_nothing(terms: Terms) -> None:
+    os.mkdir(os.path.join(terms.scratch, NOTHING))
+
+
+def _make_java_source(terms: Terms) -> None:
+    with open(os.path.join(terms.scratch, JAVA_SOURCE), "w") as stream:
         stream.write(programs.JAVA)
-    return [path, "-Xshare:auto", "-XX:TieredStopAtLevel=1", source]
+
+
+def _nss_database(terms: Terms) -> str:
+    return "sql:" + os.path.join(terms.scratch, "nssdb")
+
+
+def _make_nss_database(terms: Terms) -> None:
+    """A database with the anchors that were given, since NSS reads no PEM file."""
+    if not terms.trust:
+        return
+    certutil, database = which("certutil") or "certutil", _nss_database(terms)
+    os.mkdir(database[len("sql:"):], 0o700)
+    openssl.run([certutil, "-N", "-d", database, "--empty-password"])
+    # What it does not take, NSS does not trust: the server is refused then, as it is by those that take less.
+    for number, (_block, anchor) in enumerate(pem.certificate_blocks(pem.read_file(terms.trust))):
+        openssl.run([certutil, "-A", "-d", database, "-n", str(number), "-t", "C,,"], anchor)
 
 
 CLIENTS = collections.OrderedDict((client.name, client) for client in [
-    Client("openssl", "openssl", ["version"], _openssl, ANSWER_ALONE, None,
+    Client("openssl", "openssl", ["version"], _openssl, ANSWER_ALONE, None, None,
            [r"^verify error:num=\d+:(.*)", r"^Verification error: (.*)", r":error:[0-9A-F]+:[^:]*:[^:]*:([^:]+)"],
            True),
-    Client("curl", "curl", ["--version"], _curl, None, None, [r"^(curl: .*)"], True),
-    Client("python", None, ["--version"], None, None, _python, [], True),
-    Client("gnutls", "gnutls-cli", ["--version"], _gnutls, AMONG_OTHER_THINGS, None,
+    Client("curl", "curl", ["--version"], _curl, None, None, _make_nothing, [r"^(curl: .*)"], True),
+    Client("python", None, ["--version"], None, None, _python, None, [], True),
+    Client("gnutls", "gnutls-cli", ["--version"], _gnutls, AMONG_OTHER_THINGS, None, None,
            [r"^- Status: (The certificate is NOT.*)", r"^\*\*\* (.*)", r"(Could not connect.*)"], True),
-    Client("nss", "tstclnt", None, _nss, ANSWER_ALONE, None, [r"^tstclnt: (.*)"], False),
-    Client("java", "java", ["-version"], None, None, _java, [], False),
-    Client("node", "node", ["--version"], None, None, _node, [], True),
+    Client("nss", "tstclnt", None, _nss, ANSWER_ALONE, None, _make_nss_database, [r"^tstclnt: (.*)"], False),
+    Client("java", "java", ["-version"], None, None, _java, _make_java_source, [], False),
+    Client("node", "node", ["--version"], None, None, _node, None, [], True),
 ])
 
 
@@ -179,7 +204,10 @@ def _version(client: Client, path: str) -> "t.Optional[str]":
     """The first line that it prints of itself, or None."""
     if client.version is None:
         return None
-    _code, output, errors = openssl.run([path] + client.version, seconds=START_SECONDS)
+    try:
+        _code, output, errors = openssl.run([path] + client.version, seconds=START_SECONDS)
+    except OSError:
+        return None  # whoever is asked for a server says why
     # Java repeats the options that its environment has, and secrets may be among them.
     lines = [line for line in (output or errors).decode("utf-8", "replace").splitlines()
              if line.strip() and not line.startswith("Picked up ")]
@@ -190,13 +218,17 @@ def ask(
     installed: "t.Dict[str, Installed]", endpoints: "t.List[one.Endpoint]", terms: Terms
 ) -> "t.Dict[str, t.List[Answer]]":
     """{name of the client: [Answer for each endpoint]}. installed: as of ``find``. endpoints: list of Endpoint."""
-    os.mkdir(os.path.join(terms.scratch, NOTHING))
-    if terms.trust and "nss" in installed:
-        _make_nss_database(terms.trust, terms)
-    jobs = [(name, numbers) for name, one in installed.items() for numbers in _batches(one.client, endpoints)]
-    answers = {name: [Answer(None, "not tried")] * len(endpoints) for name in installed}
+    answers, jobs = {}, []
+    for name, one in installed.items():
+        answers[name] = [Answer(None, "not tried")] * len(endpoints)
+        try:
+            if one.client.prepare:
+                one.client.prepare(terms)
+            jobs += [(name, numbers) for numbers in _batches(one.client, endpoints)]
+        except OSError as error:
+            answers[name] = [_not_started(error)] * len(endpoints)
     with futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        done = pool.map(lambda job: _ask(installed[job[0]], [endpoints[number] for number in job[1]], terms), jobs)
+        done = pool.map(lambda job: _tried(installed[job[0]], [endpoints[number] for number in job[1]], terms), jobs)
         for (name, numbers), found in zip(jobs, done):
             for number, answer in zip(numbers, found):
                 answers[name][number] = answer
@@ -212,6 +244,18 @@ def _batches(client: Client, endpoints: "t.List[one.Endpoint]") -> "t.List[t.Lis
         by_certificate.setdefault(endpoint.certificate, []).append(number)
     return [numbers[begin:begin + IN_ONE_PROGRAM] for numbers in by_certificate.values()
             for begin in range(0, len(numbers), IN_ONE_PROGRAM)]
+
+
+def _tried(one: Installed, endpoints: "t.List[one.Endpoint]", terms: Terms) -> "t.List[Answer]":
+    """As of ``_ask``, also where the client can't be started: it is broken, and that says nothing of a server."""
+    try:
+        return _ask(one, endpoints, terms)
+    except OSError as error:
+        return [_not_started(error)] * len(endpoints)
+
+
+def _not_started(error: OSError) -> Answer:
+    return Answer(None, "not tried: %s can't be started: %s" % (error.filename, error.strerror))
 
 
 def _ask(one: Installed, endpoints: "t.List[one.Endpoint]", terms: Terms) -> "t.List[Answer]":
@@ -280,20 +324,6 @@ def _in_one_program(
     why = "it did not come to an end in time" if code is None else (
         words(errors.decode("utf-8", "replace"), [r"^.*[Ee]rror.*"]) or "it ended with exit code %d" % code)
     return found + [Answer(False, why)] * (len(endpoints) - len(found))
-
-
-def _nss_database(terms: Terms) -> str:
-    return "sql:" + os.path.join(terms.scratch, "nssdb")
-
-
-def _make_nss_database(trust: str, terms: Terms) -> None:
-    """A database with the anchors that were given, since NSS reads no PEM file."""
-    certutil, database = which("certutil") or "certutil", _nss_database(terms)
-    os.mkdir(database[len("sql:"):], 0o700)
-    openssl.run([certutil, "-N", "-d", database, "--empty-password"])
-    # What it does not take, NSS does not trust: the server is refused then, as it is by those that take less.
-    for number, (_block, anchor) in enumerate(pem.certificate_blocks(pem.read_file(trust))):
-        openssl.run([certutil, "-A", "-d", database, "-n", str(number), "-t", "C,,"], anchor)
 
 
 def plain(text: str) -> str:

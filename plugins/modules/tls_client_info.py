@@ -86,9 +86,9 @@ options:
   require:
     description:
       - The clients that must accept every server. It fails with a sentence for each that does not.
-      - V(installed) is every client of O(clients) that is installed, of which there must be one. Those that can't be
-        tried with what was given don't count.
-      - A client that is named must be there, be tried, and accept.
+      - V(installed) is every client of O(clients) that is installed, of which one must be tried. Those that can't be
+        tried, with what was given or because they are broken, don't count.
+      - A client that is named must be among O(clients), be there, be tried, and accept.
     type: list
     elements: str
     choices: [installed, openssl, curl, python, gnutls, nss, java, node]
@@ -175,7 +175,7 @@ clients:
       sample: curl 7.76.1 (x86_64-redhat-linux-gnu) libcurl/7.76.1 OpenSSL/3.5.1
   sample: {"curl": {"path": "/usr/bin/curl", "version": "curl 7.76.1"}}
 missing:
-  description: Clients that O(require) names and that are not there.
+  description: Clients that O(require) names and that are not installed.
   returned: always
   type: list
   elements: str
@@ -233,7 +233,7 @@ results:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _client_verdicts, _tls_clients
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _client_verdicts, _files, _tls_clients
 
 ENDPOINT = {
     "name": {"type": "str"},
@@ -262,6 +262,8 @@ def main() -> None:
         outcome = _client_verdicts.look(module.params, module.tmpdir)
     except _client_verdicts.Unable as error:
         module.fail_json(msg=str(error))
+    except EnvironmentError as error:
+        module.fail_json(msg=str(_files.explain(error, "used", module.tmpdir)))
     if not outcome["met"]:
         module.fail_json(changed=False, **outcome)
     module.exit_json(changed=False, **outcome)

@@ -573,6 +573,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import (
     _endpoints,
+    _files,
     _handshake,
     _openssl,
     _starttls,
@@ -619,6 +620,8 @@ def main() -> None:
         outcome = _endpoints.look(module.params, module.tmpdir)
     except _verification.Unable as error:
         module.fail_json(msg=str(error), **error.facts)
+    except EnvironmentError as error:
+        module.fail_json(msg=str(_files.explain(error, "used", module.tmpdir)))
     for result in outcome["results"]:
         for warning in result["warnings"]:
             module.warn("%s: %s" % (result["name"], warning))

@@ -64,6 +64,14 @@ def test_what_is_too_old_or_something_else_is_named(tmp_path, monkeypatch, print
         openssl.find()
 
 
+def test_one_that_cannot_be_started_is_named(tmp_path, monkeypatch):
+    path = stub(tmp_path / "openssl", u"")
+    (tmp_path / "openssl").write_text("#!/nosuch/interpreter\n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(openssl.Missing, match="%s can't be started: No such file or directory; install" % path):
+        openssl.find()
+
+
 def test_run_speaks_english_has_no_terminal_and_ends_in_time(tmp_path, monkeypatch):
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     assert openssl.run([stub(tmp_path / "show", u"echo $LC_ALL; cat; echo oops >&2; exit 3")], b"given") == (

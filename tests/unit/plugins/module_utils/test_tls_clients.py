@@ -205,6 +205,8 @@ def test_that_nobody_is_asked_is_no_success(trust, monkeypatch):
         ["java"], ["installed"], ["curl"])}
     assert told["java",]["unmet"] == ["java was not tried: it can't"]
     assert told["installed",]["unmet"] == told["curl",]["unmet"] == [] and told["curl",]["accepted"]
+    alone = verdicts._result("web", endpoint(), {"java": answers["java"]}, ["installed"])
+    assert alone["unmet"] == ["java was not tried: it can't"]
 
 
 def test_a_program_that_dies_answers_no(trust, tmp_path, monkeypatch):
@@ -219,6 +221,44 @@ def test_a_program_that_dies_answers_no(trust, tmp_path, monkeypatch):
         {"accepted": True, "said": "TLSv1.3"}, {"accepted": False, "said": "Error: out of memory"}]
 
 
+def broken(path):
+    """A program whose interpreter is not there."""
+    path.write_text("#!/nosuch/interpreter\n")
+    path.chmod(stat.S_IRWXU)
+
+
+def test_one_that_cannot_be_started_says_nothing_of_a_server(trust, tmp_path, monkeypatch):
+    """Of several clients, one is broken: the others are asked all the same. NSS' own is fine, what it needs is not."""
+    names = ["curl", "node", "java", "gnutls", "nss"]
+    for program in ("curl", "node", "java", "gnutls-cli", "certutil"):
+        broken(tmp_path / program)
+    (tmp_path / "tstclnt").symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with https(WEB, ISSUING) as good:
+        outcome = look(trust, at(good), at(good), clients=["python"] + names, require=["installed", "node"])
+    for result in outcome["results"]:
+        assert result["clients"].pop("python")["accepted"]
+        assert result["clients"] == {name: {
+            "accepted": None, "said": "not tried: %s/%s can't be started: No such file or directory"
+                                      % (tmp_path, clients.CLIENTS[name].command if name != "nss" else "certutil")}
+            for name in names}
+        assert result["accepted"] and result["unmet"] == ["node was " + result["clients"]["node"]["said"]]
+    assert outcome["clients"]["node"] == {"path": str(tmp_path / "node"), "version": None}
+
+
+def test_java_is_told_its_program_once(tmp_path, monkeypatch):
+    """With many servers several run at once, and what one reads the next must not write anew."""
+    source, java = tmp_path / "TlsClient.java", tmp_path / "java"
+    java.write_text("#!/bin/sh\nstat -c %%y%%i %s >> %s/read\n" % (source, tmp_path))
+    java.chmod(stat.S_IRWXU)
+    monkeypatch.setattr(java_store, "runs_source", lambda path: True)
+    servers = [endpoint()] * (3 * clients.IN_ONE_PROGRAM)
+    clients.ask({"java": clients.Installed(clients.CLIENTS["java"], str(java), None)}, servers,
+                terms(scratch=str(tmp_path)))
+    read = (tmp_path / "read").read_text().splitlines()
+    assert len(read) == 3 and len(set(read)) == 1
+
+
 def test_without_endpoints_it_tells_the_clients():
     outcome = verdicts.look(dict(GIVEN))
     assert outcome["clients"]["python"]["path"] == sys.executable and outcome["results"] == [] and outcome["met"]
@@ -230,6 +270,9 @@ def test_a_client_that_is_required_and_not_there(monkeypatch):
     outcome = verdicts.look(dict(GIVEN, require=["curl", "installed"], clients=["curl", "python"]))
     assert outcome["msg"] == "the client curl is required and not installed on this host"
     assert outcome["missing"] == ["curl"] and not outcome["met"]
+    outcome = verdicts.look(dict(GIVEN, require=["openssl"], clients=["python"]))
+    assert outcome["msg"] == "the client openssl is required and not among 'clients'"
+    assert outcome["missing"] == [] and not outcome["met"]
 
 
 @pytest.mark.parametrize("given, sentence", [
