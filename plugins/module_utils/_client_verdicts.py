@@ -68,7 +68,9 @@ def _check(given: "t.Dict[str, t.Any]") -> None:
         raise Unable("'endpoints' is empty: there is no server to ask")
     if not 0 < given["timeout"] <= 600:
         raise Unable("timeout: %g is not between 0 and 600 seconds" % given["timeout"])
-    if given["trust"]:
+    if given["trust"] == "":  # what is trusted by default would be more than was meant
+        raise Unable("'trust' is empty: name a file, or leave it out for what each client trusts")
+    if given["trust"] is not None:
         try:
             data = pem.read_file(given["trust"])
             pem.read_certificates(data)

@@ -130,6 +130,8 @@ def _lists(crls: "t.Iterable[t.Dict[str, t.Any]]") -> "t.List[bytes]":
     found = []
     for number, given in enumerate(crls):
         name = given.get("name") or given.get("path") or "crls[%d]" % number
+        if not (given.get("path") or given.get("content")):
+            raise Unable("%s is empty: take it off, or give it a src, content or path" % name)
         try:
             data = _bytes(given["path"]) if given.get("path") else _encoded(given["content"])
             found += crl_files.read(data)
@@ -145,6 +147,8 @@ def _sendable(listed: "t.Iterable[bytes]") -> "t.List[str]":
 
 def host(trust: "t.Optional[str]", name: "t.Optional[str]" = None) -> "t.Tuple[openssl.OpenSSL, reasons.Store]":
     """(this host's OpenSSL, its Store of anchors); raises Unable."""
+    if trust == "":  # what is trusted by default would be more than was meant
+        raise Unable("'trust' is empty: name a file or a directory, or leave it out for what this host trusts")
     try:
         program = openssl.find()
     except openssl.Missing as error:

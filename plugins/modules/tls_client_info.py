@@ -95,7 +95,7 @@ options:
     default: []
   trust:
     description:
-      - A PEM file on the host with the anchors that count instead of each client's own.
+      - A PEM file on the host with the anchors that count instead of each client's own. An empty path is an error.
     type: path
   timeout:
     description:

@@ -101,7 +101,7 @@ options:
       - The anchors to judge against, as a PEM file or a directory that C(openssl rehash) made.
         The trust of the host does not count then.
       - The default is what the host's OpenSSL uses, with the environment variables C(SSL_CERT_FILE) and C(SSL_CERT_DIR)
-        where they are set.
+        where they are set. An empty path is an error.
     type: path
   timeout:
     description:

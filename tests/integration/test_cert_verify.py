@@ -234,7 +234,9 @@ def test_revocation_lists_that_can_t_be_read(hosts, tmp_path):
              ({"src": "nosuch.crl"}, "crls, src nosuch.crl: there is no such file on the controller"),
              ({"src": str(tmp_path / "key.pem")}, "there is a private key in it"),
              ({"path": "/a", "src": "b"}, "parameters are mutually exclusive: path|src|content"),
-             ({}, "one of the following is required: path, src, content")]
+             ({}, "one of the following is required: path, src, content"),
+             ({"path": ""}, "crls[0] is empty: take it off, or give it a src, content or path"),
+             ({"src": ""}, "crls[0] is empty: ")]
     play = plays.run(hosts.inventory, [cert_verify(FULL, crls=[one]) for one, _said in cases], hosts="el9")
     for (_one, said), result in zip(cases, play.of("el9"), strict=True):
         assert result["failed"] and said in result["msg"], result["msg"]

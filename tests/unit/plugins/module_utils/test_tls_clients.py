@@ -282,6 +282,7 @@ def test_a_client_that_is_required_and_not_there(monkeypatch):
     ({"host": "-x;$(id)"}, "is no host name"),
     ({"host": "127.1"}, "'127.1' is no host name"),
     ({"host": "a", "trust": "/nosuch"}, "the trust in /nosuch can't be used: there is no such file"),
+    ({"host": "a", "trust": ""}, "'trust' is empty: name a file, or leave it out for what each client trusts"),
 ])
 def test_refused_options(given, sentence):
     with pytest.raises(verdicts.Unable) as error:

@@ -62,3 +62,11 @@ def test_an_issuer_before_the_ca(host):
     assert why(Corp.root, Corp.issuing, purpose="ca") == (
         "the first certificate in the file is CN=Corp Root CA, a CA; put the one to be judged first")
     assert not why(Corp.issuing, Corp.root, purpose="ca")
+
+
+@pytest.mark.parametrize("empty", [{"path": ""}, {"src": ""}, {"content": ""}])
+def test_a_revocation_list_that_is_empty(host, empty):
+    """As of a variable that is not set."""
+    given = dict({"path": None, "src": None, "content": None}, **empty)
+    with pytest.raises(verification.Unable, match=r"crls\[0\] is empty: take it off, or give it a src"):
+        verification.verify([{"content": Corp.web.pem}], crls=[given])

@@ -77,3 +77,9 @@ def test_trust_that_can_not_be_used(host, content, sentence):
         path.write_text(content)
     with pytest.raises(verification.Unable, match="the trust in %s can't be used: %s" % (path, sentence)):
         verification.verify([{"content": Corp.web.pem}], trust=str(path))
+
+
+def test_trust_that_is_empty_is_not_that_of_the_host(host):
+    """As of a variable that is not set: what the host trusts would be more than was meant."""
+    with pytest.raises(verification.Unable, match="'trust' is empty"):
+        verification.verify([{"content": Corp.web.pem + Corp.issuing.pem}], trust="")
