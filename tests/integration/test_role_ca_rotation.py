@@ -356,3 +356,15 @@ def test_only_the_issuing_ca_is_new(tmp_path):
         assert everywhere(fleet, trusted) == {json.dumps(["Corp 2 Issuing CA", "Corp Root CA"])}
         assert (tmp_path / "new/root/root.crt").read_text() == (tmp_path / "old/root/root.crt").read_text()
         assert b"ENCRYPTED" in (tmp_path / "new/issuing/issuing.key").read_bytes()
+
+
+def test_an_image_is_judged_by_its_own_trust(tmp_path):
+    """With ca_trust_root the new CA is distributed into the image, and the running system does not know it."""
+    with with_an_old_ca({"web1": "el9"}, tmp_path) as fleet:
+        fleet["web1"].run("sh", "-c", "mkdir -p /mnt/image/tmp /mnt/image/dev && : > /mnt/image/dev/null && "
+                                      "cp -a /usr /etc /bin /sbin /lib* /mnt/image/ && mkdir /mnt/image/var")
+        before = trusted(fleet["web1"])
+        with inventory(fleet, ca_trust_root="/mnt/image"):
+            assert went(rotate(fleet, "prepare", "distribute", ca_rotation_name="Corp 2"))
+        said = fleet["web1"].run("chroot", "/mnt/image", "trust", "list", "--filter=ca-anchors").stdout
+        assert "Corp 2 Issuing CA" in said and trusted(fleet["web1"]) == before
