@@ -202,6 +202,28 @@ def test_encrypted_keys_tell_no_secret(fleet):
                for play in (good, wrong) for result in play.of("web2"))
 
 
+def test_what_host_certificate_has_made_is_found(fleet):
+    """Without variables of its own: other places, a name that the certificate is not for, a passphrase, a wildcard."""
+    made = {"host_certificate_source": "selfsigned", "host_certificate_certificates": [
+        {"name": "shop", "subject_alt_name": ["DNS:{{ inventory_hostname }}"], "path": "/srv/shop/shop.crt",
+         "privatekey_path": "/srv/shop/shop.key", "privatekey_passphrase": "sesame, open"}]}
+    given = {"host_certificate_certificates": [
+        {"name": "*.example.com", "subject_alt_name": ["DNS:*.example.com", "DNS:web3"],
+         "fullchain_path": "/root/web3.crt"}]}
+    fleet["web3"].run("cp", "/root/web3.key", "/etc/pki/tls/private/wildcard.example.com.key")
+    role = "fleetpki.host_trust.{}".format
+    alone = {"tls_smoke_test_controller": False}
+    tasks = [
+        {"ansible.builtin.file": {"path": "/srv/shop", "state": "directory", "mode": "0755"}},
+        {"ansible.builtin.include_role": {"name": role("host_certificate")}, "vars": made},
+        {"fleetpki.host_trust.ca_trust_anchor": {"anchors": [{"path": "/srv/shop/shop.crt"}], "allow_non_ca": True}},
+        {"ansible.builtin.include_role": {"name": role("tls_smoke_test")}, "vars": made | alone}]
+    for host, play in (("web4", plays.run(fleet.inventory, tasks, hosts="web4")),
+                       ("web3", plays.run(fleet.inventory, [{**tasks[-1], "vars": given | alone}], hosts="web3"))):
+        assert not failure(play, host) and "nothing is proven" not in play.output, failure(play, host)
+        assert "sesame" not in play.output
+
+
 def test_the_controller_is_told_which_trust_it_judges_by(fleet, tmp_path):
     (tmp_path / "root.crt").write_text(ROOT.pem)
     connection = {"tls_smoke_test_controller": True, "tls_smoke_test_clients": ["curl"], "tls_smoke_test_address": (

@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter: the certificates of the role host_certificate, as cert_verify wants them listed."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: certificate_to_serve
+short_description: The first certificate of the role host_certificate, as a server needs it
+version_added: 0.1.0
+author: fleetpki.host_trust contributors (@fleetpki)
+description:
+  - Makes of the role's C(host_certificate_certificates) where the files of the first one are, what its key is encrypted
+    with, and the name to ask a server for that uses it.
+positional: inventory_hostname, source
+options:
+  _input:
+    description: The list C(host_certificate_certificates). An empty one is that of a certificate with all defaults.
+    type: list
+    elements: dict
+    required: true
+  inventory_hostname:
+    description: What a certificate is called that has no name.
+    type: str
+    required: true
+  source:
+    description: The role's C(host_certificate_source). With V(selfsigned) there is no chain.
+    type: str
+    default: private_ca
+"""
+
+EXAMPLES = r"""
+- name: The web server shows the certificate that the role has made
+  fleetpki.host_trust.tls_endpoint_info:
+    host: localhost
+    server_name: "{{ served.name }}"
+    require: [trusted]
+  vars:
+    served: "{{ host_certificate_certificates | fleetpki.host_trust.certificate_to_serve(inventory_hostname) }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - C(name) is that of the certificate if it is valid for it, else the first that it is valid for.
+    - C(certificate) is the file with certificate and chain, C(privatekey) that with the key, as the role is told them;
+      C(privatekey_passphrase) may be empty.
+  type: dict
+  sample:
+    name: web1
+    certificate: web1-fullchain.pem
+    privatekey: web1.key
+    privatekey_passphrase: ""
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report_certificates
+
+
+def certificate_to_serve(certificates: list[dict[str, t.Any]], *args: str, **options: str) -> t.Any:
+    """See _report_certificates.to_serve."""
+    try:
+        return _report_certificates.to_serve(certificates, *args, **options)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise AnsibleFilterError(
+            f"certificate_to_serve wants host_certificate_certificates, a list of dicts: {error!r}") from None
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, t.Any]:
+        return {"certificate_to_serve": certificate_to_serve}
