@@ -27,7 +27,7 @@ if t.TYPE_CHECKING:
 
 MAX_HEARD = 65536
 VERSIONS = ("TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
-NUMBERS = {"TLSv1.0": 0x301, "TLSv1.1": 0x302, "TLSv1.2": 0x303, "TLSv1.3": 0x304}
+NUMBERS = {version: number for number, version in records.VERSIONS.items()}
 OPTIONS = {"TLSv1.0": "OP_NO_TLSv1", "TLSv1.1": "OP_NO_TLSv1_1", "TLSv1.2": "OP_NO_TLSv1_2", "TLSv1.3": "OP_NO_TLSv1_3"}
 LOWERED = "ALL:@SECLEVEL=0"
 LEGACY_SERVER_CONNECT = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT: servers without RFC 5746
@@ -43,11 +43,7 @@ LOCK = threading.Lock()  # warnings.catch_warnings is for all threads
 
 
 class Alert(connection.Finding):
-    """The server ended the handshake or the connection with a TLS alert; ``alert`` is its name."""
-
-    def __init__(self, message: str, alert: str) -> None:
-        super(Alert, self).__init__(message)
-        self.alert = alert
+    """The server ended the handshake or the connection with a TLS alert."""
 
 
 class Broken(connection.Finding):
@@ -252,7 +248,7 @@ class Stream(object):
         if not match:
             return Refused("this host's OpenSSL can't shake hands with the server: %s" % reason(error))
         alert = match.group(1)
-        return Alert("the server refuses the handshake with the alert '%s'%s" % (alert, self._advice(alert)), alert)
+        return Alert("the server refuses the handshake with the alert '%s'%s" % (alert, self._advice(alert)))
 
     def _advice(self, alert: str) -> str:
         if records.wants_certificate(self.heard) or alert == "certificate required":

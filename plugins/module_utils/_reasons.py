@@ -61,6 +61,7 @@ FOR = {"server": "servers", "client": "clients", "email": "email"}
 
 # How RFC 5280 and OpenSSL's configuration write what _x509 calls crl_sign and so on.
 WRITTEN = {"crl_sign": "cRLSign", "ocsp_signing": "OCSPSigning", "any": "anyExtendedKeyUsage"}
+MIN_RSA_BITS = 2048  # TLS clients refuse less, and these signatures
 WEAK_SIGNATURES = {
     "1.2.840.113549.1.1.2": "MD2", "1.2.840.113549.1.1.4": "MD5", "1.2.840.113549.1.1.5": "SHA-1",
     "1.2.840.10045.4.1": "SHA-1", "1.2.840.10040.4.3": "SHA-1",
@@ -288,7 +289,7 @@ def warnings(
             found.append("%sis signed with %s, which TLS clients refuse" % (
                 subject, WEAK_SIGNATURES[certificate.signature]))
         kind, _space, size = x509.key_type(certificate).partition(" ")
-        if kind in ("RSA", "RSA-PSS") and int(size) < 2048:
+        if kind in ("RSA", "RSA-PSS") and int(size) < MIN_RSA_BITS:
             found.append("%shas an RSA key of %s bits, which TLS clients refuse" % (subject, size))
         if depth and link.source == chains.TRUST and not root and certificate not in sent:
             found.append("%sis known here as an anchor and was not sent along: hosts that trust only its root refuse "

@@ -88,7 +88,7 @@ def _address(endpoint: "one.Endpoint") -> str:
 def _openssl(path: str, endpoint: "one.Endpoint", terms: Terms) -> "t.List[str]":
     command = [path, "s_client", "-connect", connection.place(_address(endpoint), endpoint.port), "-quiet",
                "-verify_return_error"] + openssl.asked_options(endpoint.asked, not endpoint.server_name)
-    program = terms.program or openssl.find()
+    program = t.cast(openssl.OpenSSL, terms.program)  # without one, nobody asks for this client
     command += openssl.name_options(program, endpoint.server_name)
     command += openssl.trust_options(program, openssl.Trust(terms.trust, terms.trust, None))
     if endpoint.certificate:
@@ -266,11 +266,9 @@ def _ask(one: Installed, endpoints: "t.List[one.Endpoint]", terms: Terms) -> "t.
     if program:
         return _in_one_program(one, program, endpoints, terms)
     endpoint, = endpoints
-    if not call:
-        return [Answer(None, "not tried: it is not known how it is called")]
     if one.client.name == "nss" and not endpoint.server_name and endpoint.asked != _address(endpoint):
         return [Answer(None, "not tried: it verifies no IP address but the one that it connects to")]
-    command = call(one.path, endpoint, terms)
+    command = t.cast("Call", call)(one.path, endpoint, terms)
     if one.client.talks:
         return [_told(one.client, command, endpoint, terms)]
     code, output, errors = openssl.run(command, seconds=terms.seconds + 2)

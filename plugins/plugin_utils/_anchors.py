@@ -18,10 +18,10 @@ else:
     CRYPTOGRAPHY_ERROR = None
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 WEAK_DIGESTS = ("md2", "md4", "md5", "sha1")
-MIN_RSA_BITS = 2048
 MIN_EC_BITS = 224
 
 
@@ -98,8 +98,9 @@ def _time_objections(certificate: x509.Certificate, terms: Terms) -> list[str]:
 
 
 def _key_objections(key: t.Any) -> list[str]:
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS:
-        return [f"its RSA key has {key.key_size} bits, and {MIN_RSA_BITS} are the least that TLS clients accept"]
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < reasons.MIN_RSA_BITS:
+        return [f"its RSA key has {key.key_size} bits, and {reasons.MIN_RSA_BITS} are the least that TLS clients "
+                "accept"]
     if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < MIN_EC_BITS:
         return [f"its EC key has {key.key_size} bits, and {MIN_EC_BITS} are the least that is safe"]
     if isinstance(key, dsa.DSAPublicKey):

@@ -20,6 +20,7 @@ except ImportError:  # _webpki.unable() says so
     pass
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as plain
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki_rules as rules
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki_certificates import Certificate, label, said
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki_table import Finding, finding
 
@@ -152,7 +153,8 @@ def _extensions(one: List) -> c.Iterator[Finding]:
         known.add(kind.oid.dotted_string)
         extension = one.extensions.get(kind.oid.dotted_string)
         if extension and extension.critical:
-            yield finding("rfc5280-crl-extension", f"{one.label} has its {_named(kind)} critical, which it must not be")
+            yield finding("rfc5280-crl-extension", f"{one.label} has its {rules.named(kind)} critical, which it must "
+                                                   "not be")
     if one.get(x509.DeltaCRLIndicator):
         known.add(x509.DeltaCRLIndicator.oid.dotted_string)
         yield finding("rfc5280-crl-scope", f"{one.label} is a delta list, with the latest changes only: give the "
@@ -163,18 +165,12 @@ def _extensions(one: List) -> c.Iterator[Finding]:
                                                    "here")
 
 
-def _named(kind: t.Any) -> str:
-    name: str = kind.__name__
-    return {"CRLNumber": "cRLNumber", "FreshestCRL": "freshestCRL"}.get(name, name[0].lower() + name[1:])
-
-
 def _scope(one: List, certificate: Certificate) -> c.Iterator[Finding]:
     """RFC 5280 section 6.3.3 b: which certificates a list is about."""
     point = one.get(x509.IssuingDistributionPoint)
     if point is None:
         return
-    constraints = certificate.get(x509.BasicConstraints)
-    is_ca = bool(constraints and constraints.ca)
+    is_ca = rules.is_ca(certificate)
     if point.indirect_crl or point.only_some_reasons or point.only_contains_attribute_certs:
         yield finding("rfc5280-crl-scope", f"{one.label} is an indirect list, or not about all reasons: give a "
                                            "complete one")

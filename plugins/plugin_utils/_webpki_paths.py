@@ -87,9 +87,9 @@ class Search:
                 self.wrong_key.append(pair)
         return self.known[pair]
 
-    def finding(self, path: list[Certificate] | None = None) -> Finding:
+    def finding(self) -> Finding:
         """Why no path was found."""
-        last = (path or self.furthest)[-1]
+        last = self.furthest[-1]
         who = "" if len(self.furthest) == 1 else f"{last.label} "
         if self.cut:
             return finding("rfc5280-too-long", f"has a chain with more than {self.depth} CAs between it and an anchor")

@@ -17,7 +17,7 @@ try:
 
     PURPOSES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH,
                 "email": ExtendedKeyUsageOID.EMAIL_PROTECTION}
-    # Extensions that a rule here, in _webpki_names or in _webpki_chain looks at: what else is critical is refused.
+    # Extensions that a rule here, in _webpki_names or _webpki_constraints looks at: what else is critical is refused.
     PROCESSED = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectAlternativeName,
                  x509.NameConstraints, x509.PolicyConstraints)
     # RFC 5280 sections 4.2.1.1, 4.2.1.2, 4.2.1.8, 4.2.1.15, 4.2.2.1 and 4.2.2.2.
@@ -117,10 +117,10 @@ def extensions(one: Certificate, place: Place) -> Findings:
                                                         "known here")
     for kind in NEVER_CRITICAL:
         if one.is_critical(kind):
-            yield finding("rfc5280-criticality", f"{place.who}has its {_named(kind)} critical, which it must not be")
+            yield finding("rfc5280-criticality", f"{place.who}has its {named(kind)} critical, which it must not be")
     for policy in (x509.PolicyConstraints, x509.InhibitAnyPolicy):
         if one.get(policy) and not one.is_critical(policy):
-            yield finding("rfc5280-criticality", f"{place.who}has its {_named(policy)} not critical, which it must be")
+            yield finding("rfc5280-criticality", f"{place.who}has its {named(policy)} not critical, which it must be")
     policies = one.get(x509.PolicyConstraints)
     if policies and policies.require_explicit_policy is not None:
         yield finding("rfc5280-policies", f"{place.who}requires explicit certificate policies, which are not "
@@ -129,7 +129,8 @@ def extensions(one: Certificate, place: Place) -> Findings:
         yield finding("rfc5280-leaf-name-constraints", "has name constraints, which only a CA may have")
 
 
-def _named(kind: t.Any) -> str:
+def named(kind: t.Any) -> str:
+    """A class of extension as RFC 5280 writes it: ``AuthorityKeyIdentifier`` as ``authorityKeyIdentifier``."""
     name: str = kind.__name__
     return name[0].lower() + name[1:]
 
