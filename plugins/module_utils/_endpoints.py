@@ -112,7 +112,7 @@ def _judged(
                                    seen.untried) if wishful else []
     if given["min_remaining"] is not None and not seen.chain and not result["finding"]:
         result["unmet"].append("how long the chain is valid is not known")
-    return result
+    return dict(result, chain_findings=[flaw.sentence for flaw in result["chain_findings"]])
 
 
 def _verdict(
@@ -129,10 +129,10 @@ def _verdict(
     if len(sent) > 1:
         item["chain_content"] = "".join(pem.to_pem(certificate.der) for certificate in sent[1:])
     judged, = verification.judge([item], program, store, tmpdir, now)
-    complete, ordered, findings = sent_chain.examine(sent, store, now)
+    complete, ordered, flaws = sent_chain.examine(sent, store, now)
     return {
         "chain": [sent_chain.describe(certificate) for certificate in sent],
-        "chain_findings": findings, "complete_chain": complete, "ordered_chain": ordered,
+        "chain_findings": flaws, "complete_chain": complete, "ordered_chain": ordered,
         "trusted": judged["verified"], "reasons": judged["reasons"],
         "warnings": result["warnings"] + judged["warnings"], "remaining_days": judged["remaining_days"],
     }

@@ -97,7 +97,7 @@ def keep_alive(
     try:
         second = get(stream, host, path, deadline)
     except connection.Finding as error:
-        return False, "did not announce it, but %s" % str(error).replace("the server ", "")
+        return False, "did not announce the end of the connection: %s" % error
     if second.status is None:
         return False, "%s the second time" % second.ends
     return True, None

@@ -12,6 +12,13 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
+MISSING, DISORDER, SURPLUS = "missing", "disorder", "surplus"
+
+
+class Flaw(t.NamedTuple):
+    kind: str  # MISSING: a certificate that was not sent; DISORDER: they were sent in another order; SURPLUS: too many
+    sentence: str
+
 
 def describe(certificate: x509.Certificate) -> "t.Dict[str, t.Any]":
     """The facts that results show of a certificate that was sent."""
@@ -22,8 +29,8 @@ def describe(certificate: x509.Certificate) -> "t.Dict[str, t.Any]":
 
 def examine(
     sent: "t.List[x509.Certificate]", store: reasons.Store, now: int
-) -> "t.Tuple[t.Optional[bool], bool, t.List[str]]":
-    """(complete, ordered, sentences) on the certificates as they were sent, the server's own first.
+) -> "t.Tuple[t.Optional[bool], bool, t.List[Flaw]]":
+    """(complete, ordered, list of Flaw) on the certificates as they were sent, the server's own first.
 
     complete: whether only the root is missing, as it should be; None where that can't be told, for nobody here knows
     who issued the last one. store: reasons.Store, the anchors. now: epoch seconds.
@@ -34,22 +41,24 @@ def examine(
     places = [sent.index(certificate) for certificate in path]
     ordered = places == sorted(places)
     if not ordered:
-        found.append("the server sends its chain out of order (%s instead of %s), which some clients refuse" % (
-            reasons.names([sent[place] for place in sorted(places)]), reasons.names(path)))
+        found.append(Flaw(DISORDER, "the server sends its chain out of order (%s instead of %s), which some clients "
+                          "refuse" % (reasons.names([sent[place] for place in sorted(places)]), reasons.names(path))))
     if len(path) > 1 and chains.is_root(path[-1]):
-        found.append("the server sends the root %s too, which no client needs" % reasons.short(path[-1].subject_der))
+        found.append(Flaw(SURPLUS, "the server sends the root %s too, which no client needs"
+                          % reasons.short(path[-1].subject_der)))
     seen = []
     for certificate in sent:
         if certificate in seen:
-            found.append("the server sends %s twice" % reasons.short(certificate.subject_der))
+            found.append(Flaw(SURPLUS, "the server sends %s twice" % reasons.short(certificate.subject_der)))
         elif certificate not in path:
-            found.append("the server sends %s, which is no part of the chain" % reasons.short(certificate.subject_der))
+            found.append(Flaw(SURPLUS, "the server sends %s, which is no part of the chain"
+                              % reasons.short(certificate.subject_der)))
         seen.append(certificate)
     return complete, ordered, list(dict.fromkeys(found))
 
 
-def _complete(last: x509.Certificate, store: reasons.Store, now: int) -> "t.Tuple[t.Optional[bool], t.List[str]]":
-    """(complete, sentences) by the last certificate of the chain that was sent."""
+def _complete(last: x509.Certificate, store: reasons.Store, now: int) -> "t.Tuple[t.Optional[bool], t.List[Flaw]]":
+    """(complete, list of Flaw) by the last certificate of the chain that was sent."""
     if chains.is_root(last) or last in store.anchors:
         return True, []
     issuers = chains.issuers(last, store.pool, now)
@@ -57,7 +66,8 @@ def _complete(last: x509.Certificate, store: reasons.Store, now: int) -> "t.Tupl
         return True, []
     issuer = reasons.short(last.issuer_der)
     if issuers:
-        return False, ["the server does not send %s; this host knows it as an anchor, others will not" % issuer]
+        return False, [Flaw(MISSING, "the server does not send %s; this host knows it as an anchor, others will not"
+                            % issuer)]
     if x509.basic_constraints(last)[0]:
         return None, []
-    return False, ["the server does not send %s; browsers may hide this" % issuer]
+    return False, [Flaw(MISSING, "the server does not send %s; browsers may hide this" % issuer)]

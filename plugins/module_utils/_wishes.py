@@ -9,6 +9,7 @@ __metaclass__ = type
 import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _handshake as handshake
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _sent_chain as sent_chain
 
 REQUIRABLE = ("trusted", "complete_chain", "ordered_chain", "resumption", "keep_alive", "ocsp_staple",
               "forward_secrecy")
@@ -23,6 +24,7 @@ def unmet(
 ) -> "t.List[str]":
     """Sentences on the wishes that an endpoint does not meet.
 
+    result: as the module returns it, but for chain_findings, a list of sent_chain.Flaw.
     too_short: sentences on certificates with less time left than min_remaining. untried: versions that could not be.
     """
     if result["finding"]:
@@ -41,14 +43,17 @@ def _trusted(result: "t.Dict[str, t.Any]") -> "t.List[str]":
 def _complete_chain(result: "t.Dict[str, t.Any]") -> "t.List[str]":
     if result["complete_chain"]:
         return []
-    missing = [finding for finding in result["chain_findings"] if "does not send" in finding]
+    missing = _flaws(result, sent_chain.MISSING)
     last = result["chain"][-1]["issuer"] if result["chain"] else "the issuer"
     return missing or ["whether the chain is complete can't be told: %s is not known to this host" % last]
 
 
 def _ordered_chain(result: "t.Dict[str, t.Any]") -> "t.List[str]":
-    return [] if result["ordered_chain"] else [
-        finding for finding in result["chain_findings"] if "out of order" in finding] or ["the chain is not known"]
+    return [] if result["ordered_chain"] else _flaws(result, sent_chain.DISORDER) or ["the chain is not known"]
+
+
+def _flaws(result: "t.Dict[str, t.Any]", kind: str) -> "t.List[str]":
+    return [flaw.sentence for flaw in result["chain_findings"] if flaw.kind == kind]
 
 
 def _resumption(result: "t.Dict[str, t.Any]") -> "t.List[str]":

@@ -192,7 +192,8 @@ def a_chain_that_was_sent(listed):
     sent = [one for one in map(x509.parse_leniently, listed) if one]
     if not sent:
         return None
-    complete, ordered, found = sent_chain.examine(sent, store(), NOW)
+    complete, ordered, flaws = sent_chain.examine(sent, store(), NOW)
+    found = [flaw.sentence for flaw in flaws]
     links = chains.build(sent[0], chains.index(sent[1:]), store().pool, NOW)
     found += reasons.no_ca(links) + reasons.warnings(links, sent, "server", [])
     found += reasons.too_short(links, "9d", store(), NOW)

@@ -66,6 +66,18 @@ def test_not_kept_alive(answer, times, why):
     assert kept(servers.http(answer, times)) == (False, why)
 
 
+def test_an_end_that_was_not_announced():
+    """The whole sentence on the connection is told, whatever it says."""
+    def answer_and_reset(secured):
+        servers.http(times=1)(secured)
+        servers.head_of(secured)
+        servers.abort(secured)
+        secured.close()
+
+    assert kept(answer_and_reset) == (False, "did not announce the end of the connection: the server resets the "
+                                             "connection after the handshake")
+
+
 def test_silence_and_unfinished_answers_end_in_time():
     begin = time.time()
     assert kept(lambda secured: time.sleep(2), 0.3) == (False, "does not answer an HTTP request within 0.3 s")

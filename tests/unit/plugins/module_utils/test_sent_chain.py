@@ -26,6 +26,12 @@ def examine(*sent, **options):
     return sent_chain.examine([x509.parse(pair.der) for pair in sent], store, int(time.time()))
 
 
+def told(*sent, **options):
+    """With the flaws as sentences alone."""
+    complete, ordered, flaws = examine(*sent, **options)
+    return complete, ordered, [flaw.sentence for flaw in flaws]
+
+
 @pytest.mark.parametrize("sent, found", [
     ([WEB, ISSUING, MIDDLE], (True, True, [])),
     ([WEB], (False, True, [MISSING])),
@@ -44,15 +50,23 @@ def examine(*sent, **options):
     ([ALONE, ROOT], (True, True, ["the server sends CN=Corp Root CA, which is no part of the chain"])),
 ])
 def test_chains(sent, found):
-    assert examine(*sent) == found
+    assert told(*sent) == found
+
+
+@pytest.mark.parametrize("sent, kinds", [
+    ([WEB], ["missing"]), ([WEB, MIDDLE, ISSUING, ROOT, ROOT, OTHER], ["disorder", "surplus", "surplus", "surplus"]),
+])
+def test_kinds(sent, kinds):
+    assert [flaw.kind for flaw in examine(*sent)[2]] == kinds
 
 
 def test_anchors_that_are_no_roots():
-    assert examine(WEB, anchors=[MIDDLE, ISSUING]) == (False, True, [
+    assert [flaw.kind for flaw in examine(WEB, anchors=[ISSUING])[2]] == ["missing"]
+    assert told(WEB, anchors=[MIDDLE, ISSUING]) == (False, True, [
         "the server does not send CN=Corp Issuing CA 1; this host knows it as an anchor, others will not"])
     assert examine(WEB, ISSUING, anchors=[ISSUING]) == (True, True, [])
     assert examine(WEB, ISSUING, anchors=[MIDDLE])[0] is False
-    assert examine(WEB, anchors=[]) == (False, True, [MISSING])
+    assert told(WEB, anchors=[]) == (False, True, [MISSING])
 
 
 def test_description():

@@ -4,6 +4,7 @@
 import pytest
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _wishes as wishes
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._sent_chain import Flaw as flaw
 
 GOOD = {
     "finding": None, "trusted": True, "reasons": [], "complete_chain": True, "ordered_chain": True,
@@ -28,13 +29,13 @@ def test_all_met():
     ("trusted", {"trusted": False, "reasons": ["expired", "wrong name"]}, ["expired", "wrong name"]),
     ("trusted", {"trusted": None}, ["it is not known whether this host trusts it"]),
     ("complete_chain",
-     {"complete_chain": False, "chain_findings": ["the server sends x", "the server does not send y"]},
-     ["the server does not send y"]),
+     {"complete_chain": False, "chain_findings": [flaw("surplus", "x is too much"), flaw("missing", "y is missing")]},
+     ["y is missing"]),
     ("complete_chain", {"complete_chain": None},
      ["whether the chain is complete can't be told: CN=Corp Root CA is not known to this host"]),
     ("complete_chain", {"complete_chain": None, "chain": []},
      ["whether the chain is complete can't be told: the issuer is not known to this host"]),
-    ("ordered_chain", {"ordered_chain": False, "chain_findings": ["a twice", "b out of order"]}, ["b out of order"]),
+    ("ordered_chain", {"ordered_chain": False, "chain_findings": [flaw("surplus", "a"), flaw("disorder", "b")]}, ["b"]),
     ("ordered_chain", {"ordered_chain": None}, ["the chain is not known"]),
     ("resumption", {"resumption": {"offered": "ticket", "resumed": False}},
      ["the server does not resume the session that it offered to resume (by ticket)"]),
@@ -56,7 +57,7 @@ def test_each_wish(wish, facts, sentences):
 def test_one_sentence_for_one_reason():
     missing = "the server does not send CN=Corp Issuing CA 1; browsers may hide this"
     assert unmet(["trusted", "complete_chain"], trusted=False, complete_chain=False, reasons=[missing],
-                 chain_findings=[missing]) == [missing]
+                 chain_findings=[flaw("missing", missing)]) == [missing]
 
 
 def test_protocols():
