@@ -12,7 +12,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as one
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as targets
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _tls_clients as tls_clients
@@ -82,13 +82,13 @@ def _check(given: "t.Dict[str, t.Any]") -> None:
 
 def _endpoints(
     given: "t.Dict[str, t.Any]", program: "t.Optional[openssl.OpenSSL]"
-) -> "t.Tuple[t.List[str], t.List[one.Endpoint]]":
+) -> "t.Tuple[t.List[str], t.List[targets.Endpoint]]":
     """(what messages call them, the servers as list of Endpoint)."""
     listed = given["endpoints"]
     if listed is None:
         listed = [{"host": given["host"], "port": given["port"]}] if given["host"] else []
     try:
-        endpoints = [one.read(number, item, program) for number, item in enumerate(listed)]
+        endpoints = [targets.read(number, item, program) for number, item in enumerate(listed)]
     except ValueError as error:
         raise Unable(str(error))
     return [item.get("name") or connection.place(endpoint.asked, endpoint.port)
@@ -96,7 +96,7 @@ def _endpoints(
 
 
 def _result(
-    label: str, endpoint: one.Endpoint, answers: "t.Dict[str, tls_clients.Answer]", require: "t.List[str]"
+    label: str, endpoint: targets.Endpoint, answers: "t.Dict[str, tls_clients.Answer]", require: "t.List[str]"
 ) -> "t.Dict[str, t.Any]":
     """What the clients say of one server (dict). Who could not be tried has not accepted it, where it is named, and
     neither has anybody where nobody could.

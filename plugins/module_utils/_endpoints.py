@@ -13,7 +13,7 @@ from concurrent import futures
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as one
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as targets
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _http_talk as http_talk
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _look as looks
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
@@ -42,7 +42,7 @@ def look(
     _check(given)
     program, store = verification.host(given["trust"])
     try:
-        endpoints = [one.read(number, item, program) for number, item in enumerate(_items(given))]
+        endpoints = [targets.read(number, item, program) for number, item in enumerate(_items(given))]
     except ValueError as error:
         raise verification.Unable(str(error))
     wanted = looks.Wanted(
@@ -88,7 +88,7 @@ def _items(given: "t.Dict[str, t.Any]") -> "t.List[t.Dict[str, t.Any]]":
 
 
 def _judged(
-    endpoint: one.Endpoint,
+    endpoint: targets.Endpoint,
     seen: looks.Seen,
     given: "t.Dict[str, t.Any]",
     program: "openssl.OpenSSL",
@@ -116,7 +116,7 @@ def _judged(
 
 
 def _verdict(
-    endpoint: one.Endpoint,
+    endpoint: targets.Endpoint,
     result: "t.Dict[str, t.Any]",
     sent: "t.List[x509.Certificate]",
     program: "openssl.OpenSSL",

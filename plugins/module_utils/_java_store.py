@@ -21,7 +21,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _s_clie
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _talk as talk
 
 if t.TYPE_CHECKING:
-    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as one
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as targets
     from ansible_collections.fleetpki.host_trust.plugins.module_utils import _tls_clients as tls_clients
 
 FEATURE = re.compile(r'version "(?:1\.)?([0-9]+)')
@@ -39,7 +39,7 @@ def runs_source(path: str) -> bool:
 
 
 def ask(
-    path: str, endpoints: "t.List[one.Endpoint]", terms: "tls_clients.Terms"
+    path: str, endpoints: "t.List[targets.Endpoint]", terms: "tls_clients.Terms"
 ) -> "t.List[t.Tuple[t.Optional[bool], str]]":
     """(accepted, said) of the server at each Endpoint; accepted is None where it can't be found out."""
     try:
@@ -56,7 +56,7 @@ def _openssl(terms: "tls_clients.Terms") -> openssl.OpenSSL:
     return terms.program
 
 
-def _chain(endpoint: "one.Endpoint", terms: "tls_clients.Terms") -> "t.List[bytes]":
+def _chain(endpoint: "targets.Endpoint", terms: "tls_clients.Terms") -> "t.List[bytes]":
     """The chain that a server sends, as list of DER; empty where it could not be fetched."""
     program = _openssl(terms)
     command = [program.command, "s_client", "-connect",
@@ -80,7 +80,7 @@ def anchors_of(path: str) -> bytes:
 
 
 def judge(
-    sent: "t.List[bytes]", anchors: "t.Union[bytes, str]", endpoint: "one.Endpoint", terms: "tls_clients.Terms"
+    sent: "t.List[bytes]", anchors: "t.Union[bytes, str]", endpoint: "targets.Endpoint", terms: "tls_clients.Terms"
 ) -> "t.Tuple[bool, str]":
     """(accepted, said) of a chain as it was sent (list of DER). anchors: bytes of PEM, or the path of such a file."""
     if not sent:

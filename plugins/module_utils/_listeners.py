@@ -13,7 +13,7 @@ import struct
 import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as endpoints
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as targets
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _look as looks
 
 if t.TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _ask(
     """Shown, or None where it does not speak TLS."""
     wanted = looks.Wanted(seconds, resumption=False, keep_alive=False, versions=False, http=False, path="/")
     for address in WILDCARDS.get(listener.address, [listener.address]):
-        endpoint = endpoints.Endpoint(
+        endpoint = targets.Endpoint(
             name=connection.place(listener.address, listener.port), host=address, port=listener.port,
             asked=name or address, server_name=name, address=None, starttls=STARTTLS.get(listener.port), alpn=[],
             certificate=None, proxy=None, purpose="server")

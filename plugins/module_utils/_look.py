@@ -20,7 +20,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _startt
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _tls_records as records
 
 if t.TYPE_CHECKING:
-    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as endpoints
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as targets
     from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 
     Stream = handshake.Stream
@@ -48,7 +48,7 @@ class Wanted(t.NamedTuple):
     path: str
 
 
-def blank(endpoint: "endpoints.Endpoint") -> "t.Dict[str, t.Any]":
+def blank(endpoint: "targets.Endpoint") -> "t.Dict[str, t.Any]":
     """A result before anything is known (dict)."""
     return {
         "name": endpoint.name, "host": endpoint.host, "port": endpoint.port, "server_name": endpoint.asked,
@@ -60,7 +60,7 @@ def blank(endpoint: "endpoints.Endpoint") -> "t.Dict[str, t.Any]":
     }
 
 
-def look(endpoint: "endpoints.Endpoint", wanted: Wanted, program: "openssl.OpenSSL", tmpdir: "t.Optional[str]") -> Seen:
+def look(endpoint: "targets.Endpoint", wanted: Wanted, program: "openssl.OpenSSL", tmpdir: "t.Optional[str]") -> Seen:
     """What is seen of an endpoint (Seen), whatever the server does. program: _openssl.OpenSSL."""
     result = blank(endpoint)
     looker = _Looker(endpoint, wanted, program, tmpdir, result)
@@ -82,7 +82,7 @@ class _Looker(object):
 
     def __init__(
         self,
-        endpoint: "endpoints.Endpoint",
+        endpoint: "targets.Endpoint",
         wanted: Wanted,
         program: "openssl.OpenSSL",
         tmpdir: "t.Optional[str]",

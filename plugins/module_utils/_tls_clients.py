@@ -28,7 +28,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _talk as talk
 
 if t.TYPE_CHECKING:
-    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as one
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as targets
     from ansible_collections.fleetpki.host_trust.plugins.module_utils import _handshake as handshake
 
 
@@ -53,7 +53,7 @@ class Terms(t.NamedTuple):
 
 
 if t.TYPE_CHECKING:
-    Call = t.Callable[[str, one.Endpoint, Terms], t.List[str]]
+    Call = t.Callable[[str, targets.Endpoint, Terms], t.List[str]]
     Program = t.Callable[[str, Terms], t.List[str]]
 
 
@@ -81,11 +81,11 @@ class Answer(t.NamedTuple):
     said: str                     # its own words, or why it could not be tried; "" where it accepts and says nothing
 
 
-def _address(endpoint: "one.Endpoint") -> str:
+def _address(endpoint: "targets.Endpoint") -> str:
     return endpoint.address or endpoint.host
 
 
-def _openssl(path: str, endpoint: "one.Endpoint", terms: Terms) -> "t.List[str]":
+def _openssl(path: str, endpoint: "targets.Endpoint", terms: Terms) -> "t.List[str]":
     command = [path, "s_client", "-connect", connection.place(_address(endpoint), endpoint.port), "-quiet",
                "-verify_return_error"] + openssl.asked_options(endpoint.asked, not endpoint.server_name)
     program = t.cast(openssl.OpenSSL, terms.program)  # without one, nobody asks for this client
@@ -96,7 +96,7 @@ def _openssl(path: str, endpoint: "one.Endpoint", terms: Terms) -> "t.List[str]"
     return command
 
 
-def _curl(path: str, endpoint: "one.Endpoint", terms: Terms) -> "t.List[str]":
+def _curl(path: str, endpoint: "targets.Endpoint", terms: Terms) -> "t.List[str]":
     asked, there = (connection.place(name, endpoint.port) for name in (endpoint.asked, _address(endpoint)))
     command = [path, "--silent", "--show-error", "--output", os.devnull, "--noproxy", "*",
                "--no-insecure",  # whatever ~/.curlrc says
@@ -109,7 +109,7 @@ def _curl(path: str, endpoint: "one.Endpoint", terms: Terms) -> "t.List[str]":
     return command + ["https://%s/" % asked]
 
 
-def _gnutls(path: str, endpoint: "one.Endpoint", terms: Terms) -> "t.List[str]":
+def _gnutls(path: str, endpoint: "targets.Endpoint", terms: Terms) -> "t.List[str]":
     command = [path, "--port", str(endpoint.port), "--verify-hostname", endpoint.asked]
     command += ["--sni-hostname", endpoint.server_name] if endpoint.server_name else ["--disable-sni"]
     command += ["--x509cafile", terms.trust] if terms.trust else []
@@ -118,7 +118,7 @@ def _gnutls(path: str, endpoint: "one.Endpoint", terms: Terms) -> "t.List[str]":
     return command + [_address(endpoint)]
 
 
-def _nss(path: str, endpoint: "one.Endpoint", terms: Terms) -> "t.List[str]":
+def _nss(path: str, endpoint: "targets.Endpoint", terms: Terms) -> "t.List[str]":
     """NSS itself knows no system store: p11-kit's module brings it, as it does for the browsers of EL."""
     command = [path, "-h", _address(endpoint), "-p", str(endpoint.port)]
     command += ["-a", endpoint.server_name] if endpoint.server_name else []
@@ -215,7 +215,7 @@ def _version(client: Client, path: str) -> "t.Optional[str]":
 
 
 def ask(
-    installed: "t.Dict[str, Installed]", endpoints: "t.List[one.Endpoint]", terms: Terms
+    installed: "t.Dict[str, Installed]", endpoints: "t.List[targets.Endpoint]", terms: Terms
 ) -> "t.Dict[str, t.List[Answer]]":
     """{name of the client: [Answer for each endpoint]}. installed: as of ``find``. endpoints: list of Endpoint."""
     answers, jobs = {}, []
@@ -235,7 +235,7 @@ def ask(
     return answers
 
 
-def _batches(client: Client, endpoints: "t.List[one.Endpoint]") -> "t.List[t.List[int]]":
+def _batches(client: Client, endpoints: "t.List[targets.Endpoint]") -> "t.List[t.List[int]]":
     """Numbers of the endpoints that a client is called for at once (list of list)."""
     if not client.program:
         return [[number] for number in range(len(endpoints))]
@@ -246,7 +246,7 @@ def _batches(client: Client, endpoints: "t.List[one.Endpoint]") -> "t.List[t.Lis
             for begin in range(0, len(numbers), IN_ONE_PROGRAM)]
 
 
-def _tried(one: Installed, endpoints: "t.List[one.Endpoint]", terms: Terms) -> "t.List[Answer]":
+def _tried(one: Installed, endpoints: "t.List[targets.Endpoint]", terms: Terms) -> "t.List[Answer]":
     """As of ``_ask``, also where the client can't be started: it is broken, and that says nothing of a server."""
     try:
         return _ask(one, endpoints, terms)
@@ -258,7 +258,7 @@ def _not_started(error: OSError) -> Answer:
     return Answer(None, "not tried: %s can't be started: %s" % (error.filename, error.strerror))
 
 
-def _ask(one: Installed, endpoints: "t.List[one.Endpoint]", terms: Terms) -> "t.List[Answer]":
+def _ask(one: Installed, endpoints: "t.List[targets.Endpoint]", terms: Terms) -> "t.List[Answer]":
     """The Answer of one client for each of these endpoints."""
     if endpoints[0].certificate and not one.client.certificate:
         return [Answer(None, "not tried: it can't be given a client certificate here")] * len(endpoints)
@@ -275,7 +275,7 @@ def _ask(one: Installed, endpoints: "t.List[one.Endpoint]", terms: Terms) -> "t.
     return [Answer(True, "") if code == 0 else _refusal(one.client, code, errors + output, terms)]
 
 
-def _told(client: Client, command: "t.List[str]", endpoint: "one.Endpoint", terms: Terms) -> Answer:
+def _told(client: Client, command: "t.List[str]", endpoint: "targets.Endpoint", terms: Terms) -> Answer:
     """A command that is told a request. That the server answers is the proof: with TLS 1.3 it refuses a client after
     the handshake."""
     alone = client.talks == ANSWER_ALONE
@@ -307,7 +307,7 @@ def words(printed: str, patterns: "t.Iterable[str]") -> str:
 
 
 def _in_one_program(
-    one: Installed, program: "Program", endpoints: "t.List[one.Endpoint]", terms: Terms
+    one: Installed, program: "Program", endpoints: "t.List[targets.Endpoint]", terms: Terms
 ) -> "t.List[Answer]":
     """A program of ours, called for all servers at once."""
     if one.client.name == "java" and not java_store.runs_source(one.path):

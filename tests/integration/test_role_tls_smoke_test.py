@@ -154,9 +154,10 @@ def test_a_second_use_begins_anew(fleet):
 
 
 def test_required_clients(fleet):
-    play = smoke(fleet, hosts="web1:web2", tls_smoke_test_clients=["curl"], tls_smoke_test_require=["java"])
-    for name in ("web1", "web2"):
-        assert failure(play, name)[0] == "the client java is required and not installed on this host"
+    for clients, why in (["curl"], "among 'clients'"), ([], "installed on this host"):
+        play = smoke(fleet, hosts="web1:web2", tls_smoke_test_clients=clients, tls_smoke_test_require=["java"])
+        for name in ("web1", "web2"):
+            assert failure(play, name)[0] == "the client java is required and not " + why
 
 
 def test_the_port_and_the_user_of_the_server(fleet):

@@ -10,7 +10,7 @@ import pki
 import pytest
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _client_verdicts as verdicts
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as endpoints
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as targets
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _java_store as java_store
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _talk as talk
@@ -36,7 +36,7 @@ def trust(tmp_path):
 
 
 def endpoint(**item):
-    return endpoints.read(0, dict({"host": "web1.example.com"}, **item), None)
+    return targets.read(0, dict({"host": "web1.example.com"}, **item), None)
 
 
 def terms(trust=None, program=NEW, scratch="/tmp"):
