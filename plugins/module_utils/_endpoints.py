@@ -124,10 +124,10 @@ def _verdict(
     tmpdir: "t.Optional[str]",
     now: int,
 ) -> "t.Dict[str, t.Any]":
-    item = {"name": endpoint.name, "content": pem.to_pem(sent[0].der), "hostnames": [endpoint.asked],
-            "purpose": endpoint.purpose, "min_remaining": "0", "server": True}
-    if len(sent) > 1:
-        item["chain_content"] = "".join(pem.to_pem(certificate.der) for certificate in sent[1:])
+    chain = "".join(pem.to_pem(certificate.der) for certificate in sent[1:])
+    item = verification.Item(
+        name=endpoint.name, purpose=endpoint.purpose, content=pem.to_pem(sent[0].der), chain_content=chain or None,
+        hostnames=[endpoint.asked], server=True)
     judged, = verification.judge([item], program, store, tmpdir, now)
     complete, ordered, flaws = sent_chain.examine(sent, store, now)
     return {

@@ -36,6 +36,24 @@ NOTHING_KNOWN = dict.fromkeys([
     "private_key_matches", "openssl"])
 
 
+class Item(t.NamedTuple):
+    """One certificate to judge. What is not said otherwise is a suboption of the module."""
+    name: str  # what sentences call it
+    purpose: str
+    min_remaining: str = "0"
+    path: "t.Optional[str]" = None     # one of path
+    content: "t.Optional[str]" = None  # and content
+    chain: "t.List[str]" = []
+    chain_content: "t.Optional[str]" = None
+    private_key: "t.Optional[str]" = None
+    private_key_passphrase: "t.Optional[str]" = None
+    hostnames: "t.List[str]" = []
+    ips: "t.List[str]" = []
+    server: bool = False        # whether it is what a server sent, and sentences are to say so
+    crls: "t.List[bytes]" = []  # DER; with any, the whole chain is looked up in them
+    collect: bool = False       # whether the result has ``material``, what the controller needs to judge it itself
+
+
 class Material(t.NamedTuple):
     leaf: x509.Certificate  # the one to judge
     sent: "t.List[x509.Certificate]"  # what came with it, from its own file and from chain files
@@ -67,15 +85,15 @@ def verify(
     trust: path of a PEM file or a hashed directory, None for what this host's OpenSSL uses.
     trust_name: what sentences call it, if not by its path.
     now: epoch seconds, for what is computed here; OpenSSL looks at the clock itself.
-    crls: list of dict with ``path`` or ``content``; with any, the whole chain is looked up in them.
-    collect: whether results have ``material`` too, what the controller needs to judge them itself, and the whole crls.
+    crls: list of dict with ``path`` or ``content``.
+    collect: as of Item; the whole has the crls then.
     Raises Unable where the host or the arguments leave nothing to judge.
     """
     if not certificates:
         raise Unable("'certificates' is empty: there is nothing to verify")
     items = [_item(number, given, purpose, min_remaining) for number, given in enumerate(certificates)]
     lists = _lists(crls)
-    items = [dict(item, crls=lists, collect=collect) for item in items]
+    items = [item._replace(crls=lists, collect=collect) for item in items]
     program, store = host(trust, trust_name)
     results = judge(items, program, store, tmpdir, int(time.time()) if now is None else now)
     failed = [result for result in results if not result["verified"]]
@@ -90,17 +108,13 @@ def verify(
 
 
 def judge(
-    items: "t.List[t.Dict[str, t.Any]]",
+    items: "t.List[Item]",
     program: openssl.OpenSSL,
     store: reasons.Store,
     tmpdir: "t.Optional[str]",
     now: int,
 ) -> "t.List[t.Dict[str, t.Any]]":
-    """The results of certificates (list of dict), as the module returns them.
-
-    items: list of dict with the suboptions, ``purpose``, ``min_remaining`` and ``name`` (what sentences call it) among
-    them; with ``server`` it is what a server sent, and sentences say so. ``crls`` is a list of DER.
-    """
+    """The results of certificates (list of dict), as the module returns them."""
     directory = tempfile.mkdtemp(dir=tmpdir)
     try:
         return [_result(item, program, store, directory, now) for item in items]
@@ -108,20 +122,20 @@ def judge(
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _item(number: int, given: "t.Dict[str, t.Any]", purpose: str, min_remaining: str) -> "t.Dict[str, t.Any]":
-    """One element of the list with its defaults filled in; ``name`` is what sentences call it."""
-    item = {key: value for key, value in given.items() if value is not None}
-    item.setdefault("purpose", purpose)
-    item.setdefault("min_remaining", min_remaining)
+def _item(number: int, given: "t.Dict[str, t.Any]", purpose: str, min_remaining: str) -> Item:
+    """One element of the list with its defaults filled in."""
+    given = {key: value for key, value in given.items() if value is not None}
     for option, place in (("path", places.certificate), ("private_key", places.key)):
-        if option in item:
-            item[option] = place(item[option])
-    item["chain"] = [places.certificate(path) for path in item.get("chain", [])]
-    item["name"] = item.get("path") or "certificates[%d]" % number
+        if option in given:
+            given[option] = place(given[option])
+    given["chain"] = [places.certificate(path) for path in given.get("chain", [])]
+    defaults = {"name": given.get("path") or "certificates[%d]" % number, "purpose": purpose,
+                "min_remaining": min_remaining}
+    item = Item(**dict(defaults, **given))
     try:
-        duration.seconds(item["min_remaining"])
+        duration.seconds(item.min_remaining)
     except ValueError as error:
-        raise Unable("%s: min_remaining: %s" % (item["name"], error))
+        raise Unable("%s: min_remaining: %s" % (item.name, error))
     return item
 
 
@@ -174,18 +188,19 @@ def _why_empty(place: openssl.Trust) -> str:
 
 
 def _result(
-    item: "t.Dict[str, t.Any]", program: openssl.OpenSSL, store: reasons.Store, directory: str, now: int
+    item: Item, program: openssl.OpenSSL, store: reasons.Store, directory: str, now: int
 ) -> "t.Dict[str, t.Any]":
     """The result of one certificate (dict)."""
-    result = dict(NOTHING_KNOWN, path=item.get("path"), name=item["name"], purpose=item["purpose"], verified=False,
-                  dns_names=[], ip_addresses=[], chain=[], reasons=[], warnings=[])
+    result: t.Dict[str, t.Any] = dict(
+        NOTHING_KNOWN, path=item.path, name=item.name, purpose=item.purpose, verified=False, dns_names=[],
+        ip_addresses=[], chain=[], reasons=[], warnings=[])
     try:
         material = _read(item)
         result.update(_facts(item, material.leaf, now))
         result.update(_judgement(item, material, program, store, directory, now))
-        if item.get("collect") and not material.misplaced:
+        if item.collect and not material.misplaced:
             anchors = chains.above([material.leaf] + material.sent, store.pool)
-            result["material"] = {"hostnames": item.get("hostnames", []), "ips": item.get("ips", []),
+            result["material"] = {"hostnames": item.hostnames, "ips": item.ips,
                                   "leaf": _sendable([material.leaf.der])[0],
                                   "sent": _sendable(one.der for one in material.sent),
                                   "anchors": _sendable(one.der for one in anchors)}
@@ -200,16 +215,16 @@ def _result(
     return dict(result, verified=not result["reasons"], verdicts=verdicts if result["subject"] is not None else {})
 
 
-def _facts(item: "t.Dict[str, t.Any]", leaf: x509.Certificate, now: int) -> "t.Dict[str, t.Any]":
+def _facts(item: Item, leaf: x509.Certificate, now: int) -> "t.Dict[str, t.Any]":
     """What is known of a certificate before anybody judges it (dict)."""
     alt_names = x509.alt_names(leaf)
-    return dict(x509.describe(leaf), name="%s (%s)" % (item["name"], reasons.short(leaf.subject_der)),
+    return dict(x509.describe(leaf), name="%s (%s)" % (item.name, reasons.short(leaf.subject_der)),
                 dns_names=alt_names["dns"], ip_addresses=alt_names["ip"], key_type=x509.key_type(leaf),
                 remaining_days=(leaf.not_after - now) // DAY)
 
 
 def _judgement(
-    item: "t.Dict[str, t.Any]",
+    item: Item,
     material: Material,
     program: openssl.OpenSSL,
     store: reasons.Store,
@@ -217,7 +232,7 @@ def _judgement(
     now: int,
 ) -> "t.Dict[str, t.Any]":
     """The verdict of OpenSSL, and what this collection looks at itself (dict)."""
-    leaf, sent, purpose, hostnames = material.leaf, material.sent, item["purpose"], item.get("hostnames", [])
+    leaf, sent, purpose, hostnames = material.leaf, material.sent, item.purpose, item.hostnames
     if material.misplaced:
         return {"reasons": ["the first certificate in the file is %s, a CA; put %s first" % (
             reasons.short(leaf.subject_der),
@@ -230,12 +245,12 @@ def _judgement(
     key_matches, key_reasons, key_warnings = _private_key(item, leaf, program)
     common_name = x509.common_name(leaf.subject_der)
 
-    found = reasons.of_verdict(verdict, links, sent, store, purpose, now, item.get("server", False))
+    found = reasons.of_verdict(verdict, links, sent, store, purpose, now, item.server)
     expiry = reasons.validity(leaf, now)
     found += [expiry] if expiry and expiry not in found else []
     found += reasons.no_ca(links) if purpose == "ca" else []
-    found += reasons.too_short(links, item["min_remaining"], store, now)
-    found += names.findings(hostnames, item.get("ips", []), x509.alt_names(leaf),
+    found += reasons.too_short(links, item.min_remaining, store, now)
+    found += names.findings(hostnames, item.ips, x509.alt_names(leaf),
                             common_name and x509.escape(common_name))
     return {
         "reasons": found + key_reasons,
@@ -248,17 +263,17 @@ def _judgement(
     }
 
 
-def _read(item: "t.Dict[str, t.Any]") -> Material:
+def _read(item: Item) -> Material:
     """The Material of an item; raises CertificateFileError."""
-    data = _bytes(item["path"]) if "path" in item else _encoded(item["content"])
+    data = _bytes(item.path) if item.path is not None else _encoded(item.content or "")
     found = pem.read_certificates(data, keys_allowed=True)
     ordered = b"-----BEGIN CERTIFICATE-----" in data  # PKCS#7 holds a set
     leaf, others = chains.pick_leaf(found, ordered)
     sent = list(others)
-    for path in item.get("chain", []):
+    for path in item.chain:
         sent += _read_chain(_bytes, path, path)
-    if "chain_content" in item:
-        sent += _read_chain(_encoded, item["chain_content"], "chain_content")
+    if item.chain_content is not None:
+        sent += _read_chain(_encoded, item.chain_content, "chain_content")
     once = collections.OrderedDict((one.fingerprint, one) for one in sent)
     once.pop(leaf.fingerprint, None)
     return Material(leaf, list(once.values()), ordered and chains.comes_too_early(leaf, others))
@@ -283,33 +298,33 @@ def _encoded(text: str) -> bytes:
 
 
 def _ask(
-    item: "t.Dict[str, t.Any]", material: Material, program: openssl.OpenSSL, store: reasons.Store, directory: str
+    item: Item, material: Material, program: openssl.OpenSSL, store: reasons.Store, directory: str
 ) -> openssl.Verdict:
     """OpenSSL's verdict. It is given what was read here, as PEM, under the name that the user knows."""
-    name = os.path.basename(item.get("path", ""))
+    name = os.path.basename(item.path or "")
     name = name if PLAIN_NAME.match(name) and name not in ("untrusted.pem", "crls.pem") else "certificate.pem"
     with open(os.path.join(directory, name), "w") as stream:
         stream.write(pem.to_pem(material.leaf.der))
     with open(os.path.join(directory, "untrusted.pem"), "w") as stream:
         stream.write("".join(pem.to_pem(one.der) for one in material.sent))
     options = []
-    if item.get("crls"):
+    if item.crls:
         with open(os.path.join(directory, "crls.pem"), "w") as stream:
-            stream.write("".join(crl_files.to_pem(data) for data in item["crls"]))
+            stream.write("".join(crl_files.to_pem(data) for data in item.crls))
         options = openssl.crl_options("crls.pem")
-    return openssl.verify(program, store.trust, item["purpose"], directory, name,
+    return openssl.verify(program, store.trust, item.purpose, directory, name,
                           "untrusted.pem" if material.sent else None, options)
 
 
 def _private_key(
-    item: "t.Dict[str, t.Any]", leaf: x509.Certificate, program: openssl.OpenSSL
+    item: Item, leaf: x509.Certificate, program: openssl.OpenSSL
 ) -> "t.Tuple[t.Optional[bool], t.List[str], t.List[str]]":
     """(whether the private key belongs to the certificate, or None; reasons; warnings)."""
-    path = item.get("private_key")
+    path = item.private_key
     if not path:
         return None, [], []
     try:
-        spki = openssl.public_key(program, path, item.get("private_key_passphrase"))
+        spki = openssl.public_key(program, path, item.private_key_passphrase)
     except (openssl.KeyFileError, pem.CertificateFileError) as error:
         return None, ["the private key %s can't be used: %s" % (path, pem.advised(str(error)))], []
     warnings = ["the private key %s is readable by every user of the host" % path] * openssl.readable_by_all(path)
