@@ -52,33 +52,38 @@ class Terms(t.NamedTuple):
     scratch: str                            # folder of our own, where clients may leave what they need
 
 
+class Answer(t.NamedTuple):
+    accepted: "t.Optional[bool]"  # None where it could not be tried
+    said: str                     # its own words, or why it could not be tried; "" where it accepts and says nothing
+
+
 if t.TYPE_CHECKING:
     Call = t.Callable[[str, targets.Endpoint, Terms], t.List[str]]
     Program = t.Callable[[str, Terms], t.List[str]]
+    Instead = t.Callable[[str, t.List[targets.Endpoint], Terms], t.Optional[t.List[Answer]]]
+    Limit = t.Callable[[targets.Endpoint], t.Optional[str]]
 
 
 class Client(t.NamedTuple):
+    """``call`` or ``program`` is always there."""
     name: str  # what options and results call it
-    command: "t.Optional[str]"  # name of the program; None: this Python
-    version: "t.Optional[t.List[str]]"  # arguments that have it print its version
-    call: "t.Optional[Call]"  # function(path, endpoint, terms) -> command line, for one server; or None
+    command: "t.Optional[str]" = None  # name of the program; None: this Python
+    version: "t.Optional[t.List[str]]" = None  # arguments that have it print its version
+    usable: "t.Optional[t.Callable[[t.Optional[str]], bool]]" = None  # function(trust): is what it needs besides there?
+    call: "t.Optional[Call]" = None  # function(path, endpoint, terms) -> command line, for one server
     # If that is told the request and prints the answer: ANSWER_ALONE, or AMONG_OTHER_THINGS; else None:
-    talks: "t.Optional[str]"
-    program: "t.Optional[Program]"  # function(path, terms) -> command line of a program for all servers; or None
-    prepare: "t.Optional[t.Callable[[Terms], None]]"  # function(terms) that puts what it needs into the scratch folder
-    words: "t.List[str]"  # what of its output says why it refuses: regular expressions, the best first
-    certificate: bool  # whether it can be given a client certificate
+    talks: "t.Optional[str]" = None
+    program: "t.Optional[Program]" = None  # function(path, terms) -> command line of a program for all servers
+    instead: "t.Optional[Instead]" = None  # function(path, endpoints, terms) -> answers where that can't be run
+    prepare: "t.Optional[t.Callable[[Terms], None]]" = None  # function(terms) that puts what it needs into the scratch
+    limit: "t.Optional[Limit]" = None  # function(endpoint) -> why it can't be asked for that, or None
+    words: "t.List[str]" = []  # what of its output says why it refuses: regular expressions, the best first
 
 
 class Installed(t.NamedTuple):
     client: Client
     path: str
     version: "t.Optional[str]"
-
-
-class Answer(t.NamedTuple):
-    accepted: "t.Optional[bool]"  # None where it could not be tried
-    said: str                     # its own words, or why it could not be tried; "" where it accepts and says nothing
 
 
 def _address(endpoint: "targets.Endpoint") -> str:
@@ -169,17 +174,41 @@ def _make_nss_database(terms: Terms) -> None:
         openssl.run([certutil, "-A", "-d", database, "-n", str(number), "-t", "C,,"], anchor)
 
 
+def _java_store(path: str, endpoints: "t.List[targets.Endpoint]", terms: Terms) -> "t.Optional[t.List[Answer]]":
+    if java_store.runs_source(path):
+        return None
+    return [Answer(*answer) for answer in java_store.ask(path, endpoints, terms)]
+
+
+def _anchors_for_nss(trust: "t.Optional[str]") -> bool:
+    """Whether there is something that brings NSS its anchors."""
+    return bool(which("certutil") if trust else stores.p11_kit_modules("/"))
+
+
+# --- what they can't be asked for ---
+
+def _no_certificate(endpoint: "targets.Endpoint") -> "t.Optional[str]":
+    return "it can't be given a client certificate here" if endpoint.certificate else None
+
+
+def _no_other_address(endpoint: "targets.Endpoint") -> "t.Optional[str]":
+    if not endpoint.server_name and endpoint.asked != _address(endpoint):
+        return "it verifies no IP address but the one that it connects to"
+    return _no_certificate(endpoint)
+
+
 CLIENTS = collections.OrderedDict((client.name, client) for client in [
-    Client("openssl", "openssl", ["version"], _openssl, ANSWER_ALONE, None, None,
-           [r"^verify error:num=\d+:(.*)", r"^Verification error: (.*)", r":error:[0-9A-F]+:[^:]*:[^:]*:([^:]+)"],
-           True),
-    Client("curl", "curl", ["--version"], _curl, None, None, _make_nothing, [r"^(curl: .*)"], True),
-    Client("python", None, ["--version"], None, None, _python, None, [], True),
-    Client("gnutls", "gnutls-cli", ["--version"], _gnutls, AMONG_OTHER_THINGS, None, None,
-           [r"^- Status: (The certificate is NOT.*)", r"^\*\*\* (.*)", r"(Could not connect.*)"], True),
-    Client("nss", "tstclnt", None, _nss, ANSWER_ALONE, None, _make_nss_database, [r"^tstclnt: (.*)"], False),
-    Client("java", "java", ["-version"], None, None, _java, _make_java_source, [], False),
-    Client("node", "node", ["--version"], None, None, _node, None, [], True),
+    Client("openssl", command="openssl", version=["version"], call=_openssl, talks=ANSWER_ALONE, words=[
+        r"^verify error:num=\d+:(.*)", r"^Verification error: (.*)", r":error:[0-9A-F]+:[^:]*:[^:]*:([^:]+)"]),
+    Client("curl", command="curl", version=["--version"], call=_curl, prepare=_make_nothing, words=[r"^(curl: .*)"]),
+    Client("python", version=["--version"], program=_python),
+    Client("gnutls", command="gnutls-cli", version=["--version"], call=_gnutls, talks=AMONG_OTHER_THINGS, words=[
+        r"^- Status: (The certificate is NOT.*)", r"^\*\*\* (.*)", r"(Could not connect.*)"]),
+    Client("nss", command="tstclnt", usable=_anchors_for_nss, call=_nss, talks=ANSWER_ALONE,
+           prepare=_make_nss_database, limit=_no_other_address, words=[r"^tstclnt: (.*)"]),
+    Client("java", command="java", version=["-version"], program=_java, instead=_java_store,
+           prepare=_make_java_source, limit=_no_certificate),
+    Client("node", command="node", version=["--version"], program=_node),
 ])
 
 
@@ -189,8 +218,7 @@ def find(names: "t.Collection[str]", trust: "t.Optional[str]" = None) -> "t.Dict
     for name in (name for name in CLIENTS if name in names):
         client = CLIENTS[name]
         path = sys.executable if client.command is None else which(client.command)
-        # NSS needs something that brings it its anchors.
-        if path and (name != "nss" or (which("certutil") if trust else stores.p11_kit_modules("/"))):
+        if path and (client.usable is None or client.usable(trust)):
             found[name] = Installed(client, path, _version(client, path))
     return found
 
@@ -260,14 +288,13 @@ def _not_started(error: OSError) -> Answer:
 
 def _ask(one: Installed, endpoints: "t.List[targets.Endpoint]", terms: Terms) -> "t.List[Answer]":
     """The Answer of one client for each of these endpoints."""
-    if endpoints[0].certificate and not one.client.certificate:
-        return [Answer(None, "not tried: it can't be given a client certificate here")] * len(endpoints)
+    why = one.client.limit and one.client.limit(endpoints[0])  # where there are several, they have one certificate
+    if why:
+        return [Answer(None, "not tried: " + why)] * len(endpoints)
     call, program = one.client.call, one.client.program
     if program:
         return _in_one_program(one, program, endpoints, terms)
     endpoint, = endpoints
-    if one.client.name == "nss" and not endpoint.server_name and endpoint.asked != _address(endpoint):
-        return [Answer(None, "not tried: it verifies no IP address but the one that it connects to")]
     command = t.cast("Call", call)(one.path, endpoint, terms)
     if one.client.talks:
         return [_told(one.client, command, endpoint, terms)]
@@ -310,8 +337,9 @@ def _in_one_program(
     one: Installed, program: "Program", endpoints: "t.List[targets.Endpoint]", terms: Terms
 ) -> "t.List[Answer]":
     """A program of ours, called for all servers at once."""
-    if one.client.name == "java" and not java_store.runs_source(one.path):
-        return [Answer(*answer) for answer in java_store.ask(one.path, endpoints, terms)]
+    answers = one.client.instead and one.client.instead(one.path, endpoints, terms)
+    if answers:
+        return answers
     certificate = endpoints[0].certificate or ("", "")
     command = program(one.path, terms) + ["%g" % terms.seconds, terms.trust or "", certificate[0], certificate[1]]
     for endpoint in endpoints:
