@@ -236,13 +236,14 @@ def test_one_that_cannot_be_started_says_nothing_of_a_server(trust, tmp_path, mo
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     with https(WEB, ISSUING) as good:
         outcome = look(trust, at(good), at(good), clients=["python"] + names, require=["installed", "node"])
+    programs = {name: clients.CLIENTS[name].command for name in names}
+    programs["nss"] = "certutil"
+    said = {name: "not tried: %s can't be started: No such file or directory" % (tmp_path / program)
+            for name, program in programs.items()}
     for result in outcome["results"]:
         assert result["clients"].pop("python")["accepted"]
-        assert result["clients"] == {name: {
-            "accepted": None, "said": "not tried: %s/%s can't be started: No such file or directory"
-                                      % (tmp_path, clients.CLIENTS[name].command if name != "nss" else "certutil")}
-            for name in names}
-        assert result["accepted"] and result["unmet"] == ["node was " + result["clients"]["node"]["said"]]
+        assert result["clients"] == {name: {"accepted": None, "said": said[name]} for name in names}
+        assert result["accepted"] and result["unmet"] == ["node was " + said["node"]]
     assert outcome["clients"]["node"] == {"path": str(tmp_path / "node"), "version": None}
 
 
