@@ -95,7 +95,8 @@ def find() -> OpenSSL:
     try:
         _code, output, _errors = run([command, "version", "-v", "-d"])
     except OSError as error:
-        raise Missing("%s can't be started: %s; install the package 'openssl' anew" % (command, error.strerror))
+        raise Missing("%s can't be started: %s; install the package 'openssl' anew" % (
+            command, os.strerror(error.errno or 0)))  # Python 3.6 has the path in error.strerror once more
     printed = output.decode("utf-8", "replace")
     version, directory = VERSION.match(printed), DIRECTORY.search(printed)
     release = tuple(int(number) for number in version.groups()) if version else (0, 0, 0)

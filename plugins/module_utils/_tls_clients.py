@@ -283,7 +283,8 @@ def _tried(one: Installed, endpoints: "t.List[targets.Endpoint]", terms: Terms) 
 
 
 def _not_started(error: OSError) -> Answer:
-    return Answer(None, "not tried: %s can't be started: %s" % (error.filename, error.strerror))
+    # Python 3.6 has the path in error.strerror once more.
+    return Answer(None, "not tried: %s can't be started: %s" % (error.filename, os.strerror(error.errno or 0)))
 
 
 def _ask(one: Installed, endpoints: "t.List[targets.Endpoint]", terms: Terms) -> "t.List[Answer]":
