@@ -24,7 +24,8 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 a
 
 NEW_MODE, KEY_MODE = 0o644, 0o600  # of files that are not there yet
 CERTIFICATE, CHAIN, FULLCHAIN = "path", "chain_path", "fullchain_path"
-KINDS = collections.OrderedDict([("dns", "DNS"), ("ip", "IP"), ("uri", "URI"), ("email", "email")])
+KINDS = collections.OrderedDict([("dns", "DNS"), ("ip", "IP"), ("uri", "URI"), ("email", "email"),
+                                  ("rid", "RID")])
 
 
 class Offer(t.NamedTuple):
@@ -72,24 +73,21 @@ class InstallationError(Exception):
 
 
 def split_names(listed: "t.Iterable[str]") -> "t.Dict[str, t.List[str]]":
-    """``['DNS:a', 'IP:192.0.2.1']`` as {DNS: [...], IP: [...], URI: [...], email: [...]}."""
+    """``['DNS:a', 'IP:192.0.2.1']`` as {DNS: [...], IP: [...], URI: [...], email: [...], RID: [...]}."""
     found: t.Dict[str, t.List[str]] = {kind: [] for kind in KINDS.values()}
     for text in listed:
         try:
             kind, _colon, value = general_names.canonical(text).partition(":")
         except ValueError as error:
             raise InstallationError("subject_alt_name: %s" % error)
-        if kind not in found:
-            raise InstallationError("subject_alt_name: %s is not looked for here, only %s: leave it out"
-                                    % (text, ", ".join(KINDS.values())))
         found[kind].append(value)
     return found
 
 
 def missing_literally(wanted: "t.Dict[str, t.List[str]]", leaf: x509.Certificate) -> "t.List[str]":
-    """A sentence on wanted URIs and addresses for mail that the certificate hasn't got (list)."""
-    offered = [_canonical(name) for name in alt_names(leaf)]
-    lacking = [name for kind in ("URI", "email") for name in ("%s:%s" % (kind, value) for value in wanted[kind])
+    """A sentence on wanted names other than hosts' that the certificate hasn't got (list)."""
+    offered = [_canonical(name) for name in _written(x509.alt_names(leaf))]
+    lacking = [name for kind in ("URI", "email", "RID") for name in ("%s:%s" % (kind, value) for value in wanted[kind])
                if name not in offered]
     return ["asked for %s, the certificate is for %s" % (
         ", ".join(lacking), ", ".join(alt_names(leaf)[:names.SHOWN]) or "no names at all")] * bool(lacking)
@@ -103,8 +101,11 @@ def _canonical(name: str) -> str:
 
 
 def alt_names(certificate: x509.Certificate) -> "t.List[str]":
-    """Its subject alternative names, as ``DNS:web1.example.com``."""
-    offered = x509.alt_names(certificate)
+    """Its subject alternative names for sentences, as ``DNS:web1.example.com``."""
+    return _written(x509.shown_alt_names(certificate))
+
+
+def _written(offered: "t.Dict[str, t.List[str]]") -> "t.List[str]":
     return ["%s:%s" % (written, value) for kind, written in KINDS.items() for value in offered[kind]]
 
 

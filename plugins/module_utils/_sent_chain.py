@@ -15,7 +15,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 a
 
 def describe(certificate: x509.Certificate) -> "t.Dict[str, t.Any]":
     """The facts that results show of a certificate that was sent."""
-    alt_names = x509.alt_names(certificate)
+    alt_names = x509.shown_alt_names(certificate)
     return dict(x509.describe(certificate), dns_names=alt_names["dns"], ip_addresses=alt_names["ip"],
                 key_type=x509.key_type(certificate), root=chains.is_root(certificate))
 

@@ -198,7 +198,7 @@ def _result(
 
 def _facts(item: "t.Dict[str, t.Any]", leaf: x509.Certificate, now: int) -> "t.Dict[str, t.Any]":
     """What is known of a certificate before anybody judges it (dict)."""
-    alt_names = x509.alt_names(leaf)
+    alt_names = x509.shown_alt_names(leaf)
     return dict(x509.describe(leaf), name="%s (%s)" % (item["name"], reasons.short(leaf.subject_der)),
                 dns_names=alt_names["dns"], ip_addresses=alt_names["ip"], key_type=x509.key_type(leaf),
                 remaining_days=(leaf.not_after - now) // DAY)

@@ -41,7 +41,7 @@ def test_a_server_s(bench, kind, usages):
         kind, "CN=web1.example.com", "CN=web1.example.com", 3)
     assert x509.basic_constraints(made) == (False, None) and x509.key_usage(made) == usages
     assert x509.extended_key_usage(made) == ["server_auth"]
-    assert x509.alt_names(made) == {"dns": ["web1.example.com"], "ip": [], "email": [], "uri": []}
+    assert x509.alt_names(made) == {"dns": ["web1.example.com"], "ip": [], "email": [], "uri": [], "rid": []}
     assert x509.subject_key_identifier(made) == x509.authority_key_identifier(made)
     assert x509.subject_key_identifier(made)
     assert {oid for oid, (critical, _value) in made.extensions.items() if critical} == {
