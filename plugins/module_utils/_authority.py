@@ -60,7 +60,7 @@ def refuse_below(authority: Authority, length: "t.Optional[int]") -> None:
 def refuse_outside(authority: Authority, want: "extensions.Facts") -> None:
     """Raises outcomes.Refused for names and purposes that the CA may not certify: the certificate would verify nowhere.
 
-    RFC 5280 section 4.2.1.10 for DNS names and IP addresses; for purposes, as OpenSSL and browsers nest them.
+    RFC 5280 section 4.2.1.10 for DNS names and IP addresses, other kinds are left to whoever verifies; for purposes, as OpenSSL and browsers nest them.
     """
     facts = authority.certificate.facts
     purposes = facts.get("extended_key_usage", [])
@@ -71,12 +71,15 @@ def refuse_outside(authority: Authority, want: "extensions.Facts") -> None:
             authority.name, ", ".join(beyond), ", ".join(purposes)))
     permitted, excluded = (facts.get("name_constraints_%s" % kind, []) for kind in ("permitted", "excluded"))
     for name in want.get("subject_alt_name", []):
-        same_kind = [one for one in permitted if one.partition(":")[0] == name.partition(":")[0]]
-        if (same_kind and not any(general_names.within(name, one) for one in same_kind)
-                or any(general_names.within(name, one) for one in excluded)):
+        kind = name.partition(":")[0]
+        if kind not in general_names.CONSTRAINED:
+            continue
+        same_kind = [one for one in permitted if one.partition(":")[0] == kind]
+        outside = same_kind and not any(general_names.within(name, one) for one in same_kind)
+        if outside or any(general_names.within(name, one) for one in excluded):
             raise outcomes.Refused("%s can't issue a certificate for %s: its name constraints %s" % (
-                authority.name, x509.printable(name), "permit %s" % ", ".join(permitted) * bool(permitted)
-                or "exclude %s" % ", ".join(excluded)))
+                authority.name, x509.printable(name),
+                "permit %s" % ", ".join(permitted) if outside else "exclude %s" % ", ".join(excluded)))
 
 
 def _refuse(certificate: certificates.Certificate, name: str, now: int, usage: str) -> None:
