@@ -60,7 +60,8 @@ def refuse_below(authority: Authority, length: "t.Optional[int]") -> None:
 def refuse_outside(authority: Authority, want: "extensions.Facts") -> None:
     """Raises outcomes.Refused for names and purposes that the CA may not certify: the certificate would verify nowhere.
 
-    RFC 5280 section 4.2.1.10 for DNS names and IP addresses, other kinds are left to whoever verifies; for purposes, as OpenSSL and browsers nest them.
+    RFC 5280 section 4.2.1.10 for DNS names and IP addresses, other kinds are left to whoever verifies; for purposes, as
+    OpenSSL and browsers nest them.
     """
     facts = authority.certificate.facts
     purposes = facts.get("extended_key_usage", [])

@@ -82,18 +82,17 @@ def _wanted(request: requests.Request, options: "t.Dict[str, t.Any]") -> "t.Tupl
     want = facts_of.profile_facts(profile)
     if profile == "intermediate_ca":
         want["basic_constraints"] = ["CA:TRUE", "pathlen:%d" % options["pathlen"]]
-    want["subject"] = request.facts["subject"] if "subject" in honour else []
+    want["subject"] = []
     critical = set(want["critical"])
-    for name in facts_of.HONOUR[1:]:
-        names = [name] if name != "name_constraints" else ["name_constraints_permitted", "name_constraints_excluded"]
-        for fact in names:
-            if name in honour and fact in request.facts and not options.get(fact):
+    for name in honour:
+        for fact in facts_of.behind(name):
+            if fact in request.facts and not options.get(fact):
                 want[fact] = _honoured(fact, request)
                 critical |= {name} & set(request.facts["critical"])
     for name in ("crl_distribution_points", "ca_issuers", "ocsp"):
         if options[name]:
             want[name] = [url.partition(":")[2] for url in _urls(name, options[name])]
-    warnings = _prescribed(want, request, options)
+    warnings = _left_out(want, request, honour) + _prescribed(want, request, options)
     if profile == "server" and "subject_alt_name" not in want:
         common_name = distinguished_names.common_name(want["subject"])
         host = common_name and general_names.of_host(common_name)
@@ -120,6 +119,17 @@ def _honoured(fact: str, request: requests.Request) -> t.Any:
     except ValueError as error:
         raise outcomes.Refused("the request (%s) can't be signed: %s" % (
             _subject(request.facts), x509.printable(str(error))))
+
+
+def _left_out(want: "extensions.Facts", request: requests.Request, honour: "t.List[str]") -> "t.List[str]":
+    """Warnings of what the request asks for and does not get, though nobody has said so: ``honour`` has a default."""
+    found = []
+    for name in [name for name in facts_of.HONOUR if name not in facts_of.HONOURED and name not in honour]:
+        for fact in facts_of.behind(name):
+            left = [value for value in request.facts.get(fact, []) if value not in want.get(fact, [])]
+            found += ["the request asks for %s %s, which the certificate does not get: put %s into 'honour', or leave "
+                      "it out of the request" % (fact, facts_of.said(left), name)] if left else []
+    return found
 
 
 def _urls(option: str, given: "t.Iterable[str]") -> "t.List[str]":
