@@ -38,7 +38,7 @@ def converge(
     """
     now = int(time.time()) if now is None else now
     if check_mode and outcomes.awaited(options):
-        return outcomes.foreseen(options, NOTHING)
+        return outcomes.foreseen(options, dict(NOTHING, fullchain_path=options["fullchain_path"]))
     request = _request(options)
     authority = authorities.read(options, now)
     want, warnings = _wanted(request, options)

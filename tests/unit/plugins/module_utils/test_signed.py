@@ -342,8 +342,9 @@ def test_options_that_are_refused(bench, given, message):
 
 def test_check_mode_before_there_is_anything(tmp_path):
     bench = Bench(tmp_path)
-    done = bench.signed(True, path="web.crt")
+    done = bench.signed(True, path="web.crt", fullchain_path="full.pem")
     assert done.reasons == ["%s is not there yet" % bench.path(name) for name in ("web.csr", "ca.crt", "ca.key")]
+    assert (done.result["filename"], done.result["fullchain_path"]) == (bench.path("web.crt"), bench.path("full.pem"))
     assert set(arguments.signed_cert()) and done.result["certificate"] is None and done.result["serial"] is None
     assert done.files == [] and not bench.look()
     with pytest.raises(FAILURES, match="can't be signed: there is no such file"):
