@@ -50,7 +50,7 @@ def read(data: bytes) -> "t.List[Certificate]":
 
 
 def read_first(data: bytes) -> Certificate:
-    """The first certificate of a file's content, whose others are not looked at."""
+    """The first certificate of a file's content, in which all can be read."""
     return _of_plain(pem.read_certificates(data, keys_allowed=True)[0])
 
 
@@ -60,7 +60,7 @@ def present(path: "t.Optional[str]") -> "t.Tuple[t.Optional[Certificate], t.Opti
         return None, None
     try:
         data = pem.read_file(path)
-        return read_first(data), None if pem.MARKER.search(data) else "it is not in PEM form, which servers want"
+        return read_first(data), None if pem.is_plain_pem(data) else "it is not in PEM form, which servers want"
     except pem.CertificateFileError as error:
         return None, str(error)
 

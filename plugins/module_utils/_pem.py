@@ -84,6 +84,11 @@ def holds_key(data: bytes) -> bool:
     return any(marker.group(2).endswith(b"PRIVATE KEY") for marker in MARKER.finditer(data))
 
 
+def is_plain_pem(data: bytes) -> bool:
+    """Whether a file has its certificates as servers want them, each in PEM form: not in DER, nor as PKCS#7."""
+    return b"-----BEGIN CERTIFICATE-----" in data
+
+
 def blocks(data: bytes) -> "t.List[Block]":
     """The PEM blocks of ``data`` in order (list); raises CertificateFileError where one is cut off."""
     found = list(any_blocks(data))

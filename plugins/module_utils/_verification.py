@@ -248,7 +248,7 @@ def _read(item: "t.Dict[str, t.Any]") -> Material:
     """The Material of an item; raises CertificateFileError."""
     data = _bytes(item["path"]) if "path" in item else _encoded(item["content"])
     found = pem.read_certificates(data, keys_allowed=True)
-    ordered = b"-----BEGIN CERTIFICATE-----" in data  # PKCS#7 holds a set
+    ordered = pem.is_plain_pem(data)  # PKCS#7 holds a set
     leaf, others = chains.pick_leaf(found, ordered)
     sent = list(others)
     for path in item.get("chain", []):

@@ -167,6 +167,15 @@ def test_what_is_no_certificate_is_written_anew(bench):
         bench.selfsigned, **WEB).reasons[0]
 
 
+def test_what_servers_can_not_read_is_written_anew(bench):
+    bench.selfsigned(**WEB)
+    pkcs7 = openssl("crl2pkcs7", "-nocrl", "-certfile", bench.path("web.crt"))
+    for content in (pkcs7, plain(bench).der):
+        bench.write("web.crt", content)
+        assert bench.quartet(bench.selfsigned, **WEB).reasons == [
+            "%s: it is not in PEM form, which servers want" % bench.path("web.crt")]
+
+
 def test_force_and_regenerate(bench):
     bench.selfsigned(**WEB)
     key, serial = bench.read("web.key"), plain(bench).serial
