@@ -65,7 +65,8 @@ def install(
 
 
 def _placed(options: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
-    """The options with whole paths; raises InstallationError where they make no sense."""
+    """The options with whole paths; raises InstallationError and files.FilesError where they make no sense."""
+    places.check(options, ("privatekey_path", "trust") + FILES)
     root = files.system_root(options.get("root", "/"))
     options = dict(options, privatekey_path=os.path.abspath(places.key(options["privatekey_path"], root)),
                    trust=_trust(options, root))
@@ -194,8 +195,7 @@ def _held(option: str, path: str) -> planning.Held:
         if "can't be read:" in str(error):  # as opposed to: read, and no certificate
             raise InstallationError("%s: %s" % (path, pem.advised(str(error))))
         return planning.Held(path, [], str(error))
-    in_pem = b"-----BEGIN CERTIFICATE-----" in data
-    return planning.Held(path, found, None if in_pem else "it is not in PEM form")
+    return planning.Held(path, found, None if pem.is_plain_pem(data) else "it is not in PEM form")
 
 
 def _judge(

@@ -17,6 +17,14 @@ SYSTEM = ("/etc/pki/tls", "/etc/ssl")  # the first that is there: RHEL, its rela
 Path = t.TypeVar("Path", str, t.Optional[str])
 
 
+def check(options: "t.Dict[str, t.Any]", names: "t.Iterable[str]") -> None:
+    """Raises files.FilesError where one of the options ``names``, which are paths, can't be one."""
+    for name in names:
+        if options.get(name) == "" or "\0" in (options.get(name) or ""):
+            raise files.FilesError("%s is %s: name a file, or leave the option out" % (
+                name, "no path" if options[name] else "empty"))
+
+
 def key(path: Path, root: str = "/") -> Path:
     """``web.key`` as /etc/pki/tls/private/web.key or /etc/ssl/private/web.key; a path with a slash, and None, as is.
 

@@ -91,6 +91,9 @@ def test_options_that_make_no_sense(web1, options, reason):
 
 def test_paths_that_make_no_sense(web1):
     web1.write("both.pem", Corp.web.pem + Corp.web.key_pem())
+    for name in ("path", "chain_path", "fullchain_path", "privatekey_path", "trust"):
+        for value, reason in (("", "empty"), ("a\0b", "no path")):
+            assert web1.refused(**{name: value}) == "%s is %s: name a file, or leave the option out" % (name, reason)
     for options, reason in [
         ({"path": web1.at("full.crt")}, "path and fullchain_path are the same file, " + web1.at("full.crt")),
         ({"path": web1.at("web.key")}, "privatekey_path and path are the same file"),
