@@ -24,10 +24,8 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _requests as requests
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _validity as validities
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as plain_x509
-
-if t.TYPE_CHECKING:
-    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _validity as validities
 
 
 class Certificate(t.NamedTuple):
@@ -93,6 +91,12 @@ def shown(certificate: "t.Optional[Certificate]") -> str:
     return facts_of.shown(dict(certificate.facts, **plain_x509.describe(certificate.plain))) if certificate else ""
 
 
+def described(certificate: Certificate) -> "t.Dict[str, t.Any]":
+    """What results say of a certificate (dict)."""
+    return dict(plain_x509.describe(certificate.plain), key_type=certificate.facts["key_type"],
+                subject_alt_name=certificate.facts.get("subject_alt_name", []))
+
+
 def issuer_of(certificate: Certificate, key: "t.Optional[keys.PrivateKey]" = None) -> Issuer:
     """A CA's certificate as the issuer of others."""
     return Issuer(certificate.object.subject,
@@ -132,6 +136,26 @@ def deviations(certificate: Certificate, want: "extensions.Facts", issuer: Issue
     return found
 
 
+def why(
+    before: "t.Optional[Certificate]",
+    unreadable: "t.Optional[str]",
+    want: "extensions.Facts",
+    issuer: Issuer,
+    span: validities.Validity,
+    options: "t.Dict[str, t.Any]",
+    now: int,
+) -> "t.List[str]":
+    """Why a certificate is made, as list of text; nothing where the one that is there is what is wanted."""
+    path = options["path"] or options["fullchain_path"]
+    if before is None:
+        return ["%s can't be read as a certificate: %s" % (path, unreadable) if unreadable
+                else "there is no certificate yet"]
+    found = ["%s: %s" % (path, unreadable)] if unreadable else []
+    found += deviations(before, want, issuer)
+    found += validities.reasons(before.plain, span, validities.renew_before(options), now)
+    return found or (["force"] if options["force"] else [])
+
+
 def is_signed_by(certificate: Certificate, public_key: "keys.PublicKey") -> bool:
     """Whether the certificate's signature was made with the key."""
     try:
@@ -142,7 +166,7 @@ def is_signed_by(certificate: Certificate, public_key: "keys.PublicKey") -> bool
 
 
 def issue(
-    facts: "extensions.Facts", public_key: "keys.PublicKey", issuer: Issuer, validity: "validities.Validity"
+    facts: "extensions.Facts", public_key: "keys.PublicKey", issuer: Issuer, validity: validities.Validity
 ) -> Certificate:
     """A new Certificate with the facts of ``wanted``, for a _validity.Validity, signed with the issuer's key.
 

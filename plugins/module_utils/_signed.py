@@ -20,7 +20,6 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcom
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _requests as requests
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _selfsigned as selfsigned
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _validity as validity
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
@@ -47,7 +46,7 @@ def converge(
     want = certificates.wanted(want, request.public_key, issuer, options["digest"])
     span = validity.wanted(options, NOT_AFTER[options["profile"]], now, authority.certificate.plain)
     before, unreadable = certificates.present(options["path"] or options["fullchain_path"])
-    reasons = selfsigned.why(before, unreadable, want, issuer, span, options, now)
+    reasons = certificates.why(before, unreadable, want, issuer, span, options, now)
     certificate = before if before and not reasons else _issue(want, request, issuer, span)
     warnings += _capped(certificate, authority)
     changes, reasons = _changes(options, certificate, authority.chain, reasons)
@@ -244,7 +243,7 @@ def _result(
 ) -> "t.Dict[str, t.Any]":
     shown = options["return_content"] or not (options["path"] or options["fullchain_path"])
     return dict(
-        selfsigned.described(certificate), filename=options["path"], fullchain_path=options["fullchain_path"],
+        certificates.described(certificate), filename=options["path"], fullchain_path=options["fullchain_path"],
         certificate=certificates.to_pem([certificate]) if shown else None,
         chain=certificates.to_pem(chain) if shown else None,
         fullchain=certificates.to_pem([certificate] + chain) if shown else None)

@@ -112,6 +112,10 @@ def test_the_full_chain_alone(bench):
     done = bench.quartet(bench.signed, fullchain_path="full.pem")
     assert done.reasons == ["there is no certificate yet"] and done.files == [bench.path("full.pem")]
     assert bench.fingerprints("full.pem")[1:] == [CA.fingerprint, MIDDLE.fingerprint]
+    full = bench.read("full.pem")
+    bench.write("full.pem", "hello")
+    assert bench.signed(True, fullchain_path="full.pem").reasons[0].startswith(bench.path("full.pem") + " can't be re")
+    bench.write("full.pem", full)
     bench.write("full.pem", bench.read("full.pem").decode().split("-----BEGIN")[0] + "-----BEGIN" +
                 bench.read("full.pem").decode().split("-----BEGIN")[1])
     assert bench.quartet(bench.signed, fullchain_path="full.pem").reasons == [
