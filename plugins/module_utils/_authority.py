@@ -9,6 +9,7 @@ __metaclass__ = type
 import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _general_names as general_names
@@ -44,7 +45,7 @@ def read(options: "t.Dict[str, t.Any]", now: int, usage: str = "keyCertSign") ->
     if keys.fingerprint(key.public_key()) != certificate.facts["public_key"]:
         raise outcomes.Refused("the private key %s does not belong to the CA's certificate %s" % (
             options["ca_privatekey_path"] or "ca_privatekey_content", name))
-    return Authority(certificate, key, _chain(found), name)
+    return Authority(certificate, key, _chain(found, now), name)
 
 
 def refuse_below(authority: Authority, length: "t.Optional[int]") -> None:
@@ -109,11 +110,11 @@ def _key(options: "t.Dict[str, t.Any]") -> "keys.PrivateKey":
                      "ca_privatekey_passphrase")
 
 
-def _chain(found: "t.List[certificates.Certificate]") -> "t.List[certificates.Certificate]":
-    """The CA and what stands behind it, each the issuer of the one before, up to the root, which clients have."""
-    chain = []
-    link: t.Optional[certificates.Certificate] = found[0]
-    while link and not x509.is_self_issued(link.plain) and link not in chain:
-        chain.append(link)
-        link = next((one for one in found if one not in chain and x509.may_have_issued(one.plain, link.plain)), None)
-    return chain
+def _chain(found: "t.List[certificates.Certificate]", now: int) -> "t.List[certificates.Certificate]":
+    """The CA and what stands behind it, up to the root, which clients have."""
+    ca = found[0].plain
+    if chains.is_root(ca):
+        return []
+    by_plain = {one.plain.fingerprint: one for one in found}
+    sent = chains.sent_with(ca, [one.plain for one in found], now)
+    return [found[0]] + [by_plain[one.fingerprint] for one in sent]

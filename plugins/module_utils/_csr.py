@@ -11,6 +11,7 @@ import time
 import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _distinguished_names as distinguished_names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _general_names as general_names
@@ -98,7 +99,7 @@ def _beside(
     options: "t.Dict[str, t.Any]", certificate: certificates.Certificate, ca: "t.Optional[certificates.Certificate]"
 ) -> "t.List[str]":
     """Why the files that were installed with the certificate call for a new one, as list of text."""
-    behind = [] if ca is None or x509.is_self_issued(ca.plain) else [ca.plain.fingerprint]
+    behind = [] if ca is None or chains.is_root(ca.plain) else [ca.plain.fingerprint]
     wanted = {"chain_path": behind, "fullchain_path": [certificate.plain.fingerprint] + behind}
     begins = {"chain_path": "the CA's certificate",
               "fullchain_path": "the certificate%s" % (", and its CA's after it" * bool(behind))}

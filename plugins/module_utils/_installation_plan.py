@@ -131,27 +131,13 @@ def choose(offer: Offer, state: State, now: int) -> Choice:
         if key and fitting:
             leaf = max(fitting, key=lambda one: (one.not_before <= now, one.not_after, one.not_before))
             note = "; %s goes on waiting for its own certificate" % waiting.path if waiting and key != waiting else ""
-            return Choice(leaf, _chain(leaf, offer.certificates, now), key, note)
+            return Choice(leaf, chains.sent_with(leaf, offer.certificates, now), key, note)
     raise InstallationError(_nothing_fits(offer, [key.path for key in (state.key, waiting) if key]) + state.unread)
 
 
 def _is_left_over(state: State) -> bool:
     """Whether the key that waits is the one in use already: its run was killed before it could take it away."""
     return bool(state.next and state.key and openssl.same_key(state.key.spki, state.next.spki))
-
-
-def _chain(
-    leaf: x509.Certificate, certificates: "t.Iterable[x509.Certificate]", now: int
-) -> "t.List[x509.Certificate]":
-    """The leaf's issuers among these, in order.
-
-    The root is left out, for whoever does not have it does not trust it either. Of an issuer that is there twice,
-    cross-signed too, the way on is taken, so that clients with either root find theirs.
-    """
-    others = sorted((one for one in certificates if one != leaf),
-                    key=lambda one: (chains.is_root(one), -one.not_after, one.fingerprint))
-    links = chains.build(leaf, chains.index(others), {}, now)[1:]
-    return [one for one in chains.certificates(links) if not chains.is_root(one)]
 
 
 def _nothing_fits(offer: Offer, paths: "t.List[str]") -> str:
@@ -179,7 +165,7 @@ def newer_in_use(choice: Choice, state: State, now: int) -> "t.Optional[Choice]"
     once = collections.OrderedDict((one.fingerprint, one) for one in beside + choice.chain)
     note = "; it stays, for what was offered is older: %s, expires %s" % (
         brief(offered), x509.iso_time(offered.not_after))
-    return Choice(live, _chain(live, list(once.values()), now), choice.key, note + choice.note)
+    return Choice(live, chains.sent_with(live, once.values(), now), choice.key, note + choice.note)
 
 
 def wanted_files(choice: Choice) -> "t.Dict[str, t.List[x509.Certificate]]":
