@@ -99,7 +99,7 @@ def attempt(
     for name in PASSPHRASES:
         keys.check_passphrase(name, options.get(name))
     places.check(options, KEYS + CERTIFICATES)
-    _refuse_one_for_two(options, written)
+    places.check_apart(options, written, READ)
     _refuse_keys(options, written)
     warnings = replace.check([options[name] for name in written if options.get(name)], check_mode)
     with contextlib.ExitStack() as stack:
@@ -125,20 +125,9 @@ def _refuse_keys(options: "t.Dict[str, t.Any]", written: "t.Iterable[str]") -> N
         if name not in KEYS and options.get(name) and os.path.isfile(options[name]):
             try:
                 if pem.holds_key(pem.read_file(options[name])):
-                    raise Refused("%s holds a private key, which would be lost: give the key a file of its own, or "
-                                  "name another file in '%s'" % (options[name], name))
+                    raise Refused(pem.key_lost(options[name], name))
             except pem.CertificateFileError:
                 pass  # whoever reads it says so
-
-
-def _refuse_one_for_two(options: "t.Dict[str, t.Any]", written: "t.Sequence[str]") -> None:
-    """Raises Refused where a file would be written over another that is needed, such as a certificate over its key."""
-    used: t.Dict[str, str] = {}
-    for name in tuple(written) + tuple(name for name in READ if name not in written):
-        if options.get(name):
-            other = used.setdefault(os.path.realpath(options[name]), name)
-            if other != name and other in written:
-                raise Refused("%s and %s are the same file, %s: give each its own" % (other, name, options[name]))
 
 
 def failure(error: Exception) -> "t.Dict[str, t.Any]":
