@@ -115,6 +115,6 @@ def _chain(found: "t.List[certificates.Certificate]", now: int) -> "t.List[certi
     ca = found[0].plain
     if chains.is_root(ca):
         return []
-    by_plain = {one.plain.fingerprint: one for one in found}
+    by_fingerprint = {one.plain.fingerprint: one for one in found}
     sent = chains.sent_with(ca, [one.plain for one in found], now)
-    return [found[0]] + [by_plain[one.fingerprint] for one in sent]
+    return [found[0]] + [by_fingerprint[one.fingerprint] for one in sent]
