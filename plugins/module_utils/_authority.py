@@ -9,6 +9,7 @@ __metaclass__ = type
 import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _general_names as general_names
@@ -44,7 +45,7 @@ def read(options: "t.Dict[str, t.Any]", now: int, usage: str = "keyCertSign") ->
     if keys.fingerprint(key.public_key()) != certificate.facts["public_key"]:
         raise outcomes.Refused("the private key %s does not belong to the CA's certificate %s" % (
             options["ca_privatekey_path"] or "ca_privatekey_content", name))
-    return Authority(certificate, key, _chain(found), name)
+    return Authority(certificate, key, _chain(found, now), name)
 
 
 def refuse_below(authority: Authority, length: "t.Optional[int]") -> None:
@@ -60,7 +61,8 @@ def refuse_below(authority: Authority, length: "t.Optional[int]") -> None:
 def refuse_outside(authority: Authority, want: "extensions.Facts") -> None:
     """Raises outcomes.Refused for names and purposes that the CA may not certify: the certificate would verify nowhere.
 
-    RFC 5280 section 4.2.1.10 for DNS names and IP addresses; for purposes, as OpenSSL and browsers nest them.
+    RFC 5280 section 4.2.1.10 for DNS names and IP addresses, other kinds are left to whoever verifies; for purposes, as
+    OpenSSL and browsers nest them.
     """
     facts = authority.certificate.facts
     purposes = facts.get("extended_key_usage", [])
@@ -71,12 +73,15 @@ def refuse_outside(authority: Authority, want: "extensions.Facts") -> None:
             authority.name, ", ".join(beyond), ", ".join(purposes)))
     permitted, excluded = (facts.get("name_constraints_%s" % kind, []) for kind in ("permitted", "excluded"))
     for name in want.get("subject_alt_name", []):
-        same_kind = [one for one in permitted if one.partition(":")[0] == name.partition(":")[0]]
-        if (same_kind and not any(general_names.within(name, one) for one in same_kind)
-                or any(general_names.within(name, one) for one in excluded)):
+        kind = name.partition(":")[0]
+        if kind not in general_names.CONSTRAINED:
+            continue
+        same_kind = [one for one in permitted if one.partition(":")[0] == kind]
+        outside = same_kind and not any(general_names.within(name, one) for one in same_kind)
+        if outside or any(general_names.within(name, one) for one in excluded):
             raise outcomes.Refused("%s can't issue a certificate for %s: its name constraints %s" % (
-                authority.name, x509.printable(name), "permit %s" % ", ".join(permitted) * bool(permitted)
-                or "exclude %s" % ", ".join(excluded)))
+                authority.name, x509.printable(name),
+                "permit %s" % ", ".join(permitted) if outside else "exclude %s" % ", ".join(excluded)))
 
 
 def _refuse(certificate: certificates.Certificate, name: str, now: int, usage: str) -> None:
@@ -105,11 +110,11 @@ def _key(options: "t.Dict[str, t.Any]") -> "keys.PrivateKey":
                      "ca_privatekey_passphrase")
 
 
-def _chain(found: "t.List[certificates.Certificate]") -> "t.List[certificates.Certificate]":
-    """The CA and what stands behind it, each the issuer of the one before, up to the root, which clients have."""
-    chain = []
-    link: t.Optional[certificates.Certificate] = found[0]
-    while link and not x509.is_self_issued(link.plain) and link not in chain:
-        chain.append(link)
-        link = next((one for one in found if one not in chain and x509.may_have_issued(one.plain, link.plain)), None)
-    return chain
+def _chain(found: "t.List[certificates.Certificate]", now: int) -> "t.List[certificates.Certificate]":
+    """The CA and what stands behind it, up to the root, which clients have."""
+    ca = found[0].plain
+    if chains.is_root(ca):
+        return []
+    by_fingerprint = {one.plain.fingerprint: one for one in found}
+    sent = chains.sent_with(ca, [one.plain for one in found], now)
+    return [found[0]] + [by_fingerprint[one.fingerprint] for one in sent]

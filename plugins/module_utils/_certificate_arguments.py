@@ -73,6 +73,8 @@ AUTHORITY: "Spec" = {
 }
 AUTHORITY_EXCLUSIVE = [["ca_path", "ca_content"], ["ca_privatekey_path", "ca_privatekey_content"]]
 AUTHORITY_ONE_OF = [["ca_path", "ca_content"], ["ca_privatekey_path", "ca_privatekey_content"]]
+HONOUR: "t.Dict[str, t.Any]" = {
+    "type": "list", "elements": "str", "default": list(facts.HONOURED), "choices": list(facts.HONOUR)}
 
 
 def validity(alias: str) -> "Spec":
@@ -88,8 +90,7 @@ def csr() -> "Spec":
     """All options of csr."""
     return dict(REQUEST, create_subject_key_identifier={"type": "bool", "default": False},
                 certificate_path={"type": "path"}, chain_path={"type": "path"}, fullchain_path={"type": "path"},
-                renew_before={"type": "str", "default": "0"},
-                ca_content={"type": "str"})
+                renew_before={"type": "str", "default": "0"}, ca_content={"type": "str"}, honour=HONOUR)
 
 
 def selfsigned_cert() -> "Spec":
@@ -107,9 +108,9 @@ def signed_cert() -> "Spec":
         digest={"type": "str", "choices": list(keys.DIGESTS), "aliases": ["ownca_digest"]},
         profile={"type": "str", "default": "server", "choices": list(facts.SIGNED_PROFILES)},
         pathlen={"type": "int", "default": 0},
-        honour={"type": "list", "elements": "str", "default": list(facts.HONOURED), "choices": list(facts.HONOUR)},
-        crl_distribution_points={"type": "list", "elements": "str"}, ca_issuers={"type": "list", "elements": "str"},
-        ocsp={"type": "list", "elements": "str"}, **dict(AUTHORITY, **validity("ownca")))
+        honour=HONOUR, crl_distribution_points={"type": "list", "elements": "str"},
+        ca_issuers={"type": "list", "elements": "str"}, ocsp={"type": "list", "elements": "str"},
+        **dict(AUTHORITY, **validity("ownca")))
 
 
 def crl() -> "Spec":

@@ -24,10 +24,8 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _requests as requests
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _validity as validities
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as plain_x509
-
-if t.TYPE_CHECKING:
-    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _validity as validities
 
 
 class Certificate(t.NamedTuple):
@@ -50,7 +48,7 @@ def read(data: bytes) -> "t.List[Certificate]":
 
 
 def read_first(data: bytes) -> Certificate:
-    """The first certificate of a file's content, whose others are not looked at."""
+    """The first certificate of a file's content, in which all can be read."""
     return _of_plain(pem.read_certificates(data, keys_allowed=True)[0])
 
 
@@ -60,7 +58,7 @@ def present(path: "t.Optional[str]") -> "t.Tuple[t.Optional[Certificate], t.Opti
         return None, None
     try:
         data = pem.read_file(path)
-        return read_first(data), None if pem.MARKER.search(data) else "it is not in PEM form, which servers want"
+        return read_first(data), None if pem.is_plain_pem(data) else "it is not in PEM form, which servers want"
     except pem.CertificateFileError as error:
         return None, str(error)
 
@@ -91,6 +89,12 @@ def label(certificate: Certificate) -> str:
 def shown(certificate: "t.Optional[Certificate]") -> str:
     """A certificate as text for a diff."""
     return facts_of.shown(dict(certificate.facts, **plain_x509.describe(certificate.plain))) if certificate else ""
+
+
+def described(certificate: Certificate) -> "t.Dict[str, t.Any]":
+    """What results say of a certificate (dict)."""
+    return dict(plain_x509.describe(certificate.plain), key_type=certificate.facts["key_type"],
+                subject_alt_name=certificate.facts.get("subject_alt_name", []))
 
 
 def issuer_of(certificate: Certificate, key: "t.Optional[keys.PrivateKey]" = None) -> Issuer:
@@ -132,6 +136,26 @@ def deviations(certificate: Certificate, want: "extensions.Facts", issuer: Issue
     return found
 
 
+def why(
+    before: "t.Optional[Certificate]",
+    unreadable: "t.Optional[str]",
+    want: "extensions.Facts",
+    issuer: Issuer,
+    span: validities.Validity,
+    options: "t.Dict[str, t.Any]",
+    now: int,
+) -> "t.List[str]":
+    """Why a certificate is made, as list of text; nothing where the one that is there is what is wanted."""
+    path = options["path"] or options["fullchain_path"]
+    if before is None:
+        return ["%s can't be read as a certificate: %s" % (path, unreadable) if unreadable
+                else "there is no certificate yet"]
+    found = ["%s: %s" % (path, unreadable)] if unreadable else []
+    found += deviations(before, want, issuer)
+    found += validities.reasons(before.plain, span, validities.renew_before(options), now)
+    return found or (["force"] if options["force"] else [])
+
+
 def is_signed_by(certificate: Certificate, public_key: "keys.PublicKey") -> bool:
     """Whether the certificate's signature was made with the key."""
     try:
@@ -142,7 +166,7 @@ def is_signed_by(certificate: Certificate, public_key: "keys.PublicKey") -> bool
 
 
 def issue(
-    facts: "extensions.Facts", public_key: "keys.PublicKey", issuer: Issuer, validity: "validities.Validity"
+    facts: "extensions.Facts", public_key: "keys.PublicKey", issuer: Issuer, validity: validities.Validity
 ) -> Certificate:
     """A new Certificate with the facts of ``wanted``, for a _validity.Validity, signed with the issuer's key.
 

@@ -107,6 +107,20 @@ def build(leaf: x509.Certificate, sent: "Pool", anchors: "Pool", now: int) -> "t
     return links
 
 
+def sent_with(
+    leaf: x509.Certificate, offered: "t.Iterable[x509.Certificate]", now: int
+) -> "t.List[x509.Certificate]":
+    """What is to be sent behind a certificate: its issuers among these, in order.
+
+    The root is left out, for whoever does not have it does not trust it either. Of an issuer that is there twice,
+    cross-signed too, the way on is taken, so that clients with either root find theirs.
+    """
+    others = sorted((one for one in offered if one != leaf),
+                    key=lambda one: (is_root(one), -one.not_after, one.fingerprint))
+    links = build(leaf, index(others), {}, now)[1:]
+    return [one for one in certificates(links) if not is_root(one)]
+
+
 def follow(
     leaf: x509.Certificate, printed: "t.List[t.Tuple[str, bool]]", sent: "Pool", anchors: "Pool", now: int
 ) -> "t.List[Link]":

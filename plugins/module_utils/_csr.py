@@ -11,8 +11,8 @@ import time
 import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _distinguished_names as distinguished_names
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _general_names as general_names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
@@ -23,6 +23,9 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replac
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _requests as requests
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _validity as validity
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+if t.TYPE_CHECKING:
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
 
 
 def converge(
@@ -96,7 +99,7 @@ def _beside(
     options: "t.Dict[str, t.Any]", certificate: certificates.Certificate, ca: "t.Optional[certificates.Certificate]"
 ) -> "t.List[str]":
     """Why the files that were installed with the certificate call for a new one, as list of text."""
-    behind = [] if ca is None or x509.is_self_issued(ca.plain) else [ca.plain.fingerprint]
+    behind = [] if ca is None or chains.is_root(ca.plain) else [ca.plain.fingerprint]
     wanted = {"chain_path": behind, "fullchain_path": [certificate.plain.fingerprint] + behind}
     begins = {"chain_path": "the CA's certificate",
               "fullchain_path": "the certificate%s" % (", and its CA's after it" * bool(behind))}
@@ -130,10 +133,13 @@ def _by_ca(
 ) -> "t.List[str]":
     """What the certificate has different from what the CA would make of the request, as list of text."""
     issuer = certificates.issuer_of(ca)
-    compared: t.List[str] = [name for name in ("key_usage", "extended_key_usage", "basic_constraints") if name in want]
-    compared += ["subject", "subject_alt_name", "ocsp_must_staple"]
-    compared += ["name_constraints_permitted", "name_constraints_excluded"] if extensions.is_ca(want) else []
-    expected = dict(certificate.facts, **{name: want.get(name) for name in compared})
+    compared = [fact for name in options["honour"] for fact in facts_of.behind(name)
+                if fact in want or name not in facts_of.PURPOSES]
+    expected = dict(certificate.facts, **{fact: want.get(fact) for fact in compared})
+    common_name = distinguished_names.common_name(want["subject"])
+    host = common_name and general_names.of_host(common_name)
+    if "subject_alt_name" not in want and certificate.facts.get("subject_alt_name") == [host]:
+        expected["subject_alt_name"] = [host]  # which a server's certificate gets, though the request has none
     expected.update(issuer=distinguished_names.read(issuer.name), authority_key_identifier=issuer.key_identifier)
     if options["digest"]:
         expected["digest"] = keys.digest_name(options["digest"], issuer.public_key)

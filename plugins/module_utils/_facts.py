@@ -44,6 +44,7 @@ SIGNED_PROFILES = ("server", "client", "intermediate_ca")
 HONOUR = ("subject", "subject_alt_name", "key_usage", "extended_key_usage", "basic_constraints", "name_constraints",
           "ocsp_must_staple")
 HONOURED = ("subject", "subject_alt_name", "ocsp_must_staple")
+PURPOSES = ("key_usage", "extended_key_usage", "basic_constraints")  # that the profile has for a request without them
 
 
 class OptionError(ValueError):
@@ -90,6 +91,11 @@ def of_options(options: "t.Dict[str, t.Any]", profile: "t.Optional[str]" = None)
 def profile_facts(profile: str) -> "extensions.Facts":
     """The facts of a profile, for the caller to change."""
     return {name: list(values) for name, values in PROFILES[profile].items()}
+
+
+def behind(name: str) -> "t.Tuple[str, ...]":
+    """The facts that one of HONOUR is about."""
+    return ("name_constraints_permitted", "name_constraints_excluded") if name == "name_constraints" else (name,)
 
 
 def _set(

@@ -17,6 +17,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as plain_x509
 
 KINDS = ("DNS", "IP", "URI", "email", "RID")
+CONSTRAINED = ("DNS", "IP")  # that ``within`` can tell
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\Z", re.ASCII)
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]+\Z", re.ASCII)
 MAILBOX = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*\Z", re.ASCII)  # RFC 5321: Dot-string
@@ -71,10 +72,7 @@ def covered(name: str, certified: "t.Collection[str]") -> bool:
 
 
 def within(name: str, constraint: str) -> bool:
-    """Whether a canonical name is in the subtree of a canonical constraint (RFC 5280 section 4.2.1.10).
-
-    For DNS names and IP addresses; of other kinds it is left to whoever verifies, and is True.
-    """
+    """Whether a canonical name, one of CONSTRAINED, is in the subtree of a constraint (RFC 5280 section 4.2.1.10)."""
     kind, _colon, value = name.partition(":")
     other, _colon, subtree = constraint.partition(":")
     if kind != other:
@@ -82,9 +80,7 @@ def within(name: str, constraint: str) -> bool:
     if kind == "DNS":
         plain = value[2:] if value.startswith("*.") else value
         return subtree in ("", plain) and not subtree.startswith(".") or plain.endswith("." + subtree.lstrip("."))
-    if kind == "IP":
-        return ipaddress.ip_address(value) in ipaddress.ip_network(subtree)
-    return True
+    return ipaddress.ip_address(value) in ipaddress.ip_network(subtree)
 
 
 def _split(text: str) -> "t.Tuple[str, str]":

@@ -65,18 +65,14 @@ def install(
 
 
 def _placed(options: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
-    """The options with whole paths; raises InstallationError where they make no sense."""
+    """The options with whole paths; raises InstallationError and files.FilesError where they make no sense."""
+    places.check(options, ("privatekey_path", "trust") + FILES)
     root = files.system_root(options.get("root", "/"))
     options = dict(options, privatekey_path=os.path.abspath(places.key(options["privatekey_path"], root)),
                    trust=_trust(options, root))
-    used = {os.path.realpath(options["privatekey_path"]): "privatekey_path"}
-    for option in FILES:
-        if options[option]:
-            options[option] = os.path.abspath(places.certificate(options[option], root))
-            other = used.setdefault(os.path.realpath(options[option]), option)
-            if other != option:
-                raise InstallationError("%s and %s are the same file, %s: give each its own" % (
-                    other, option, options[option]))
+    options.update({option: os.path.abspath(places.certificate(options[option], root))
+                    for option in FILES if options[option]})
+    places.check_apart(options, ("privatekey_path",) + FILES)
     try:
         duration.seconds(options["min_remaining"])
     except ValueError as error:
@@ -188,14 +184,12 @@ def _held(option: str, path: str) -> planning.Held:
             return planning.Held(path, [], None)
         found = pem.read_certificates(data)
     except pem.PrivateKeyFound:
-        raise InstallationError("%s holds a private key, which would be lost: give the key a file of its own, "
-                                "or name another file in '%s'" % (path, option))
+        raise InstallationError(pem.key_lost(path, option))
     except pem.CertificateFileError as error:
         if "can't be read:" in str(error):  # as opposed to: read, and no certificate
             raise InstallationError("%s: %s" % (path, pem.advised(str(error))))
         return planning.Held(path, [], str(error))
-    in_pem = b"-----BEGIN CERTIFICATE-----" in data
-    return planning.Held(path, found, None if in_pem else "it is not in PEM form")
+    return planning.Held(path, found, None if pem.is_plain_pem(data) else "it is not in PEM form")
 
 
 def _judge(

@@ -24,7 +24,8 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 a
 
 NEW_MODE, KEY_MODE = 0o644, 0o600  # of files that are not there yet
 CERTIFICATE, CHAIN, FULLCHAIN = "path", "chain_path", "fullchain_path"
-KINDS = collections.OrderedDict([("dns", "DNS"), ("ip", "IP"), ("uri", "URI"), ("email", "email")])
+KINDS = collections.OrderedDict([("dns", "DNS"), ("ip", "IP"), ("uri", "URI"), ("email", "email"),
+                                  ("rid", "RID")])
 
 
 class Offer(t.NamedTuple):
@@ -72,24 +73,21 @@ class InstallationError(Exception):
 
 
 def split_names(listed: "t.Iterable[str]") -> "t.Dict[str, t.List[str]]":
-    """``['DNS:a', 'IP:192.0.2.1']`` as {DNS: [...], IP: [...], URI: [...], email: [...]}."""
+    """``['DNS:a', 'IP:192.0.2.1']`` as {DNS: [...], IP: [...], URI: [...], email: [...], RID: [...]}."""
     found: t.Dict[str, t.List[str]] = {kind: [] for kind in KINDS.values()}
     for text in listed:
         try:
             kind, _colon, value = general_names.canonical(text).partition(":")
         except ValueError as error:
             raise InstallationError("subject_alt_name: %s" % error)
-        if kind not in found:
-            raise InstallationError("subject_alt_name: %s is not looked for here, only %s: leave it out"
-                                    % (text, ", ".join(KINDS.values())))
         found[kind].append(value)
     return found
 
 
 def missing_literally(wanted: "t.Dict[str, t.List[str]]", leaf: x509.Certificate) -> "t.List[str]":
-    """A sentence on wanted URIs and addresses for mail that the certificate hasn't got (list)."""
-    offered = [_canonical(name) for name in alt_names(leaf)]
-    lacking = [name for kind in ("URI", "email") for name in ("%s:%s" % (kind, value) for value in wanted[kind])
+    """A sentence on wanted names other than hosts' that the certificate hasn't got (list)."""
+    offered = [_canonical(name) for name in _written(x509.alt_names(leaf))]
+    lacking = [name for kind in ("URI", "email", "RID") for name in ("%s:%s" % (kind, value) for value in wanted[kind])
                if name not in offered]
     return ["asked for %s, the certificate is for %s" % (
         ", ".join(lacking), ", ".join(alt_names(leaf)[:names.SHOWN]) or "no names at all")] * bool(lacking)
@@ -103,8 +101,11 @@ def _canonical(name: str) -> str:
 
 
 def alt_names(certificate: x509.Certificate) -> "t.List[str]":
-    """Its subject alternative names, as ``DNS:web1.example.com``."""
-    offered = x509.alt_names(certificate)
+    """Its subject alternative names for sentences, as ``DNS:web1.example.com``."""
+    return _written(x509.shown_alt_names(certificate))
+
+
+def _written(offered: "t.Dict[str, t.List[str]]") -> "t.List[str]":
     return ["%s:%s" % (written, value) for kind, written in KINDS.items() for value in offered[kind]]
 
 
@@ -130,27 +131,13 @@ def choose(offer: Offer, state: State, now: int) -> Choice:
         if key and fitting:
             leaf = max(fitting, key=lambda one: (one.not_before <= now, one.not_after, one.not_before))
             note = "; %s goes on waiting for its own certificate" % waiting.path if waiting and key != waiting else ""
-            return Choice(leaf, _chain(leaf, offer.certificates, now), key, note)
+            return Choice(leaf, chains.sent_with(leaf, offer.certificates, now), key, note)
     raise InstallationError(_nothing_fits(offer, [key.path for key in (state.key, waiting) if key]) + state.unread)
 
 
 def _is_left_over(state: State) -> bool:
     """Whether the key that waits is the one in use already: its run was killed before it could take it away."""
     return bool(state.next and state.key and openssl.same_key(state.key.spki, state.next.spki))
-
-
-def _chain(
-    leaf: x509.Certificate, certificates: "t.Iterable[x509.Certificate]", now: int
-) -> "t.List[x509.Certificate]":
-    """The leaf's issuers among these, in order.
-
-    The root is left out, for whoever does not have it does not trust it either. Of an issuer that is there twice,
-    cross-signed too, the way on is taken, so that clients with either root find theirs.
-    """
-    others = sorted((one for one in certificates if one != leaf),
-                    key=lambda one: (chains.is_root(one), -one.not_after, one.fingerprint))
-    links = chains.build(leaf, chains.index(others), {}, now)[1:]
-    return [one for one in chains.certificates(links) if not chains.is_root(one)]
 
 
 def _nothing_fits(offer: Offer, paths: "t.List[str]") -> str:
@@ -178,7 +165,7 @@ def newer_in_use(choice: Choice, state: State, now: int) -> "t.Optional[Choice]"
     once = collections.OrderedDict((one.fingerprint, one) for one in beside + choice.chain)
     note = "; it stays, for what was offered is older: %s, expires %s" % (
         brief(offered), x509.iso_time(offered.not_after))
-    return Choice(live, _chain(live, list(once.values()), now), choice.key, note + choice.note)
+    return Choice(live, chains.sent_with(live, once.values(), now), choice.key, note + choice.note)
 
 
 def wanted_files(choice: Choice) -> "t.Dict[str, t.List[x509.Certificate]]":

@@ -45,7 +45,7 @@ FAILURES = (Refused, facts_of.OptionError, keys.KeyFileError, files.FilesError, 
 KEYS = ("privatekey_path", "ca_privatekey_path")
 PASSPHRASES = ("privatekey_passphrase", "ca_privatekey_passphrase")
 WRITTEN = ("privatekey_path", "path", "fullchain_path")
-READ = ("csr_path", "certificate_path", "ca_path", "ca_privatekey_path")
+READ = ("csr_path", "certificate_path", "chain_path", "fullchain_path", "ca_path", "ca_privatekey_path")
 CONTENTS = ("csr_content", "ca_content")
 CERTIFICATES = ("path", "csr_path", "certificate_path", "chain_path", "fullchain_path", "ca_path")
 
@@ -98,24 +98,21 @@ def attempt(
     cryptography.require()
     for name in PASSPHRASES:
         keys.check_passphrase(name, options.get(name))
-    _refuse_no_paths(options)
-    _refuse_one_for_two(options, written)
+    places.check(options, KEYS + CERTIFICATES)
+    places.check_apart(options, written, READ)
     _refuse_keys(options, written)
-    paths = [options[name] for name in written if options.get(name)]
-    warnings = replace.check(paths, check_mode)
+    warnings = replace.check([options[name] for name in written if options.get(name)], check_mode)
     with contextlib.ExitStack() as stack:
         if not check_mode:
-            key = options.get("privatekey_path")
-            stack.enter_context(replace.lock(paths + ([key + places.NEXT] if key else [])))
+            stack.enter_context(replace.lock(_paths(options, written)))
         outcome = converge(options, check_mode)
     return outcome._replace(warnings=warnings + outcome.warnings)
 
 
-def _refuse_no_paths(options: "t.Dict[str, t.Any]") -> None:
-    for name in KEYS + CERTIFICATES:
-        if options.get(name) == "" or "\0" in (options.get(name) or ""):
-            raise Refused("%s is %s: name a file, or leave the option out" % (
-                name, "no path" if options[name] else "empty"))
+def _paths(options: "t.Dict[str, t.Any]", written: "t.Iterable[str]") -> "t.List[str]":
+    """The files that may be written, with that of a key that waits for its certificate."""
+    key = options.get("privatekey_path")
+    return [options[name] for name in written if options.get(name)] + ([key + places.NEXT] if key else [])
 
 
 def _refuse_keys(options: "t.Dict[str, t.Any]", written: "t.Iterable[str]") -> None:
@@ -128,20 +125,9 @@ def _refuse_keys(options: "t.Dict[str, t.Any]", written: "t.Iterable[str]") -> N
         if name not in KEYS and options.get(name) and os.path.isfile(options[name]):
             try:
                 if pem.holds_key(pem.read_file(options[name])):
-                    raise Refused("%s holds a private key, which would be lost: give the key a file of its own, or "
-                                  "name another file in '%s'" % (options[name], name))
+                    raise Refused(pem.key_lost(options[name], name))
             except pem.CertificateFileError:
                 pass  # whoever reads it says so
-
-
-def _refuse_one_for_two(options: "t.Dict[str, t.Any]", written: "t.Sequence[str]") -> None:
-    """Raises Refused where a file would be written over another that is needed, such as a certificate over its key."""
-    used: t.Dict[str, str] = {}
-    for name in tuple(written) + tuple(name for name in READ if name not in written):
-        if options.get(name):
-            other = used.setdefault(os.path.realpath(options[name]), name)
-            if other != name and other in written:
-                raise Refused("%s and %s are the same file, %s: give each its own" % (other, name, options[name]))
 
 
 def failure(error: Exception) -> "t.Dict[str, t.Any]":
@@ -160,10 +146,10 @@ def run(module: "AnsibleModule", converge: "Converge", written: "t.Sequence[str]
     """Runs one of the modules to its end. ``converge(options, check_mode)`` returns an Outcome; see ``attempt``."""
     attributes.hide_keys(module, CONTENTS)
     try:
-        _refuse_no_paths(module.params)
+        places.check(module.params, KEYS + CERTIFICATES)
         options = placed(module.params)
         attributes.check(module.params)
-        there = [options[name] for name in written if options.get(name) and os.path.lexists(options[name])]
+        there = [path for path in _paths(options, written) if os.path.lexists(path)]
         outcome = attempt(converge, options, module.check_mode, written)
     except FAILURES as error:
         module.fail_json(**failure(error))

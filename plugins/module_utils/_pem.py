@@ -86,6 +86,17 @@ def holds_key(data: bytes) -> bool:
     return any(marker.group(2).endswith(b"PRIVATE KEY") for marker in MARKER.finditer(data))
 
 
+def key_lost(path: str, option: str) -> str:
+    """The sentence on a file that is not written, for there is a private key in it."""
+    return ("%s holds a private key, which would be lost: give the key a file of its own, or name another file in '%s'"
+            % (path, option))
+
+
+def is_plain_pem(data: bytes) -> bool:
+    """Whether a file has its certificates as servers want them, each in PEM form: not in DER, nor as PKCS#7."""
+    return b"-----BEGIN CERTIFICATE-----" in data
+
+
 def blocks(data: bytes) -> "t.List[Block]":
     """The PEM blocks of ``data`` in order (list); raises CertificateFileError where one is cut off."""
     found = list(any_blocks(data))

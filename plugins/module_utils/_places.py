@@ -17,6 +17,30 @@ SYSTEM = ("/etc/pki/tls", "/etc/ssl")  # the first that is there: RHEL, its rela
 Path = t.TypeVar("Path", str, t.Optional[str])
 
 
+def check(options: "t.Dict[str, t.Any]", names: "t.Iterable[str]") -> None:
+    """Raises files.FilesError where one of the options ``names``, which are paths, can't be one."""
+    for name in names:
+        if options.get(name) == "" or "\0" in (options.get(name) or ""):
+            raise files.FilesError("%s is %s: name a file, or leave the option out" % (
+                name, "no path" if options[name] else "empty"))
+
+
+def check_apart(
+    options: "t.Dict[str, t.Any]", written: "t.Sequence[str]", read: "t.Iterable[str]" = ()
+) -> None:
+    """Raises files.FilesError where a file would be written over another that is needed, such as a key.
+
+    written, read: names of the options that say which files.
+    """
+    used: t.Dict[str, str] = {}
+    for name in tuple(written) + tuple(name for name in read if name not in written):
+        if options.get(name):
+            other = used.setdefault(os.path.realpath(options[name]), name)
+            if other != name and other in written:
+                raise files.FilesError("%s and %s are the same file, %s: give each its own" % (
+                    other, name, options[name]))
+
+
 def key(path: Path, root: str = "/") -> Path:
     """``web.key`` as /etc/pki/tls/private/web.key or /etc/ssl/private/web.key; a path with a slash, and None, as is.
 

@@ -58,14 +58,14 @@ def choose_beside(
     due: whether a new certificate is needed anyway, which is when ``always`` takes a new key.
     """
     key = present(path, passphrase)
-    if key is None:
-        return _made(path, passphrase, key_type, "there is no private key yet")
-    abandoned = regenerate == "mismatch" and keys.key_type(key.public_key()) == key_type
+    abandoned = key and regenerate == "mismatch" and keys.key_type(key.public_key()) == key_type
     if os.path.lexists(path + places.NEXT) and not abandoned:
         waiting = keys.load(path + places.NEXT, passphrase)
         reason = replaced_because(waiting, key_type, regenerate, False)
         return (_made(path + places.NEXT, passphrase, key_type, reason) if reason
                 else _kept(waiting, path + places.NEXT, key_type, regenerate))
+    if key is None:
+        return _made(path, passphrase, key_type, "there is no private key yet")
     in_use = certificate is not None and keys.fingerprint(key.public_key()) == certificate.facts["public_key"]
     # One that no certificate is for is a new one already: in any number of runs, it waits for its certificate.
     reason = replaced_because(key, key_type, regenerate, due and in_use)

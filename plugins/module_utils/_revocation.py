@@ -21,6 +21,7 @@ except ImportError:  # _cryptography.require() says so
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _authority as authorities
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _crl_files as crl_files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
@@ -30,7 +31,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replac
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _validity as validity
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as plain_x509
 
-LABEL = b"X509 CRL"
+BEHIND = 3600  # seconds that the clock of a host may be behind which is to accept a new list, as with certificates
 
 
 class Entry(t.NamedTuple):
@@ -56,13 +57,13 @@ def converge(
     """
     now = int(time.time()) if now is None else now
     wanted = _wanted(options["revoked"], now)
-    next_update, renew = _next_update(options, now)
+    next_update, renew = _next_update(options, now)  # the moment, and the seconds before it
     if check_mode and outcomes.awaited(options):
         return outcomes.foreseen(options, {"number": None, "next_update": None, "revoked": _shown_entries(wanted, now)})
     authority = authorities.read(options, now, "cRLSign")
     before = _present(options["path"])
-    reasons = _why(before, wanted, authority, renew, options, now)
-    made = before if before and not reasons else _sign(wanted, before, authority, next_update, options, now)
+    reasons = _why(before, wanted, authority, next_update, renew, options, now)
+    made = before if before and not reasons else _sign(wanted, before, authority, next_update.at, options, now)
     changes = [replace.Replacement(options["path"], _encoded(made, options["format"]), 0o644)] if reasons else []
     backups = outcomes.carry_out(changes, options, check_mode)
     return outcomes.Outcome(
@@ -82,7 +83,13 @@ def serial_number(text: t.Any) -> int:
 
 
 def _wanted(revoked: "t.List[t.Dict[str, t.Any]]", now: int) -> "t.Dict[int, Entry]":
-    return {serial_number(one["serial"]): Entry(_date(one["revocation_date"], now), one["reason"]) for one in revoked}
+    wanted: t.Dict[int, Entry] = {}
+    for one in revoked:
+        serial = serial_number(one["serial"])
+        if serial in wanted:
+            raise facts_of.OptionError("revoked: %x is listed twice: leave one of them" % serial)
+        wanted[serial] = Entry(_date(one["revocation_date"], now), one["reason"])
+    return wanted
 
 
 def _date(text: "t.Optional[str]", now: int) -> "t.Optional[int]":
@@ -93,13 +100,13 @@ def _date(text: "t.Optional[str]", now: int) -> "t.Optional[int]":
     return found and found.at
 
 
-def _next_update(options: "t.Dict[str, t.Any]", now: int) -> "t.Tuple[int, int]":
+def _next_update(options: "t.Dict[str, t.Any]", now: int) -> "t.Tuple[validity.Moment, int]":
     moment = validity.moment("next_update", options["next_update"], now)
     renew = validity.renew_before(options)
     if moment.at - now <= renew:
         raise outcomes.Refused("renew_before (%s) is not shorter than next_update (%s) is away: every run would make a "
                                "new list" % (options["renew_before"], options["next_update"]))
-    return moment.at, renew
+    return moment, renew
 
 
 def _present(path: str) -> "t.Optional[List]":
@@ -108,7 +115,7 @@ def _present(path: str) -> "t.Optional[List]":
         return None
     try:
         data = pem.read_file(path)
-        block = next((block for block in pem.any_blocks(data) if block.label == LABEL), None)
+        block = next((block for block in pem.any_blocks(data) if block.label == crl_files.LABEL), None)
         return _of_object(x509.load_der_x509_crl(pem.decode(block) if block else data, default_backend()),
                           "pem" if block else "der")
     except Exception:  # of many kinds, by version: malformed DER, doubles, unknown types of string
@@ -140,6 +147,7 @@ def _why(
     before: "t.Optional[List]",
     wanted: "t.Dict[int, Entry]",
     authority: authorities.Authority,
+    next_update: validity.Moment,
     renew: int,
     options: "t.Dict[str, t.Any]",
     now: int,
@@ -166,7 +174,11 @@ def _why(
     if before.form != options["format"]:
         found.append("format: %s instead of %s" % (options["format"], before.form))
     left = (before.next_update or now) - now
-    if left <= renew:
+    if not next_update.relative and next_update.at != before.next_update:
+        found.append("next_update: %s instead of %s" % (
+            plain_x509.iso_time(next_update.at),
+            "none" if before.next_update is None else plain_x509.iso_time(before.next_update)))
+    elif left <= renew:
         found.append("its next_update is %s" % ("in %s" % duration.spoken(left) if left > 0 else "over"))
     return found or (["force"] if options["force"] else [])
 
@@ -187,12 +199,16 @@ def _sign(
     options: "t.Dict[str, t.Any]",
     now: int,
 ) -> List:
-    """A new List. Who is listed already keeps the moment of it, and the number grows (RFC 5280 section 5.2.3)."""
+    """A new List. Who is listed already keeps the moment of it, and the number grows (RFC 5280 section 5.2.3).
+
+    Where no list tells the last number, it is the time in seconds: there may have been one, with a smaller number.
+    """
     issuer = certificates.issuer_of(authority.certificate)
+    last = before.number if before else None
     builder = (x509.CertificateRevocationListBuilder().issuer_name(issuer.name)
-               .last_update(certificates.moment(now)).next_update(certificates.moment(next_update))
+               .last_update(certificates.moment(now - BEHIND)).next_update(certificates.moment(next_update))
                .add_extension(x509.AuthorityKeyIdentifier(bytes.fromhex(issuer.key_identifier), None, None), False)
-               .add_extension(x509.CRLNumber(max(before.number or 0, 0) + 1 if before else 1), False))
+               .add_extension(x509.CRLNumber(last + 1 if last and last > 0 else now), False))
     for serial, entry in sorted(wanted.items()):
         listed = before.entries.get(serial) if before else None
         at = next(date for date in (entry.date, listed.date if listed else None, now) if date is not None)

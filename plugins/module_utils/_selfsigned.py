@@ -42,7 +42,7 @@ def converge(
     request_reasons = _why_request(options, asked)
     issuer = certificates.self_issuer(want["subject"], choice.key)
     want = certificates.wanted(want, choice.key.public_key(), issuer, options["digest"])
-    reasons = choice.reasons + why(before, unreadable, want, issuer, span, options, now)
+    reasons = choice.reasons + certificates.why(before, unreadable, want, issuer, span, options, now)
     certificate = before if before and not reasons else certificates.issue(
         want, choice.key.public_key(), issuer, span)
     changes = [replace.Replacement(choice.path, choice.content, 0o600)] if choice.content else []
@@ -52,7 +52,7 @@ def converge(
     backups = outcomes.carry_out(changes, options, check_mode)
     return outcomes.Outcome(
         reasons + request_reasons, choice.warnings,
-        dict(described(certificate), filename=options["path"], backup_files=backups,
+        dict(certificates.described(certificate), filename=options["path"], backup_files=backups,
              certificate=certificates.to_pem([certificate]) if options["return_content"] else None,
              privatekey=private_key.described(choice)),
         outcomes.diff(options["path"], certificates.shown(before), certificates.shown(certificate)),
@@ -69,25 +69,6 @@ def _facts(options: "t.Dict[str, t.Any]") -> "extensions.Facts":
     return facts_of.of_options(dict(options, common_name=name[:64]), options["profile"])
 
 
-def why(
-    before: "t.Optional[certificates.Certificate]",
-    unreadable: "t.Optional[str]",
-    want: "extensions.Facts",
-    issuer: certificates.Issuer,
-    span: validity.Validity,
-    options: "t.Dict[str, t.Any]",
-    now: int,
-) -> "t.List[str]":
-    """Why a certificate is made, as list of text; nothing where the one that is there is what is wanted."""
-    if before is None:
-        return ["%s can't be read as a certificate: %s" % (options["path"], unreadable) if unreadable
-                else "there is no certificate yet"]
-    found = ["%s: %s" % (options["path"], unreadable)] if unreadable else []
-    found += certificates.deviations(before, want, issuer)
-    found += validity.reasons(before.plain, span, validity.renew_before(options), now)
-    return found or (["force"] if options["force"] else [])
-
-
 def _why_request(options: "t.Dict[str, t.Any]", want: "extensions.Facts") -> "t.List[str]":
     path = options["csr_path"]
     return requests.why(path, requests.present(path), want, options["force"]) if path else []
@@ -96,12 +77,6 @@ def _why_request(options: "t.Dict[str, t.Any]", want: "extensions.Facts") -> "t.
 def written(certificate: certificates.Certificate) -> bytes:
     """A certificate as its file's content (bytes)."""
     return certificates.to_pem([certificate]).encode("ascii")
-
-
-def described(certificate: certificates.Certificate) -> "t.Dict[str, t.Any]":
-    """What results say of a certificate (dict)."""
-    return dict(x509.describe(certificate.plain), key_type=certificate.facts["key_type"],
-                subject_alt_name=certificate.facts.get("subject_alt_name", []))
 
 
 def _keep_the_root(

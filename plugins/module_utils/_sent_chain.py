@@ -22,7 +22,7 @@ class Flaw(t.NamedTuple):
 
 def describe(certificate: x509.Certificate) -> "t.Dict[str, t.Any]":
     """The facts that results show of a certificate that was sent."""
-    alt_names = x509.alt_names(certificate)
+    alt_names = x509.shown_alt_names(certificate)
     return dict(x509.describe(certificate), dns_names=alt_names["dns"], ip_addresses=alt_names["ip"],
                 key_type=x509.key_type(certificate), root=chains.is_root(certificate))
 

@@ -20,7 +20,6 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcom
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _requests as requests
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _selfsigned as selfsigned
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _validity as validity
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
@@ -38,7 +37,7 @@ def converge(
     """
     now = int(time.time()) if now is None else now
     if check_mode and outcomes.awaited(options):
-        return outcomes.foreseen(options, NOTHING)
+        return outcomes.foreseen(options, dict(NOTHING, fullchain_path=options["fullchain_path"]))
     request = _request(options)
     authority = authorities.read(options, now)
     want, warnings = _wanted(request, options)
@@ -47,7 +46,7 @@ def converge(
     want = certificates.wanted(want, request.public_key, issuer, options["digest"])
     span = validity.wanted(options, NOT_AFTER[options["profile"]], now, authority.certificate.plain)
     before, unreadable = certificates.present(options["path"] or options["fullchain_path"])
-    reasons = selfsigned.why(before, unreadable, want, issuer, span, options, now)
+    reasons = certificates.why(before, unreadable, want, issuer, span, options, now)
     certificate = before if before and not reasons else _issue(want, request, issuer, span)
     warnings += _capped(certificate, authority)
     changes, reasons = _changes(options, certificate, authority.chain, reasons)
@@ -82,18 +81,17 @@ def _wanted(request: requests.Request, options: "t.Dict[str, t.Any]") -> "t.Tupl
     want = facts_of.profile_facts(profile)
     if profile == "intermediate_ca":
         want["basic_constraints"] = ["CA:TRUE", "pathlen:%d" % options["pathlen"]]
-    want["subject"] = request.facts["subject"] if "subject" in honour else []
+    want["subject"] = []
     critical = set(want["critical"])
-    for name in facts_of.HONOUR[1:]:
-        names = [name] if name != "name_constraints" else ["name_constraints_permitted", "name_constraints_excluded"]
-        for fact in names:
-            if name in honour and fact in request.facts and not options.get(fact):
+    for name in honour:
+        for fact in facts_of.behind(name):
+            if fact in request.facts and not options.get(fact):
                 want[fact] = _honoured(fact, request)
                 critical |= {name} & set(request.facts["critical"])
     for name in ("crl_distribution_points", "ca_issuers", "ocsp"):
         if options[name]:
             want[name] = [url.partition(":")[2] for url in _urls(name, options[name])]
-    warnings = _prescribed(want, request, options)
+    warnings = _left_out(want, request, honour) + _prescribed(want, request, options)
     if profile == "server" and "subject_alt_name" not in want:
         common_name = distinguished_names.common_name(want["subject"])
         host = common_name and general_names.of_host(common_name)
@@ -120,6 +118,17 @@ def _honoured(fact: str, request: requests.Request) -> t.Any:
     except ValueError as error:
         raise outcomes.Refused("the request (%s) can't be signed: %s" % (
             _subject(request.facts), x509.printable(str(error))))
+
+
+def _left_out(want: "extensions.Facts", request: requests.Request, honour: "t.List[str]") -> "t.List[str]":
+    """Warnings of what the request asks for and does not get, though nobody has said so: ``honour`` has a default."""
+    found = []
+    for name in [name for name in facts_of.HONOUR if name not in facts_of.HONOURED and name not in honour]:
+        for fact in facts_of.behind(name):
+            left = [value for value in request.facts.get(fact, []) if value not in want.get(fact, [])]
+            found += ["the request asks for %s %s, which the certificate does not get: put %s into 'honour', or leave "
+                      "it out of the request" % (fact, facts_of.said(left), name)] if left else []
+    return found
 
 
 def _urls(option: str, given: "t.Iterable[str]") -> "t.List[str]":
@@ -234,7 +243,7 @@ def _result(
 ) -> "t.Dict[str, t.Any]":
     shown = options["return_content"] or not (options["path"] or options["fullchain_path"])
     return dict(
-        selfsigned.described(certificate), filename=options["path"], fullchain_path=options["fullchain_path"],
+        certificates.described(certificate), filename=options["path"], fullchain_path=options["fullchain_path"],
         certificate=certificates.to_pem([certificate]) if shown else None,
         chain=certificates.to_pem(chain) if shown else None,
         fullchain=certificates.to_pem([certificate] + chain) if shown else None)

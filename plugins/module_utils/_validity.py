@@ -33,7 +33,6 @@ class Moment(t.NamedTuple):
 class Validity(t.NamedTuple):
     not_before: Moment
     not_after: Moment
-    capped: bool  # whether the CA's own validity ends sooner than what was asked for
 
 
 def moment(option: str, text: t.Any, now: int) -> Moment:
@@ -87,8 +86,8 @@ def wanted(
     if ca and ca.not_before > not_before.at:
         not_before = not_before._replace(at=ca.not_before)
     if ca and ca.not_after < not_after.at:
-        return Validity(not_before, not_after._replace(at=ca.not_after), True)
-    return Validity(not_before, not_after, False)
+        not_after = not_after._replace(at=ca.not_after)
+    return Validity(not_before, not_after)
 
 
 def renew_before(options: "t.Dict[str, t.Any]") -> int:

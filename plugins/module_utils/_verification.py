@@ -217,7 +217,7 @@ def _result(
 
 def _facts(item: Item, leaf: x509.Certificate, now: int) -> "t.Dict[str, t.Any]":
     """What is known of a certificate before anybody judges it (dict)."""
-    alt_names = x509.alt_names(leaf)
+    alt_names = x509.shown_alt_names(leaf)
     return dict(x509.describe(leaf), name="%s (%s)" % (item.name, reasons.short(leaf.subject_der)),
                 dns_names=alt_names["dns"], ip_addresses=alt_names["ip"], key_type=x509.key_type(leaf),
                 remaining_days=(leaf.not_after - now) // DAY)
@@ -267,7 +267,7 @@ def _read(item: Item) -> Material:
     """The Material of an item; raises CertificateFileError."""
     data = _bytes(item.path) if item.path is not None else _encoded(item.content or "")
     found = pem.read_certificates(data, keys_allowed=True)
-    ordered = b"-----BEGIN CERTIFICATE-----" in data  # PKCS#7 holds a set
+    ordered = pem.is_plain_pem(data)  # PKCS#7 holds a set
     leaf, others = chains.pick_leaf(found, ordered)
     sent = list(others)
     for path in item.chain:

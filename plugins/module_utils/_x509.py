@@ -278,8 +278,11 @@ def extended_key_usage(certificate: Certificate) -> "t.Optional[t.List[str]]":
 
 
 def alt_names(certificate: Certificate) -> "t.Dict[str, t.List[str]]":
-    """The subject's alternative names by kind: {dns: [...], ip: [...], email: [...], uri: [...]}."""
-    found: t.Dict[str, t.List[str]] = {"dns": [], "ip": [], "email": [], "uri": []}
+    """The subject's alternative names by kind: {dns: [...], ip: [...], email: [...], uri: [...], rid: [...]}.
+
+    They are for comparing, as somebody else has written them; see ``shown_alt_names``.
+    """
+    found: t.Dict[str, t.List[str]] = {"dns": [], "ip": [], "email": [], "uri": [], "rid": []}
     if SUBJECT_ALT_NAME not in certificate.extensions:
         return found
     value = certificate.extensions[SUBJECT_ALT_NAME][1]
@@ -289,8 +292,15 @@ def alt_names(certificate: Certificate) -> "t.Dict[str, t.List[str]]":
         if tag == 0x87 and len(raw) in (4, 16):
             found["ip"].append(socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw))
         elif tag in (0x81, 0x82, 0x86):
-            found[{0x81: "email", 0x82: "dns", 0x86: "uri"}[tag]].append(escape(raw.decode("ascii", "replace")))
+            found[{0x81: "email", 0x82: "dns", 0x86: "uri"}[tag]].append(raw.decode("ascii", "replace"))
+        elif tag == 0x88:
+            found["rid"].append(der.oid(raw))
     return found
+
+
+def shown_alt_names(certificate: Certificate) -> "t.Dict[str, t.List[str]]":
+    """The same for results and sentences, harmless to a terminal."""
+    return {kind: [printable(value) for value in values] for kind, values in alt_names(certificate).items()}
 
 
 def subject_key_identifier(certificate: Certificate) -> "t.Optional[str]":

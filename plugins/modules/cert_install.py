@@ -73,8 +73,9 @@ options:
   subject_alt_name:
     description:
       - Names that the certificate must be for, each of them, such as V(DNS:web1.example.com), V(IP:192.0.2.1),
-        V(URI:spiffe://example.com/web1) or V(email:web@example.com).
-      - A wildcard in the certificate covers a host name as RFC 9525 says. IP addresses are compared as such.
+        V(URI:spiffe://example.com/web1), V(email:web@example.com) or V(RID:1.2.3.4).
+      - A wildcard in the certificate covers a host name as RFC 9525 says. IP addresses are compared as such,
+        other kinds of names literally.
     type: list
     elements: str
   trust:

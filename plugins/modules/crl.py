@@ -16,8 +16,10 @@ author:
   - fleetpki.host_trust contributors (@fleetpki)
 description:
   - Signs a list of the certificates that a CA has revoked (CRL, RFC 5280 section 5).
-  - It is made anew when the list is another one, and in time before its end. Its number grows each time.
+  - It is made anew when the list is another one, and in time before its end. Its number grows each time; where there is
+    no list that tells the last one, it is the time in seconds.
     A certificate that is listed keeps the moment when it first was.
+  - It begins an hour ago, so that hosts accept it whose clock is behind.
 extends_documentation_fragment:
   - fleetpki.host_trust.certificate_file
   - fleetpki.host_trust.certificate_file.authority
@@ -59,8 +61,9 @@ options:
         default: unspecified
   next_update:
     description:
-      - Until when the list counts, such as V(+30d). Clients that look for it refuse all of the CA's certificates
-        afterwards.
+      - Until when the list counts, such as V(+30d), or in UTC, such as V(20270131120000Z). Clients that look for it
+        refuse all of the CA's certificates afterwards.
+      - A relative time that moves on is no reason for a new list, O(renew_before) is. Another absolute one is.
     type: str
     default: +30d
   renew_before:
@@ -112,7 +115,7 @@ number:
   description: Its number, which is larger in each new list.
   returned: success
   type: int
-  sample: 17
+  sample: 1795435216
 next_update:
   description: Until when it counts, in UTC.
   returned: success

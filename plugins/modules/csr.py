@@ -62,9 +62,21 @@ options:
   ca_content:
     description:
       - The certificate of the CA that the certificate at O(certificate_path) must come from, in PEM form.
-      - With it, the certificate must say what the request says, and be signed by that CA's key. Without it, whatever
-        its CA has made of it, it must be for the key and for all names, and have time left.
+      - With it, the certificate must be signed by that CA's key, and say what O(honour) has it take over from the
+        request. Without it, whatever its CA has made of it, it must be for the key and for all names, and have time
+        left.
     type: str
+  honour:
+    description:
+      - What the CA of O(ca_content) takes over from the request, as O(fleetpki.host_trust.signed_cert#module:honour).
+        It is compared with the certificate. Of all else, that is what the CA has made it, and no reason for a new one.
+      - Where the CA gives by its own rules what the request asks for, such as an O(extended_key_usage) that is its
+        profile's, V(extended_key_usage) here finds a certificate that was made by other rules.
+    type: list
+    elements: str
+    choices: [subject, subject_alt_name, key_usage, extended_key_usage, basic_constraints, name_constraints,
+              ocsp_must_staple]
+    default: [subject, subject_alt_name, ocsp_must_staple]
   return_content:
     description: Whether to return the request as RV(csr).
     type: bool

@@ -64,7 +64,9 @@ options:
     default: 0
   honour:
     description:
-      - What is taken over from the request. Of all else in it nothing comes into the certificate.
+      - What is taken over from the request. Of all else in it nothing comes into the certificate; a warning tells what
+        key usages, purposes, basic constraints and name constraints that leaves out.
+      - Where M(fleetpki.host_trust.csr) looks at the certificate, give it the same.
       - With V(key_usage), V(extended_key_usage) and V(basic_constraints) among them, the request has precedence over
         the profile. A request for a CA is refused still, unless with O(profile=intermediate_ca).
     type: list

@@ -36,7 +36,7 @@ def described(certificate: x509.Certificate) -> dict[str, t.Any]:
     """All that is asked of a certificate anywhere; what can't be read is a DerError."""
     found: dict[str, t.Any] = {}
     for function in (x509.describe, x509.label, x509.basic_constraints, x509.key_usage, x509.extended_key_usage,
-                     x509.alt_names, x509.subject_key_identifier, x509.authority_key_identifier, x509.key_type,
+                     x509.shown_alt_names, x509.subject_key_identifier, x509.authority_key_identifier, x509.key_type,
                      sent_chain.describe, chains.is_root):
         with contextlib.suppress(der.DerError):
             found[function.__name__] = function(certificate)
@@ -76,9 +76,10 @@ def as_pyca_says(parsed: x509.Certificate, found: dict[str, t.Any]) -> None:
     assert usage is None or ("key_cert_sign" in found["key_usage"]) == usage.key_cert_sign
     alt_names = theirs_extensions.get(x509.SUBJECT_ALT_NAME)
     if alt_names:
-        assert found["alt_names"]["dns"] == [
-            x509.escape(name) for name in alt_names.get_values_for_type(pyca.DNSName)]
-        assert found["alt_names"]["ip"] == [str(ip) for ip in alt_names.get_values_for_type(pyca.IPAddress)]
+        ours = x509.alt_names(parsed)
+        assert ours["dns"] == alt_names.get_values_for_type(pyca.DNSName)
+        assert ours["ip"] == [str(ip) for ip in alt_names.get_values_for_type(pyca.IPAddress)]
+        assert ours["rid"] == [one.dotted_string for one in alt_names.get_values_for_type(pyca.RegisteredID)]
 
 
 @target(st.tuples(mutations.files_of("CERTIFICATE", corpus.certificates() + corpus.bundles()), st.booleans()),

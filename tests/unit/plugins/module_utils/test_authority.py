@@ -151,7 +151,8 @@ def test_the_chain_behind_it_in_order_without_the_root(bench, given, expected):
 def test_a_root_has_no_chain_and_a_circle_ends(bench):
     one, other = pki.root("One"), pki.root("Other")
     circle = [pki.root("One", issuer=other, key=one.key), pki.root("Other", issuer=one, key=other.key)]
-    for pairs, expected in (([ROOT, MIDDLE], []), (circle, circle)):
+    rolled = pki.root("Corp Root", issuer=ROOT)  # its new key, for those who have the old root: no root itself
+    for pairs, expected in (([ROOT, MIDDLE], []), (circle, circle), ([rolled, ROOT], [rolled])):
         bench.ca(*pairs)
         found = authority.read({"ca_path": bench.path("ca.crt"), "ca_content": None,
                                 "ca_privatekey_path": bench.path("ca.key"), "ca_privatekey_passphrase": None}, NOW)

@@ -110,7 +110,7 @@ def test_an_identifier_of_the_issuer_s_key_that_is_another_one():
 def test_an_issuer_s_identifier_is_the_one_it_has():
     assert certificates.issuer_of(read(CA)).key_identifier == read(CA).facts["subject_key_identifier"]
     want, issuer = wanted()
-    span = validity.Validity(validity.Moment(0, True), validity.Moment(86400, True), False)
+    span = validity.Validity(validity.Moment(0, True), validity.Moment(86400, True))
     own = certificates.issue(dict(want, subject_key_identifier="0a" * 20), WEB.key.public_key(), issuer, span)
     assert certificates.issuer_of(own).key_identifier == "0a" * 20
     bare = pki.root("Plain", identifiers=False)

@@ -116,11 +116,31 @@ def test_names_without_a_ca_must_be_covered_and_may_be_more(issued):
     ({"common_name": "web2"}, "subject: CN=web2 instead of CN=web1.example.com"),
     ({"organization_name": "Corp"}, "subject: CN=web1.example.com,O=Corp instead of CN=web1.example.com"),
     ({"ocsp_must_staple": True}, "ocsp_must_staple is added"),
-    ({"extended_key_usage": ["clientAuth"]}, "extended_key_usage: clientAuth is added, serverAuth is taken out"),
+    ({"extended_key_usage": ["clientAuth"], "honour": ["extended_key_usage"]},
+     "extended_key_usage: clientAuth is added, serverAuth is taken out"),
     ({"digest": "sha512"}, "digest: sha512 instead of sha256"),
 ])
 def test_with_a_ca_it_must_be_exactly_that(issued, changed, reason):
     assert issued.csr(**but(BY_CA, **changed)).result["certificate_reasons"] == [reason]
+
+
+@pytest.mark.parametrize("asked, honour, left", [
+    ({"key_usage": ["digitalSignature", "keyEncipherment"]}, None, "key_usage keyEncipherment"),
+    ({"extended_key_usage": ["clientAuth"]}, None, "extended_key_usage clientAuth"),
+    ({"extended_key_usage": ["serverAuth"]}, None, None),
+    ({"name_constraints_permitted": ["DNS:a"]}, None, "name_constraints_permitted DNS:a"),
+    ({"subject_alt_name": None, "use_common_name_for_san": False}, None, None),
+    ({"key_usage": ["digitalSignature", "keyEncipherment"]}, ["subject", "subject_alt_name", "key_usage"], None),
+])
+def test_csr_and_signed_cert_come_to_rest(bench, asked, honour, left):
+    """Whatever the CA takes over: what it leaves out is told when it signs, and no reason to have it sign again."""
+    given = dict(BY_CA, **dict({"honour": honour} if honour else {}, **asked))
+    bench.csr(**given)
+    done = bench.signed(path="web.crt", **{"honour": honour} if honour else {})
+    told = [one for one in done.warnings if "which the certificate does not get" in one]
+    assert told == (["the request asks for %s, which the certificate does not get: put %s into 'honour', or leave it "
+                     "out of the request" % (left, left.split()[0].replace("_permitted", ""))] if left else [])
+    assert due(bench, given) == []
 
 
 def test_the_order_of_names_is_nothing_to_a_ca_either(issued):
@@ -229,7 +249,7 @@ def test_a_certificate_in_der_is_of_no_use_to_servers(issued):
 
 def test_name_constraints_of_a_ca_are_drift(bench):
     asked = {"common_name": "Corp Sub", "basic_constraints": ["CA:TRUE", "pathlen:0"],
-             "certificate_path": "web.crt", "ca_content": CA.pem}
+             "certificate_path": "web.crt", "ca_content": CA.pem, "honour": ["subject", "name_constraints"]}
     bench.csr(**asked)
     bench.signed(path="web.crt", profile="intermediate_ca", honour=["subject", "name_constraints"])
     assert bench.csr(**asked).result["certificate_reasons"] == []

@@ -9,6 +9,7 @@ import pki
 import pytest
 from installing import NAME, Corp, next_pair, renewed
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _installation as installation
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _installation_plan as planning
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _verification as verification
@@ -118,7 +119,7 @@ def test_a_cross_signed_issuer_is_kept_whatever_the_order(web1):
     web, issuer, other = installation.read_offer(pki.server(issuer=Corp.root).pem + Corp.root.pem + crossed.pem)[0]
     for first, second in ("0f", "f0"):
         twins = [issuer._replace(fingerprint=first), other._replace(fingerprint=second)]
-        assert planning._chain(web, twins, time.time()) == twins[1:]
+        assert chains.sent_with(web, twins, time.time()) == twins[1:]
 
 
 @pytest.mark.parametrize("option", ["path", "chain_path", "fullchain_path"])

@@ -53,22 +53,28 @@ def test_names_that_the_certificate_covers(web1):
                                    "IP:2001:DB8:0:0:0:0:0:1"])
 
 
-def test_uris_and_mail_addresses_are_compared_literally(web1):
-    config = "subjectAltName=URI:spiffe://a/b,email:Web@Example.com,DNS:" + NAME
+def test_names_of_others_are_shown_harmlessly(web1):
+    hostile = renewed((-1, 9), dns=[NAME, "\x1b[2J"])
+    assert "DNS:\\1B[2J" in web1.refused(content=hostile.pem + Corp.chain, subject_alt_name=["URI:spiffe://a/b"])
+    done = web1.install(content=hostile.pem + Corp.chain)
+    assert "DNS:\\1B[2J" in done["diff"]["after"] and "\x1b" not in str(done)
+
+
+def test_other_names_are_compared_literally(web1):
+    config = "subjectAltName=URI:spiffe://a/b+c;d,email:Web+x@Example.com,RID:1.2.3.4,DNS:" + NAME
     (web1.folder / "ext").write_text(u"%s" % config)
     csr = subprocess.check_output(["openssl", "req", "-new", "-key", web1.at("web.key"), "-subj", "/CN=a"])
     web1.write("ca.pem", Corp.root.pem + Corp.root.key_pem())
     made = subprocess.Popen(["openssl", "x509", "-req", "-CA", web1.at("ca.pem"), "-set_serial", "7", "-extfile",
                              web1.at("ext")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     text = made.communicate(csr)[0].decode()
-    web1.install(content=text, subject_alt_name=["URI:spiffe://a/b", "email:Web@example.com"])
-    assert "asked for URI:spiffe://a/B, email:web@example.com, the" in web1.refused(
-        content=text, subject_alt_name=["URI:spiffe://a/B", "email:web@example.com"])
+    web1.install(content=text, subject_alt_name=["URI:spiffe://a/b+c;d", "email:Web+x@example.com", "RID:1.2.3.4"])
+    assert "asked for URI:spiffe://a/B, email:web@example.com, RID:1.2.3, the certificate is for DNS:web1.e" in (
+        web1.refused(content=text, subject_alt_name=["URI:spiffe://a/B", "email:web@example.com", "RID:1.2.3"]))
 
 
 @pytest.mark.parametrize("options, reason", [
     ({"subject_alt_name": ["web1.example.com"]}, "subject_alt_name: 'web1.example.com' has no type"),
-    ({"subject_alt_name": ["RID:1.2.3"]}, "subject_alt_name: RID:1.2.3 is not looked for here, only DNS, IP, URI"),
     ({"min_remaining": "soon"}, "min_remaining: 'soon' is no span of time"),
     ({"content": ""}, "content: it is empty"),
     ({"content": "hello"}, "content: there is no certificate in it"),
@@ -85,6 +91,9 @@ def test_options_that_make_no_sense(web1, options, reason):
 
 def test_paths_that_make_no_sense(web1):
     web1.write("both.pem", Corp.web.pem + Corp.web.key_pem())
+    for name in ("path", "chain_path", "fullchain_path", "privatekey_path", "trust"):
+        for value, reason in (("", "empty"), ("a\0b", "no path")):
+            assert web1.refused(**{name: value}) == "%s is %s: name a file, or leave the option out" % (name, reason)
     for options, reason in [
         ({"path": web1.at("full.crt")}, "path and fullchain_path are the same file, " + web1.at("full.crt")),
         ({"path": web1.at("web.key")}, "privatekey_path and path are the same file"),

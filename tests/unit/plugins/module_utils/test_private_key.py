@@ -125,3 +125,12 @@ def test_a_successor_that_can_not_be_read_is_an_error(bench):
 def test_beside_there_may_be_no_key_at_all(bench):
     choice = private_key.choose_beside(bench.path("web.key"), None, "Ed25519", "never", InUse(ED), True)
     assert (choice.path, choice.reasons) == (bench.path("web.key"), ["there is no private key yet"])
+
+
+def test_a_successor_waits_on_where_the_key_in_use_is_gone(bench):
+    """The request that was sent to the CA is for it."""
+    successor = keys.generate("EC P-256")
+    put(bench, "web.key.next", successor)
+    for regenerate in private_key.REGENERATE:
+        choice = private_key.choose_beside(bench.path("web.key"), None, "EC P-256", regenerate, InUse(ED), True)
+        assert (choice.path, choice.content, choice.reasons) == (bench.path("web.key.next"), None, [])

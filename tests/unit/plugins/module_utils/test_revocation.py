@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import pki
 import pytest
@@ -43,29 +44,36 @@ def number(bench, name="ca.crl", form="PEM"):
 def test_an_empty_list(bench):
     done = bench.quartet(bench.crl)
     assert done.reasons == ["there is no revocation list yet"] and done.warnings == []
-    assert (done.result["number"], done.result["revoked"]) == (1, [])
+    assert done.result["revoked"] == [] and NOW <= done.result["number"] < NOW + DAY
     assert done.result["filename"] == bench.path("ca.crl")
     assert os.stat(bench.path("ca.crl")).st_mode & 0o7777 == 0o644
     found, text = number(bench)
-    assert found == 1 and "No Revoked Certificates" in text and "Authority Key Identifier" in text
-    assert done.diff["before"] == "" and done.diff["after"].startswith("number: 1\nnext_update: ")
+    assert found == done.result["number"] and "No Revoked Certificates" in text and "Authority Key Identifier" in text
+    assert done.diff["before"] == "" and done.diff["after"].startswith("number: %d\nnext_update: " % found)
 
 
 def test_numbers_grow_and_dates_stay(bench):
     bench.crl(now=NOW, revoked=[one("4C:6a", reason="keyCompromise")])
     first = {"serial": "4c6a", "reason": "keyCompromise", "revocation_date": keys.x509.iso_time(NOW)}
     done = bench.crl(now=NOW + DAY, revoked=[one("4c6a", reason="keyCompromise"), one("99", "20200101000000Z")])
-    assert done.reasons == ["99 is added"] and done.result["number"] == 2
+    assert done.reasons == ["99 is added"] and done.result["number"] == NOW + 1
     assert done.result["revoked"] == [
         {"serial": "99", "reason": "unspecified", "revocation_date": "2020-01-01T00:00:00Z"}, first]
     done = bench.crl(now=NOW + 2 * DAY, revoked=[one("4c6a", reason="superseded")])
     assert done.reasons == ["99 is taken out", "4c6a: superseded instead of keyCompromise"]
-    assert done.result["revoked"] == [dict(first, reason="superseded")] and done.result["number"] == 3
+    assert done.result["revoked"] == [dict(first, reason="superseded")] and done.result["number"] == NOW + 2
     done = bench.crl(now=NOW + 3 * DAY, revoked=[one("4c6a", "2021-01-01", "superseded")])
     assert done.reasons == ["4c6a: revoked on 2021-01-01T00:00:00Z instead of " + keys.x509.iso_time(NOW)]
     assert bench.crl(now=NOW + 3 * DAY, revoked=[one("4c6a", None, "superseded")]).reasons == []
     found, text = number(bench)
-    assert found == 4 and "Superseded" in text and "Jan  1 00:00:00 2021" in text
+    assert found == NOW + 3 and "Superseded" in text and "Jan  1 00:00:00 2021" in text
+    bench.write("ca.crl", "lost")
+    assert bench.crl(now=NOW + 3 * DAY).result["number"] > found
+
+
+def test_hosts_whose_clock_is_behind_accept_it_at_once(bench):
+    bench.crl(now=NOW)
+    assert "Last Update: %s" % time.strftime("%b %e %H:%M:%S %Y", time.gmtime(NOW - 3600)) in number(bench)[1]
 
 
 @pytest.mark.parametrize("text, value", [
@@ -111,10 +119,10 @@ def test_a_revoked_certificate_is_refused_and_others_are_not(bench):
 
 
 def test_forms(bench):
-    bench.quartet(bench.crl, revoked=[one()])
+    first = bench.quartet(bench.crl, revoked=[one()]).result["number"]
     done = bench.quartet(bench.crl, revoked=[one()], format="der")
-    assert done.reasons == ["format: der instead of pem"] and done.result["number"] == 2
-    assert number(bench, form="DER")[0] == 2
+    assert done.reasons == ["format: der instead of pem"] and done.result["number"] == first + 1
+    assert number(bench, form="DER")[0] == first + 1
     assert bench.quartet(bench.crl, revoked=[one()]).reasons == ["format: pem instead of der"]
 
 
@@ -129,8 +137,15 @@ def test_expiring(bench):
     assert bench.crl(now=NOW + 60 * DAY, renew_before="29d").reasons == []
 
 
+def test_another_end(bench):
+    bench.quartet(bench.crl, next_update="20990101")
+    assert bench.quartet(bench.crl, next_update="20980601").reasons == [
+        "next_update: 2098-06-01T00:00:00Z instead of 2099-01-01T00:00:00Z"]
+    assert bench.crl(next_update="+30d").reasons == []
+
+
 def test_another_issuer(bench):
-    bench.crl()
+    first = bench.crl(now=NOW).result["number"]
     bench.ca(pki.root("Corp Issuing", key=CA.key, serial=7))
     assert bench.crl().reasons == []
     for pair in (pki.root("Corp Issuing"), pki.root("Other", key=CA.key)):
@@ -138,7 +153,7 @@ def test_another_issuer(bench):
         done = bench.quartet(bench.crl)
         assert done.reasons == ["issuer: it is not signed by %s (%s)" % (
             bench.path("ca.crt"), revocation.certificates.label(bench.certificate("ca.crt")))]
-    assert done.result["number"] == 3
+    assert done.result["number"] == first + 2
 
 
 def test_what_is_no_list_is_written_anew_and_a_changed_one_is_too(bench):
@@ -164,19 +179,19 @@ def test_whatever_byte_is_changed_there_is_a_list_afterwards(bench, position, ch
 
 
 def test_a_number_that_there_can_not_be_is_no_hindrance(bench):
-    bench.crl(format="der")
+    first = bench.crl(format="der").result["number"]
     der = bytearray(bench.read("ca.crl"))
-    position = bytes(der).index(b"\x55\x1d\x14\x04\x03\x02\x01\x01")  # cRLNumber 1
-    der[position + 7] = 0x80  # -128
+    position = bytes(der).index(b"\x55\x1d\x14\x04\x06\x02\x04")  # cRLNumber
+    der[position + 7] = 0x80  # negative
     bench.write("ca.crl", bytes(der))
-    assert bench.crl(format="der").result["number"] == 1
+    assert bench.crl(format="der").result["number"] >= first
 
 
 def test_force_and_backup_and_digest(bench):
-    bench.crl()
+    first = bench.crl().result["number"]
     before = bench.read("ca.crl")
     done = bench.crl(force=True, backup=True, digest="sha512")
-    assert done.reasons == ["digest: sha512 instead of sha256"] and done.result["number"] == 2
+    assert done.reasons == ["digest: sha512 instead of sha256"] and done.result["number"] == first + 1
     assert bench.crl(digest="sha512").reasons == [] and bench.crl(digest="sha512", force=True).reasons == ["force"]
     assert bench.read(done.result["backup_files"][bench.path("ca.crl")]) == before
     assert "sha512" in number(bench)[1].lower()
@@ -186,6 +201,7 @@ def test_force_and_backup_and_digest(bench):
     ({"revoked": [one(date="soon")]}, "revocation_date: 'soon' is no time"),
     ({"revoked": [one(date="-1d")]}, "revocation_date: '-1d' (would be another moment in every run|.*)"),
     ({"revoked": [one(date="18000101")]}, "revocation_date: '18000101' is out of what certificates can say"),
+    ({"revoked": [one("4c6a"), one("00:4C:6A", reason="superseded")]}, "revoked: 4c6a is listed twice: leave one of"),
     ({"next_update": "soon"}, "next_update: 'soon' is no time"),
     ({"next_update": "+450000w"}, "next_update: .* is out of what certificates can say"),
     ({"next_update": "20200101"}, r"renew_before \(7d\) is not shorter than next_update \(20200101\) is away"),

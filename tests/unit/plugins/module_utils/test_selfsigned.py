@@ -41,7 +41,7 @@ def test_a_server_s(bench, kind, usages):
         kind, "CN=web1.example.com", "CN=web1.example.com", 3)
     assert x509.basic_constraints(made) == (False, None) and x509.key_usage(made) == usages
     assert x509.extended_key_usage(made) == ["server_auth"]
-    assert x509.alt_names(made) == {"dns": ["web1.example.com"], "ip": [], "email": [], "uri": []}
+    assert x509.alt_names(made) == {"dns": ["web1.example.com"], "ip": [], "email": [], "uri": [], "rid": []}
     assert x509.subject_key_identifier(made) == x509.authority_key_identifier(made)
     assert x509.subject_key_identifier(made)
     assert {oid for oid, (critical, _value) in made.extensions.items() if critical} == {
@@ -165,6 +165,15 @@ def test_what_is_no_certificate_is_written_anew(bench):
     bench.write("web.crt", "something else")
     assert "web.crt can't be read as a certificate: there is no certificate in it" in bench.quartet(
         bench.selfsigned, **WEB).reasons[0]
+
+
+def test_what_servers_can_not_read_is_written_anew(bench):
+    bench.selfsigned(**WEB)
+    pkcs7 = openssl("crl2pkcs7", "-nocrl", "-certfile", bench.path("web.crt"))
+    for content in (pkcs7, plain(bench).der):
+        bench.write("web.crt", content)
+        assert bench.quartet(bench.selfsigned, **WEB).reasons == [
+            "%s: it is not in PEM form, which servers want" % bench.path("web.crt")]
 
 
 def test_force_and_regenerate(bench):

@@ -278,14 +278,16 @@ def test_what_the_ca_may_not_certify(bench):
         return bench.signed(path="out.crt", force=True, **given)
     bench.csr(path="sub.csr", privatekey_path="sub.key", common_name="Narrow", basic_constraints=["CA:TRUE"],
               name_constraints_permitted=["DNS:example.com", "IP:192.0.2.0/24"],
-              name_constraints_excluded=["DNS:secret.example.com"], extended_key_usage=["serverAuth"])
+              name_constraints_excluded=["DNS:secret.example.com", "email:evil.example", "URI:evil.example"],
+              extended_key_usage=["serverAuth"])
     bench.ca(ROOT)
     bench.signed(path="ca2.crt", csr_path="sub.csr", profile="intermediate_ca",
                  honour=["subject", "name_constraints", "extended_key_usage"])
     narrow = {"ca_path": "ca2.crt", "ca_privatekey_path": "sub.key"}
     assert sign(**narrow).reasons
+    assert sign(subject_alt_name=["email:ops@good.example", "URI:https://good.example/"], **narrow).reasons
     for names, why in ((["DNS:evil.org"], "permit DNS:example.com"), (["DNS:badexample.com"], "permit"),
-                       (["IP:198.51.100.1"], "permit"), (["DNS:a.secret.example.com"], "name constraints")):
+                       (["IP:198.51.100.1"], "permit"), (["DNS:a.secret.example.com"], "exclude DNS:secret.e")):
         with pytest.raises(FAILURES, match="can't issue a certificate for %s: its name" % names[0]) as error:
             sign(subject_alt_name=names, **narrow)
         assert why in str(error.value)
@@ -340,8 +342,9 @@ def test_options_that_are_refused(bench, given, message):
 
 def test_check_mode_before_there_is_anything(tmp_path):
     bench = Bench(tmp_path)
-    done = bench.signed(True, path="web.crt")
+    done = bench.signed(True, path="web.crt", fullchain_path="full.pem")
     assert done.reasons == ["%s is not there yet" % bench.path(name) for name in ("web.csr", "ca.crt", "ca.key")]
+    assert (done.result["filename"], done.result["fullchain_path"]) == (bench.path("web.crt"), bench.path("full.pem"))
     assert set(arguments.signed_cert()) and done.result["certificate"] is None and done.result["serial"] is None
     assert done.files == [] and not bench.look()
     with pytest.raises(FAILURES, match="can't be signed: there is no such file"):

@@ -93,6 +93,12 @@ def test_the_chain_s_file_is_repaired_without_a_new_certificate(bench):
     assert bench.signed(**BOTH).reasons == []
 
 
+def test_a_full_chain_that_is_only_read_is_not_written_over(bench):
+    for name in ("fullchain_path", "chain_path"):
+        with pytest.raises(FAILURES, match="path and %s are the same file, .*full.pem: give each its own" % name):
+            bench.csr(**dict(WEB, path="full.pem", certificate_path="web.crt", **{name: "full.pem"}))
+
+
 def test_the_certificate_s_file_comes_first(bench):
     os.unlink(bench.path("web.crt"))
     assert bench.quartet(bench.signed, **BOTH).reasons == ["there is no certificate yet"]
@@ -106,6 +112,10 @@ def test_the_full_chain_alone(bench):
     done = bench.quartet(bench.signed, fullchain_path="full.pem")
     assert done.reasons == ["there is no certificate yet"] and done.files == [bench.path("full.pem")]
     assert bench.fingerprints("full.pem")[1:] == [CA.fingerprint, MIDDLE.fingerprint]
+    full = bench.read("full.pem")
+    bench.write("full.pem", "hello")
+    assert bench.signed(True, fullchain_path="full.pem").reasons[0].startswith(bench.path("full.pem") + " can't be re")
+    bench.write("full.pem", full)
     bench.write("full.pem", bench.read("full.pem").decode().split("-----BEGIN")[0] + "-----BEGIN" +
                 bench.read("full.pem").decode().split("-----BEGIN")[1])
     assert bench.quartet(bench.signed, fullchain_path="full.pem").reasons == [

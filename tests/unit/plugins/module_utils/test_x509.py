@@ -154,7 +154,13 @@ def test_extensions_that_are_missing():
     assert x509.basic_constraints(bare) == (False, None)
     assert x509.key_usage(bare) is x509.extended_key_usage(bare) is x509.subject_key_identifier(bare) is None
     assert x509.authority_key_identifier(bare) is None
-    assert x509.alt_names(bare) == {"dns": [], "ip": [], "email": [], "uri": []}
+    assert x509.alt_names(bare) == {"dns": [], "ip": [], "email": [], "uri": [], "rid": []}
+
+
+def test_alternative_names_are_compared_as_they_are_and_shown_harmlessly():
+    hostile = x509.parse(pki.server(dns=["\x1b[2J+a"]).der)
+    assert x509.alt_names(hostile)["dns"] == ["\x1b[2J+a"]
+    assert x509.shown_alt_names(hostile)["dns"] == ["\\1B[2J+a"]
 
 
 def with_extension(value, oid=x509.BASIC_CONSTRAINTS):
