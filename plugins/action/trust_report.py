@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import time
@@ -20,13 +21,11 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report_metrics as metrics
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report_page as page
 
-KINDS = ("trust", "wanted", "certificates", "endpoints")
+FILES = ("html", "json", "prometheus")
 ARGUMENTS = {
-    "html": {"type": "path"},
-    "json": {"type": "path"},
-    "prometheus": {"type": "path"},
+    **{name: {"type": "path"} for name in FILES},
     "hosts": {"type": "list", "elements": "str"},
-    "variables": {"type": "dict", "required": True, "options": {kind: {"type": "str"} for kind in KINDS}},
+    "variables": {"type": "dict", "required": True, "options": {kind: {"type": "str"} for kind in report.KINDS}},
     "title": {"type": "str", "default": "Trust report"},
     "certificates_remaining": {"type": "str", "default": "30d"},
     "anchors_remaining": {"type": "str", "default": "180d"},
@@ -49,7 +48,7 @@ class ActionModule(ActionBase):
             _check_paths(given)
             mode = _mode(given["mode"])
             made = report.build(_gathered(given, task_vars or {}), _terms(given))
-            written = {given[name]: write(made) for name, write in WRITERS.items() if given[name]}
+            written = _texts(given, made)
             if not self._task.check_mode:
                 _write(written, mode)
         except (AnsibleError, files.FilesError, ValueError) as error:
@@ -94,7 +93,7 @@ def _mode(given: t.Any) -> int:
 
 def _check_paths(given: dict[str, t.Any]) -> None:
     """Raises ValueError for paths that can't be meant."""
-    paths = {name: given[name] for name in WRITERS if given[name]}
+    paths = {name: given[name] for name in FILES if given[name]}
     for name, path in paths.items():
         if not os.path.isabs(path):
             raise ValueError(f"{name} is {path}, and is to be an absolute path on the controller, for what it is "
@@ -107,7 +106,11 @@ def _as_json(made: dict[str, t.Any]) -> str:
     return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
 
 
-WRITERS = {"html": page.html, "json": _as_json, "prometheus": metrics.text}
+def _texts(given: dict[str, t.Any], made: dict[str, t.Any]) -> dict[str, str]:
+    """What is to be written, by path."""
+    data = [os.path.basename(given[name]) for name in ("json", "prometheus") if given[name]]
+    makers = {"html": functools.partial(page.html, data=data), "json": _as_json, "prometheus": metrics.text}
+    return {given[name]: make(made) for name, make in makers.items() if given[name]}
 
 
 def _write(written: dict[str, str], mode: int) -> None:

@@ -13,6 +13,7 @@ author: fleetpki.host_trust contributors (@fleetpki)
 description:
   - Makes the lines of a table from the results that M(fleetpki.host_trust.tls_client_info) has given on several hosts.
   - There is a row for each that asks and a column for each that is asked.
+  - Nobody has refused what is C(not judged), for no client could try it, or C(not asked), for none is installed.
 options:
   _input:
     description: The results by the name of the host that has asked.

@@ -10,7 +10,9 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import collections
+import errno
 import os
+import stat
 import time
 import typing as t
 from concurrent import futures
@@ -26,6 +28,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 a
 
 SIDE_BY_SIDE = 8
 BACKUP = "~"  # the end of the name of a file that was replaced, as Ansible calls it
+NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # whoever looks
 FOLDERS = tuple(place + "/certs" for place in places.SYSTEM)
 
 
@@ -40,14 +43,15 @@ class Unable(Exception):
 def look(
     given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]" = None, now: "t.Optional[int]" = None
 ) -> "t.Dict[str, t.Any]":
-    """The module's result: authorities, certificates, undecided, shared_keys, looked_at, msg. given: its options."""
+    """The module's result: authorities, certificates, undecided, missing and so on. given: its options."""
     now = int(time.time()) if now is None else now
     old, new = _authorities(given["authorities"], "authorities"), _authorities(given["successors"], "successors")
     new = [one for one in new if one not in old]
-    found, unreadable = read_files(paths(given["folders"], given["paths"], given["ignore_paths"]))
+    wanted = wanted_files(given["folders"], given["paths"], given["ignore_paths"])
+    found, unreadable = read_files(wanted.paths)
     shown = _shown(given, tmpdir) if given["listeners"] else []
     pool = intermediates(old + new, list(found.values()) + [_parsed(one.chain) for one in shown])
-    used, undecided = [], list(unreadable)
+    used, undecided = [], wanted.undecided + unreadable
     for path, certificates in found.items():
         used += _used({"path": path}, [one for one in certificates if not x509.is_ca(one)], pool, old, now)
     for one in shown:
@@ -57,18 +61,20 @@ def look(
         if sent:
             used += _used(where, sent[:1], pool, old, now)
         else:
-            undecided.append("%s speaks TLS, and its certificate could not be seen: %s" % (
-                connection.place(one.listener.address, one.listener.port), one.finding))
+            undecided.append("%s %s" % (connection.place(one.listener.address, one.listener.port),
+                                        one.finding or "shows a certificate that can't be read"))
     used = _told(used, shown)
+    undecided = list(collections.OrderedDict.fromkeys(undecided))  # several processes may listen on one port
     return {
         "authorities": [x509.describe(one) for one in old],
         "successors": [x509.describe(one) for one in new],
         "certificates": used,
         "undecided": undecided,
+        "missing": wanted.missing,
         "renewals": renewals(old, found),
         "shared_keys": shared_keys(old, new),
-        "looked_at": {"files": len(found), "listeners": len({one.listener for one in shown})},
-        "msg": "\n".join(one["sentence"] for one in used) or "no certificate in use chains to them",
+        "looked_at": {"files": len(found), "listeners": len({one.listener for one in shown if one.chain})},
+        "msg": "\n".join([one["sentence"] for one in used] + undecided) or "no certificate in use chains to them",
     }
 
 
@@ -104,21 +110,46 @@ def renewals(
     return list(found.values())
 
 
-def paths(folders: "t.List[str]", more: "t.List[str]", ignored: "t.List[str]") -> "t.List[str]":
+class Wanted(t.NamedTuple):
+    paths: "t.List[str]"      # to be looked at
+    missing: "t.List[str]"    # what was named and is not there, as it was named
+    undecided: "t.List[str]"  # sentences on what may be there
+
+
+def wanted_files(folders: "t.List[str]", named: "t.List[str]", ignored: "t.List[str]") -> Wanted:
     """The files to look at, by their own names rather than by those of links; backup copies are in nobody's use."""
-    wanted = [places.certificate(path) for path in more]
+    wanted: t.List[t.Tuple[str, t.Optional[str]]] = [(places.certificate(path), path) for path in named]
+    missing: t.List[str] = []
+    undecided: t.List[str] = []
     for folder in folders:
         try:
-            wanted += [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
-        except EnvironmentError:
-            continue  # a system has one of the customary folders, or none yet
+            wanted += [(os.path.join(folder, name), None) for name in sorted(os.listdir(folder))]
+        except EnvironmentError as error:
+            if error.errno == errno.ENOENT:
+                missing.append(folder)
+            else:
+                undecided.append(_unreadable(folder, error))
     passed = {os.path.realpath(path) for path in ignored}
     found: t.Dict[str, str] = collections.OrderedDict()
-    for path in sorted(wanted, key=os.path.islink):
+    for path, name in sorted(wanted, key=lambda one: os.path.islink(one[0])):
         real = os.path.realpath(path)
-        if not path.endswith(BACKUP) and real not in passed and os.path.isfile(real):
+        if path.endswith(BACKUP) or real in passed:
+            continue
+        try:
+            regular = stat.S_ISREG(os.stat(path).st_mode)
+        except EnvironmentError as error:
+            if error.errno not in NOTHING_THERE:
+                undecided.append(_unreadable(path, error))
+            elif name:
+                missing.append(name)
+            continue
+        if regular or name:  # who names something else is told so when it is read
             found.setdefault(real, path)
-    return list(found.values())
+    return Wanted(list(found.values()), missing, undecided)
+
+
+def _unreadable(path: str, error: EnvironmentError) -> str:
+    return "%s: %s" % (path, pem.advised("it can't be read: %s" % error.strerror))
 
 
 def read_files(wanted: "t.List[str]") -> "t.Tuple[t.Dict[str, t.List[x509.Certificate]], t.List[str]]":
@@ -200,7 +231,8 @@ def _told(used: "t.List[t.Dict[str, t.Any]]", shown: "t.List[listeners.Shown]") 
     for one in used:
         one = dict(one, program=names.get(one["inode"]))
         if one["path"]:
-            sentence = "%s (%s) was issued by %s" % (one["path"], one["subject"], one["authority"])
+            sentence = "%s (%s, SHA-256 %s...) was issued by %s" % (
+                one["path"], one["subject"], one["fingerprint_sha256"][:16], one["authority"])
         else:
             sentence = "port %d%s shows %s (SHA-256 %s...), issued by %s: was the service not reloaded?" % (
                 one["port"], " (%s)" % x509.printable(one["program"]) if one["program"] else "", one["subject"],

@@ -30,6 +30,7 @@ OTHERS = ("/usr/lib*/firefox*/distribution/policies.json", "/opt/firefox*/distri
 
 class Outcome(t.NamedTuple):
     changed: bool
+    path: str
     before: str
     after: str
     module: "t.Optional[str]"
@@ -43,14 +44,17 @@ class PolicyError(Exception):
 FAILURES = (PolicyError, files.FilesError)
 
 
-def converge(path: str, state: str, check: bool = False) -> Outcome:
+def converge(path: str, state: str, check: bool = False, root: str = "/") -> Outcome:
     """Has Firefox follow the system's trust store (``present``) or not any more (``absent``); returns an Outcome.
 
+    root: where the system is mounted; its own place for the file is the Outcome's ``path``.
     Raises StoreError where p11-kit's module is missing, or one of FAILURES; the file is as it was then.
     """
     if not os.path.isabs(path):
         raise PolicyError("path: %s is not given from / on" % (path or "(empty)"))
-    module = _module() if state == "present" else None
+    root = files.system_root(root)
+    path = path if root == "/" else files.resolve(root, path)
+    module = _module(root) if state == "present" else None
     before = _read(path)
     policies, problem = with_trust(before or {}, module) if module else without(before or {})
     if policies is None:
@@ -59,20 +63,21 @@ def converge(path: str, state: str, check: bool = False) -> Outcome:
     warnings = []
     if after != before and before is None:
         warnings = ["%s is not read any more, because %s is there now: bring its policies along" % (other, path)
-                    for pattern in OTHERS for other in sorted(glob.glob(pattern))]
+                    for pattern in OTHERS for other in sorted(glob.glob(root.rstrip("/") + pattern))]
     if after != before and not check:
         _write(path, after)
         if _read(path) != after:
             raise PolicyError("%s does not hold what was written to it; does something else manage it?" % path)
-    return Outcome(after != before, _text(before), _text(after), module, warnings)
+    return Outcome(after != before, path, _text(before), _text(after), module, warnings)
 
 
-def _module() -> str:
-    found = stores.p11_kit_modules("/")
+def _module(root: str) -> str:
+    """The path of p11-kit's module, as the system that is mounted there has it."""
+    found = stores.p11_kit_modules(root)
     if not found:
         raise stores.missing_packages("Firefox needs p11-kit's trust module (p11-kit-trust.so)",
-                                      [PACKAGES[stores.store_of_family("/")]])
-    return found[0]
+                                      [PACKAGES[stores.store_of_family(root)]])
+    return found[0][len(root.rstrip("/")):]
 
 
 def with_trust(

@@ -21,8 +21,12 @@ if t.TYPE_CHECKING:
 
 TABLES = (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6))
 LISTEN = "0A"
+UNSEEN = "speaks TLS, and its certificate could not be seen: %s"
+UNREACHABLE = ("listens, and can't be reached from the host itself, as in a VRF or behind a firewall: %s. See what it "
+               "shows, and name its port in ignore_ports")
 # Which address a socket is reached at that listens on all of them; one for IPv6 often takes IPv4, too.
 WILDCARDS = {"0.0.0.0": ["127.0.0.1"], "::": ["::1", "127.0.0.1"]}
+LINK = "20"  # the scope of addresses that are unique on their link alone, in /proc/net/if_inet6
 # What is said before TLS begins, by the port that is assigned to it. Elsewhere it is tried without.
 STARTTLS = {25: "smtp", 587: "smtp", 110: "pop3", 143: "imap", 389: "ldap", 3306: "mysql", 5222: "xmpp",
             5432: "postgres"}
@@ -37,8 +41,8 @@ class Listener(t.NamedTuple):
 class Shown(t.NamedTuple):
     listener: Listener
     server_name: "t.Optional[str]"  # the host name that was asked for, or None
-    chain: "t.List[bytes]"  # the certificates as they were sent, as DER; empty where it speaks TLS and none was seen
-    finding: "t.Optional[str]"  # why none was seen, or None
+    chain: "t.List[bytes]"  # the certificates as they were sent, as DER; empty where none was seen
+    finding: "t.Optional[str]"  # why none was seen, to be said of the socket, or None
 
 
 def listening(proc: str = "/proc") -> "t.List[Listener]":
@@ -65,6 +69,23 @@ def parse(table: str, family: int) -> "t.List[Listener]":
         packed = struct.pack("=%dI" % len(words), *words)  # each as this machine has it in memory
         found.append(Listener(socket.inet_ntop(family, packed), int(port, 16), fields[9]))
     return found
+
+
+def places(listener: Listener, proc: str = "/proc") -> "t.List[str]":
+    """The addresses that a socket may be reached at from this host, the likeliest first.
+
+    The tables of sockets do not say on which link an address is that each link may have.
+    """
+    if listener.address in WILDCARDS:
+        return WILDCARDS[listener.address]
+    try:
+        with open(os.path.join(proc, "net", "if_inet6")) as stream:
+            rows = [line.split() for line in stream]
+    except EnvironmentError:
+        return [listener.address]
+    linked = ["%s%%%s" % (listener.address, row[5]) for row in rows if row[3] == LINK
+              and socket.inet_ntop(socket.AF_INET6, bytes(bytearray.fromhex(row[0]))) == listener.address]
+    return linked or [listener.address]
 
 
 def programs(listeners: "t.Iterable[Listener]", proc: str = "/proc") -> "t.Dict[str, str]":
@@ -103,23 +124,27 @@ def shown(
 ) -> "t.List[Shown]":
     """What a listener shows (list of Shown) without a name and when it is asked for each of these; [] if it is no TLS.
 
+    One that listens and can't be reached may show anything: that is one Shown with a finding.
+
     program: _openssl.OpenSSL. seconds: how long a step may take.
     """
     first = _ask(listener, None, program, seconds, tmpdir)
-    if first is None:
+    if not first.result["reachable"]:
+        there = [(one.address, one.port) for one in listening()]
+        return [Shown(listener, None, [], UNREACHABLE % first.result["finding"])] if listener[:2] in there else []
+    if not first.speaks_tls and not first.chain:
         return []
-    others = [_ask(listener, name, program, seconds, tmpdir) for name in names]
-    seen = [first] + [one for one in others if one]
+    answers = [(None, first)] + [(name, _ask(listener, name, program, seconds, tmpdir)) for name in names]
+    seen = [_told(listener, name, answer) for name, answer in answers if answer.speaks_tls or answer.chain]
     # One that wants to be asked for a name shows nothing without one, and that is no riddle then.
     return [one for one in seen if one.chain] or seen[:1]
 
 
 def _ask(
     listener: Listener, name: "t.Optional[str]", program: "openssl.OpenSSL", seconds: float, tmpdir: "t.Optional[str]"
-) -> "t.Optional[Shown]":
-    """Shown, or None where it does not speak TLS."""
+) -> looks.Seen:
     wanted = looks.Wanted(seconds, resumption=False, keep_alive=False, versions=False, http=False, path="/")
-    for address in WILDCARDS.get(listener.address, [listener.address]):
+    for address in places(listener):
         endpoint = targets.Endpoint(
             name=connection.place(listener.address, listener.port), host=address, port=listener.port,
             asked=name or address, server_name=name, address=None, starttls=STARTTLS.get(listener.port), alpn=[],
@@ -127,8 +152,10 @@ def _ask(
         seen = looks.look(endpoint, wanted, program, tmpdir)
         if seen.result["reachable"]:
             break
-    if not seen.chain and not seen.speaks_tls:
-        return None
+    return seen
+
+
+def _told(listener: Listener, name: "t.Optional[str]", seen: looks.Seen) -> Shown:
     # What was shown first is enough where a second look, for the chain, comes to nothing.
     chain = seen.chain or ([seen.shown] if seen.shown else [])
-    return Shown(listener, name, chain, None if chain else seen.result["finding"])
+    return Shown(listener, name, chain, None if chain else UNSEEN % seen.result["finding"])

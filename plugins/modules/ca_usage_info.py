@@ -37,12 +37,15 @@ options:
   folders:
     description:
       - Folders whose files are looked at, PEM and DER. Subfolders are not, nor are backup copies (C(*~)).
+      - One that is not there is in RV(missing). One that can't be read is in RV(undecided).
     type: list
     elements: path
     default: [/etc/pki/tls/certs, /etc/ssl/certs]
   paths:
     description:
       - Further files. Without a folder they are in C(/etc/pki/tls/certs), or in C(/etc/ssl/certs) where there is none.
+      - One that is not there holds no certificate and keeps nobody from anything, for hosts differ. It may also be a
+        slip, so that it is in RV(missing).
     type: list
     elements: str
     default: []
@@ -59,7 +62,7 @@ options:
     default: true
   ignore_ports:
     description:
-      - Ports that are not connected to.
+      - Ports that are not connected to. Name those here that the host itself can't reach, when you know what they show.
     type: list
     elements: int
     default: []
@@ -81,7 +84,8 @@ notes:
   - On the ports of SMTP, IMAP, POP3, LDAP, MySQL, XMPP and PostgreSQL TLS is begun as these protocols do.
   - Issuers are found by name and key identifier. A certificate without an authority key identifier counts as issued by
     any CA of the issuer's name.
-  - As another user than root, files that can't be read are in RV(undecided), and no program is known by name.
+  - As another user than root, files and folders that can't be read are in RV(undecided), and no program is known by
+    name.
 seealso:
   - module: fleetpki.host_trust.ca_trust_anchor
   - name: The role ca_rotation
@@ -118,7 +122,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: A line for each certificate in use.
+  description: A line for each certificate in use, and for each of RV(undecided).
   returned: success
   type: str
   sample: "port 443 (nginx) shows CN=web1.example.com (SHA-256 4f39ec2e21a8c3d5...), issued by CN=Corp Issuing CA:
@@ -184,11 +188,20 @@ certificates:
       description: All that in words.
       type: str
 undecided:
-  description: Sentences on files that can't be read, and on services that speak TLS and did not show a certificate.
+  description:
+    - Sentences on files and folders that can't be read, and on services that speak TLS and did not show a certificate.
+    - And on sockets that listen and can't be reached from the host itself, such as those that are bound to a VRF, for
+      they may show any.
   returned: success
   type: list
   elements: str
   sample: []
+missing:
+  description: Those of O(folders) and O(paths) that are not there, as they are given.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/pki/tls/certs]
 renewals:
   description: Further certificates of the CAs themselves, such as former ones with the same key, that are in the files.
   returned: success
@@ -202,7 +215,7 @@ shared_keys:
   elements: str
   sample: []
 looked_at:
-  description: How many files with certificates, and how many sockets that speak TLS.
+  description: How many files with certificates, and how many sockets that showed one.
   returned: success
   type: dict
   sample: {files: 147, listeners: 1}

@@ -34,6 +34,12 @@ options:
         is not read any more when this one is there.
     type: path
     default: /etc/firefox/policies/policies.json
+  root:
+    description:
+      - Folder where the system is mounted whose Firefox is meant, such as C(/mnt/sysimage) in a kickstart's C(%post).
+      - O(path) is inside it, links are followed inside it, and so is the trust module that is looked for.
+    type: path
+    default: /
 notes:
   - Firefox reads it when it is started. It takes Firefox 114 or later.
   - Firefox in a sandbox (Snap, Flatpak) does not see the host's p11-kit.
@@ -70,12 +76,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: The file of policies.
+  description: The file of policies; with O(root), where it is on this machine.
   type: str
   returned: success
   sample: /etc/firefox/policies/policies.json
 library:
-  description: The trust module of p11-kit that was found. Null with O(state=absent).
+  description: The trust module of p11-kit that was found, as its own system has it. Null with O(state=absent).
   type: str
   returned: success
   sample: /usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-trust.so
@@ -97,18 +103,20 @@ def main() -> None:
     module = AnsibleModule({
         "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
         "path": {"type": "path", "default": "/etc/firefox/policies/policies.json"},
+        "root": {"type": "path", "default": "/"},
     }, supports_check_mode=True)
-    path = module.params["path"]
     try:
-        outcome = firefox.converge(path, module.params["state"], module.check_mode)
+        outcome = firefox.converge(
+            module.params["path"], module.params["state"], module.check_mode, module.params["root"])
     except stores.StoreError as error:
         module.fail_json(msg=str(error), **error.facts)
     except firefox.FAILURES as error:
         module.fail_json(msg=str(error))
     for warning in outcome.warnings:
         module.warn(warning)
-    diff = {"before_header": path, "after_header": path, "before": outcome.before, "after": outcome.after}
-    module.exit_json(changed=outcome.changed, path=path, library=outcome.module, diff=diff)
+    diff = {"before_header": outcome.path, "after_header": outcome.path, "before": outcome.before,
+            "after": outcome.after}
+    module.exit_json(changed=outcome.changed, path=outcome.path, library=outcome.module, diff=diff)
 
 
 if __name__ == "__main__":

@@ -26,11 +26,13 @@ def matrix(answers: Answers) -> list[str]:
 
 
 def _cell(result: dict[str, t.Any]) -> str:
-    accepted = [client["accepted"] for client in result["clients"].values()]
+    clients = {name: client["accepted"] for name, client in result["clients"].items()}
     if result["accepted"]:
-        return "%d accept" % accepted.count(True)
-    refusing = ", ".join(name for name, client in result["clients"].items() if client["accepted"] is False)
-    return "REFUSED (%s)" % ("all" if accepted.count(False) == len(accepted) else refusing)
+        return "%d accept" % list(clients.values()).count(True)
+    refusing = [name for name, accepted in clients.items() if accepted is False]
+    if not refusing:
+        return "not judged" if clients else "not asked"
+    return "REFUSED (%s)" % ("all" if len(refusing) == len(clients) else ", ".join(refusing))
 
 
 def refusals(answers: Answers) -> dict[str, list[str]]:

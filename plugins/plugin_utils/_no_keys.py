@@ -32,13 +32,18 @@ def refuse(given: c.Mapping[str, t.Any], names: c.Iterable[str], where: str = ""
 
 
 class Action(NormalAction):
-    """Runs a module that knows the certificate of a CA as any other, after a look at its options."""
+    """Runs a module as any other, after a look at those of its options that take certificates."""
+
+    def texts(self) -> c.Mapping[str, t.Any]:
+        """What must hold no private key, by the name of its option; raises TypeError for what no module takes."""
+        return {name: self._task.args.get(name) for name in CA}
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Runs the action (see ActionBase)."""
         try:
-            refuse(self._task.args, CA)
-        except ValueError as error:
+            texts = self.texts()
+            refuse(texts, texts)
+        except (TypeError, ValueError) as error:
             return {"failed": True, "msg": str(error)}
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         return result

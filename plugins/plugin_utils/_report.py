@@ -10,6 +10,8 @@ not print, of a length that can be read.
 
 from __future__ import annotations
 
+import collections.abc as c
+import contextlib
 import json
 import typing as t
 
@@ -20,6 +22,8 @@ Value = dict[str, t.Any]
 
 LONGEST = 600  # characters of a sentence
 CERTIFICATE = ("subject", "issuer", "serial", "not_before", "not_after")
+KINDS = {"trust": "ca_trust_info", "wanted": "ca_trust_anchor", "certificates": "cert_verify",
+         "endpoints": "tls_endpoint_info"}  # whose results they are
 STATES = ("trusted", "distrusted", "unmanaged", "drifted", "inactive")
 # What is told of an endpoint; the same from several hosts is told once.
 VIEW = ("address", "reachable", "finding", "protocol", "cipher", "key_exchange", "signature_algorithm",
@@ -39,10 +43,11 @@ class Terms(t.NamedTuple):
 def build(gathered: dict[str, Value], terms: Terms) -> Value:
     """The report on hosts: ``gathered`` has the results of modules as they were registered, by host and by kind.
 
-    The kinds are trust (ca_trust_info), wanted (ca_trust_anchor in check mode), certificates (cert_verify) and
-    endpoints (tls_endpoint_info). One that is missing was not asked for.
+    The kinds are those of KINDS, wanted in check mode. One that is missing was not asked for. Raises ValueError for
+    results of another module.
     """
-    gathered = {plain(name): _plain(results) for name, results in gathered.items()}
+    gathered = {plain(name): {kind: _plain(plain(name), kind, result) for kind, result in results.items()}
+                for name, results in gathered.items()}
     known: dict[str, Value] = {}
     found = findings.Findings(terms.now)
     hosts = {name: _host(name, gathered[name], known, found) for name in sorted(gathered, key=findings.natural)}
@@ -55,8 +60,8 @@ def build(gathered: dict[str, Value], terms: Terms) -> Value:
         "version": 1,
         "title": plain(terms.title),
         "generated": x509.iso_time(terms.now),
-        "terms": {"certificates_remaining_days": terms.certificates_remaining // 86400,
-                  "anchors_remaining_days": terms.anchors_remaining // 86400},
+        "terms": {"certificates_remaining_seconds": terms.certificates_remaining,
+                  "anchors_remaining_seconds": terms.anchors_remaining},
         "counts": _counts(hosts, anchors, seen, listed),
         "findings": listed,
         "hosts": hosts,
@@ -78,12 +83,21 @@ def plain(value: t.Any) -> t.Any:
     return value
 
 
-def _plain(results: Value) -> Value:
+@contextlib.contextmanager
+def _reading(host: str, kind: str) -> c.Iterator[None]:
+    """Says whose results are wanted where those of another module were given."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{host}, {kind}: these are no results of {KINDS[kind]} ({error!r})") from error
+
+
+def _plain(host: str, kind: str, result: Value | None) -> Value:
     """The same as plain values, but for the distribution's certificates: they are many, and few of them are told."""
-    found = {kind: plain({key: value for key, value in (result or {}).items() if key != "distribution"})
-             for kind, result in results.items()}
-    if found.get("trust"):
-        found["trust"]["distribution"] = results["trust"].get("distribution", [])
+    with _reading(host, kind):
+        found: Value = plain({key: value for key, value in (result or {}).items() if key != "distribution"})
+        if found and kind == "trust":
+            found["distribution"] = (result or {}).get("distribution", [])
     return found
 
 
@@ -97,12 +111,14 @@ def _host(name: str, results: Value, known: dict[str, Value], found: findings.Fi
         found.add("host-unreachable" if unreachable else "host-failed", name, reason)
         host.update(status="unreachable" if unreachable else "failed", reason=reason)
     else:
-        host.update({key: trust[key] for key in ("store", "bundle", "in_sync", "interrupted")})
-        host["distribution"] = trust["counts"]["distribution"]
-        host["anchors"], host["drift"] = _states(name, trust, results.get("wanted"), known, found)
-        _store(name, trust, found)
+        with _reading(name, "trust"):
+            host.update({key: trust[key] for key in ("store", "bundle", "in_sync", "interrupted")})
+            host["distribution"] = trust["counts"]["distribution"]
+            host["anchors"], host["drift"] = _states(name, trust, results.get("wanted"), known, found)
+            _store(name, trust, found)
     if host["status"] != "unreachable":
-        host["certificates"] = _certificates(name, results.get("certificates"), known, found)
+        with _reading(name, "certificates"):
+            host["certificates"] = _certificates(name, results.get("certificates"), known, found)
     return host
 
 
@@ -121,9 +137,13 @@ def _states(name: str, trust: Value, wanted: Value | None, known: dict[str, Valu
     wanted, problem = _answer(wanted)
     if problem:
         found.add("wanted-refused", name, problem)
-    listed, steps = (wanted["anchors"], wanted["plan"]) if wanted else ([], [])
-    asked = {one["fingerprint_sha256"]: one["state"] for one in listed if one["fingerprint_sha256"]}
-    for one in [*listed, *trust["anchors"], *trust["distrusted"]]:
+    with _reading(name, "wanted"):
+        listed, steps = (wanted["anchors"], wanted["plan"]) if wanted else ([], [])
+        asked = {one["fingerprint_sha256"]: one["state"] for one in listed if one["fingerprint_sha256"]}
+        steps = [one for one in steps if one["fingerprint_sha256"]]
+        for one in [*listed, *steps]:
+            _learn(known, one)
+    for one in [*trust["anchors"], *trust["distrusted"]]:
         _learn(known, one)
     states = {one["fingerprint_sha256"]: "distrusted" for one in trust["distrusted"]}
     for one in trust["anchors"]:
@@ -135,7 +155,7 @@ def _states(name: str, trust: Value, wanted: Value | None, known: dict[str, Valu
         brought = {one["fingerprint_sha256"] for one in trust["distribution"]}
         states.update(dict.fromkeys(sorted(elsewhere & brought), "trusted"))
     drift = {}
-    for step in (one for one in steps if one["fingerprint_sha256"]):
+    for step in steps:
         fingerprint = step["fingerprint_sha256"]
         drift[fingerprint] = step["reason"]
         found.add(findings.STEPS.get(step["action"], "anchor-differs"), name,
@@ -193,20 +213,26 @@ def _endpoints(gathered: dict[str, Value], known: dict[str, Value], found: findi
         answer, problem = _answer(results.get("endpoints"))
         if problem:
             found.add("endpoints-failed", host, problem)
-        for one in answer["results"] if answer else []:
-            for certificate in one["chain"]:
-                _learn(known, certificate)
-            facts = {key: one[key] for key in VIEW}
-            facts["resumed"] = (one["resumption"] or {}).get("resumed")
-            facts["chain"] = [certificate["fingerprint_sha256"] for certificate in one["chain"]]
-            views = seen.setdefault((one["name"], one["server_name"]), {})
-            view = views.setdefault(json.dumps(facts, sort_keys=True), {"hosts": [], **facts, "handshake": []})
-            view["hosts"].append(host)
-            view["handshake"].append(one["milliseconds"]["handshake"])
-            findings.of_endpoint(found, host, one, terms.certificates_remaining)
+        with _reading(host, "endpoints"):
+            for one in answer["results"] if answer else []:
+                _see(seen, host, one, known)
+                findings.of_endpoint(found, host, one, terms.certificates_remaining)
     return [{"name": name, "server_name": asked, "views": [
         {**view, "handshake": _range(view["handshake"])} for view in views.values()]}
         for (name, asked), views in sorted(seen.items(), key=lambda pair: findings.natural(pair[0][0]))]
+
+
+def _see(seen: dict[tuple[str, str], dict[str, Value]], host: str, one: Value, known: dict[str, Value]) -> None:
+    """Adds what a host sees of an endpoint."""
+    for certificate in one["chain"]:
+        _learn(known, certificate)
+    facts = {key: one[key] for key in VIEW}
+    facts["resumed"] = (one["resumption"] or {}).get("resumed")
+    facts["chain"] = [certificate["fingerprint_sha256"] for certificate in one["chain"]]
+    views = seen.setdefault((one["name"], one["server_name"]), {})
+    view = views.setdefault(json.dumps(facts, sort_keys=True), {"hosts": [], **facts, "handshake": []})
+    view["hosts"].append(host)
+    view["handshake"].append(one["milliseconds"]["handshake"])
 
 
 def _range(numbers: list[float | None]) -> Value | None:

@@ -19,7 +19,7 @@ class Leaf:
     """A certificate of hosts, and in which files of which hosts it is."""
 
     facts: Facts
-    status: str  # good, soon, bad
+    status: str  # good, ends soon, refused
     reasons: list[str]
     paths: list[str]
     hosts: list[str]
@@ -93,4 +93,4 @@ def _status(entry: dict[str, t.Any], facts: Facts, report: dict[str, t.Any]) -> 
     if not entry["verified"]:
         return "refused"
     left = findings.epoch(facts["not_after"]) - findings.epoch(report["generated"])
-    return "ends soon" if left < report["terms"]["certificates_remaining_days"] * 86400 else "good"
+    return "ends soon" if left < report["terms"]["certificates_remaining_seconds"] else "good"

@@ -126,8 +126,8 @@ UNSAFE = ("TLSv1.0", "TLSv1.1")
 
 def natural(text: str) -> list[t.Any]:
     """For sorting: web2 before web10."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part)
-            for part in re.split(r"([0-9]{1,18})", text, flags=re.ASCII) if part]
+    parts = re.split(r"([0-9]{1,18})", text)  # numbers are at the odd places
+    return [(0, int(part), "") if place % 2 else (1, 0, part) for place, part in enumerate(parts) if part]
 
 
 class Findings:

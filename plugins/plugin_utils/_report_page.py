@@ -38,13 +38,16 @@ class Group(t.NamedTuple):
     cells: tuple[str, ...]
 
     @property
-    def calls(self) -> bool:
+    def needs_attention(self) -> bool:
         """Whether there is anything to see to."""
         return self.order != "in order" or not {"drifted", "unmanaged", "inactive"}.isdisjoint(self.cells)
 
 
-def html(report: dict[str, t.Any]) -> str:
-    """The page, from the template report.html.j2 and the style sheet and the script beside it."""
+def html(report: dict[str, t.Any], data: t.Sequence[str] = ()) -> str:
+    """The page, from the template report.html.j2 and the style sheet and the script beside it.
+
+    data: what the files are called that have the same as data.
+    """
     # Every value is escaped where the template shows it, and none is ever a template itself.
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
@@ -57,7 +60,8 @@ def html(report: dict[str, t.Any]) -> str:
         # What is no part of this page does not run, and nothing is fetched, even if something slipped through.
         script_hash=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode(),
         columns=columns, groups=groups(report, columns), roots=chains.trees(report),
-        scale=timeline.scale(report), lanes=timeline.lanes(report))
+        scale=timeline.scale(report), lanes=timeline.lanes(report), steps=timeline.STEPS,
+        today=round(timeline.PAST * timeline.STEPS), named=NAMED, data=data)
 
 
 def groups(report: dict[str, t.Any], columns: list[str]) -> list[Group]:

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report_findings as findings
 
+DAY = 86400
 PAST = 0.05  # the part of the line for what has ended already
 MARKS = ((1, "1 day"), (7, "7 days"), (30, "30 days"), (90, "90 days"), (365, "1 year"), (1095, "3 years"),
          (3650, "10 years"), (10950, "30 years"))
@@ -45,9 +46,9 @@ def place(days: float, longest: float) -> float:
 def lanes(report: dict[str, t.Any]) -> list[Lane]:
     """The rows, what ends first in front."""
     longest, least = _longest(report), report["terms"]
-    found = [_lane(report, "anchor", [one], least["anchors_remaining_days"], longest)
+    found = [_lane(report, "anchor", [one], least["anchors_remaining_seconds"], longest)
              for one in _dated(report, report["anchors"])]
-    found += [_lane(report, "certificates", certificates, least["certificates_remaining_days"], longest)
+    found += [_lane(report, "certificates", certificates, least["certificates_remaining_seconds"], longest)
               for certificates in _by_issuer(report).values()]
     return sorted(found, key=lambda lane: (findings.epoch(lane.first), lane.kind, lane.name))
 
@@ -69,28 +70,28 @@ def _ends(report: dict[str, t.Any], fingerprint: str) -> int:
     return findings.epoch(report["certificates"][fingerprint]["not_after"])
 
 
-def _days(report: dict[str, t.Any], fingerprint: str) -> float:
-    return (_ends(report, fingerprint) - findings.epoch(report["generated"])) / 86400
+def _left(report: dict[str, t.Any], fingerprint: str) -> int:
+    return _ends(report, fingerprint) - findings.epoch(report["generated"])
 
 
 def _longest(report: dict[str, t.Any]) -> float:
     """Days until the last of them ends, at least a month."""
     used = _dated(report, report["anchors"]) + [one for each in _by_issuer(report).values() for one in each]
-    return max([30.0, *(_days(report, one) for one in used)])
+    return max([30.0, *(_left(report, one) / DAY for one in used)])
 
 
 def _lane(report: dict[str, t.Any], kind: str, certificates: list[str], least: int, longest: float) -> Lane:
     first = min(certificates, key=lambda one: _ends(report, one))
-    ends = sorted(_days(report, one) for one in certificates)
+    ends = sorted(_left(report, one) for one in certificates)
     # Where several fall on one place, the first of them is shown.
-    ticks = {round(place(days, longest) * STEPS): _status(days, least) for days in reversed(ends)}
+    ticks = {round(place(left / DAY, longest) * STEPS): _status(left, least) for left in reversed(ends)}
     name = report["certificates"][first]["subject" if kind == "anchor" else "issuer"]
     return Lane(kind, name or "no name", len(certificates), [(at, ticks[at]) for at in sorted(ticks)],
-                report["certificates"][first]["not_after"], _spoken(ends[0]), _status(ends[0], least))
+                report["certificates"][first]["not_after"], _spoken(ends[0] / DAY), _status(ends[0], least))
 
 
-def _status(days: float, least: int) -> str:
-    return "expired" if days < 0 else "soon" if days < least else "later"
+def _status(left: int, least: int) -> str:
+    return "expired" if left < 0 else "soon" if left < least else "later"
 
 
 def _spoken(days: float) -> str:

@@ -23,6 +23,20 @@ SERVE = ("cd /srv; setsid openssl s_server -accept {port} -cert {name}.crt -key 
          "grep -q CONNECTED && exit; sleep 0.02; done; exit 1")
 
 
+# Whoever connects to it from the host itself is refused, for it listens on another interface than lo.
+BOUND = """import os, socket, time
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+listener.bind(("0.0.0.0", 4435))
+listener.listen()
+if os.fork() == 0:
+    os.setsid()
+    for number in range(3):
+        os.dup2(os.open(os.devnull, os.O_RDWR), number)
+    time.sleep(600)
+"""
+
+
 def look(**options):
     return {"fleetpki.host_trust.ca_usage_info": {"authorities": [ROOT.pem], **options}}
 
@@ -83,15 +97,25 @@ def test_successors_that_are_none_are_told(hosts):
 
 
 def test_what_can_not_be_decided_is_said(hosts):
-    """A file that only root reads, a port that says nothing, and input that is no CA's certificate."""
+    """Files and folders that only root reads, a port that can't be reached, and input that is no CA's certificate."""
     host = hosts["debian12"]
-    host.run("sh", "-c", "mkdir -m 755 /srv/secret; cp /srv/far.der /srv/secret; chmod 600 /srv/secret/far.der")
+    host.run("sh", "-c", "mkdir -m 755 /srv/secret; cp /srv/far.der /srv/secret; chmod 600 /srv/secret/far.der; "
+             "mkdir -m 700 /srv/locked; cp /srv/far.der /srv/locked")
+    host.run("python3", "-c", BOUND)
     tasks = [look(folders=["/srv/secret"], listeners=False),
+             look(folders=["/srv/locked"], paths=["/srv/locked/far.der"], ignore_ports=[4433, 4434]),
+             look(folders=[], ignore_ports=[4433, 4434, 4435]),
              look(folders=["/nosuch"], paths=["/nosuch.crt"], listeners=False),
              {"fleetpki.host_trust.ca_usage_info": {"authorities": ["no certificate"]}}, look(timeout=0)]
-    unread, missing, no_ca, no_time = plays.run(
+    unread, locked, ignored, missing, no_ca, no_time = plays.run(
         hosts.inventory, tasks, "-e", "ansible_user=user", "--limit", "debian12").of("debian12")
     assert unread["certificates"] == [] and "/srv/secret/far.der" in unread["undecided"][0]
+    folder, file, port = locked["undecided"]
+    assert [folder, file] == [f"{path}: it can't be read: Permission denied; does the task need 'become'?"
+                              for path in ("/srv/locked", "/srv/locked/far.der")]
+    assert port.startswith("0.0.0.0:4435 listens, and can't be reached from the host itself") and port in locked["msg"]
+    assert ignored["undecided"] == [] and ignored["msg"] == "no certificate in use chains to them"
     assert missing["certificates"] == [] and missing["undecided"] == [] and not missing.get("failed")
+    assert missing["missing"] == ["/nosuch", "/nosuch.crt"]
     assert no_ca["failed"] and "authorities" in no_ca["msg"], no_ca
     assert no_time["failed"] and "timeout" in no_time["msg"], no_time

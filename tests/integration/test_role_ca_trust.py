@@ -119,6 +119,8 @@ def test_the_entry_for_large_fleets(hosts):
     """One task a host, and nothing that is skipped; what is missing is a failure, which main would have mended."""
     task = {"ansible.builtin.import_role": {"name": ROLE, "tasks_from": "anchors"},
             "vars": {"ca_trust_anchors": [{"content": ROOT.pem}]}}
+    skipped = plays.run(hosts.inventory, [task], "--skip-tags", "ca_trust")
+    assert skipped.code == 0 and not any(skipped.results.values()), skipped.output
     for changed in (True, False):
         play, times = executions(hosts, tasks=[task])
         assert play.code == 0 and set(times.values()) == {"1"}, play.output
@@ -260,12 +262,15 @@ def test_a_play_that_goes_on_after_failures_installs_nothing_unasked(lacking, tm
 
 
 def test_an_image(el9_with_image):
-    """With ca_trust_root, also from a play that verifies a certificate against the image's store."""
+    """With ca_trust_root, also Firefox's policy, and from a play that verifies against the image's store."""
     host = el9_with_image["el9"]
     before = trusted(host)
-    given = role(ROOT, ISSUING, ca_trust_root="/mnt/image", ca_trust_verify_certificates=[CERTIFICATE])
+    given = role(ROOT, ISSUING, ca_trust_root="/mnt/image", ca_trust_verify_certificates=[CERTIFICATE],
+                 ca_trust_firefox_policy="present")
     play, times = executions(el9_with_image, roles=[given])
-    assert play.code == 0 and times == {"el9": "2"}, play.output
+    assert play.code == 0 and times == {"el9": "3"}, play.output
+    assert "p11-kit-trust.so" in host.read("/mnt/image/etc/firefox/policies/policies.json").decode()
+    assert not host.exists("/etc/firefox")
     assert result(play, "el9")["changed"] and held(host) == {} and trusted(host) == before
     said = host.run("chroot", "/mnt/image", "trust", "list", "--filter=ca-anchors").stdout
     assert "Corp Root CA" in said and "Corp Issuing CA" in said

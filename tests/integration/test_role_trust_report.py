@@ -187,12 +187,16 @@ def test_how_certificates_are_judged_and_endpoints_looked_at(fleet, tmp_path):
 
 def test_the_role_in_a_play_of_ones_own_and_what_it_refuses(fleet, tmp_path):
     task = {"ansible.builtin.include_role": {"name": "fleetpki.host_trust.trust_report"}}
-    given = {"trust_report_dir": str(tmp_path / "a" / "b"), "trust_report_endpoints": [], "trust_report_prometheus": ""}
+    given = {"trust_report_dir": str(tmp_path / "a" / "b"), "trust_report_endpoints": [], "trust_report_prometheus": "",
+             "ca_trust_min_remaining": "9000d"}
     for args, written in ((["--check"], []), ([], ["report.html", "report.json"])):
         play = plays.run(fleet.inventory, [{**task, "vars": given}], *args, hosts="web1:edge")
         assert play.code == 0, play.output
         folder = tmp_path / "a" / "b"
         assert sorted(path.name for path in folder.glob("*")) == written
+    value = json.loads((folder / "report.json").read_text())
+    assert "and min_remaining asks for 9000 days" in str(kinds(value)["wanted-refused"]), "judged as it is distributed"
+    assert "The same as data: <span class=\"name\">report.json</span>." in (folder / "report.html").read_text()
     wrong = [({"trust_report_dir": "here"}, "html is here/report.html, and is to be an absolute path"),
              ({"trust_report_html": str(tmp_path)}, "something that is no file is there"),
              ({"trust_report_mode": "rw"}, "mode: 'rw' is no octal number"),

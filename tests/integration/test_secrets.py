@@ -110,6 +110,8 @@ REFUSED = [
     module("ca_trust_anchor", anchors=[{"content": BOTH}]),
     module("ca_trust_anchor", anchors=[{"path": at("both.pem")}]),
     module("ca_trust_anchor", anchors=[{"content": "{{ key_of_root }}"}]),
+    module("ca_usage_info", authorities=[BOTH]),
+    module("ca_usage_info", authorities=[ROOT.pem], successors=[ROOT.pem, BOTH]),
 ]
 
 

@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which certificates chain to a CA: in files, and with servers of this process, which this machine lists as such."""
+import errno
 import os
 import socket
 import sys
@@ -42,8 +43,15 @@ def test_files_of_every_form(look, tmp_path):
     assert told(result) == [(str(tmp_path / name), OLD_WEB.fingerprint)
                             for name in ("a.crt", "b.pem", "c.der", "d.pem")]
     assert result["certificates"][0]["sentence"] == (
-        "%s (CN=web1) was issued by CN=Corp Issuing CA" % (tmp_path / "a.crt"))
+        "%s (CN=web1, SHA-256 %s...) was issued by CN=Corp Issuing CA" % (
+            tmp_path / "a.crt", OLD_WEB.fingerprint[:16]))
     assert result["undecided"] == [] and result["looked_at"] == {"files": 6, "listeners": 0}
+
+
+def test_two_certificates_called_alike_in_one_file(look, tmp_path):
+    other = pki.server("web1", OLD_ISSUING)
+    assert told(look({"both.pem": OLD_WEB.pem + other.pem})) == [
+        (str(tmp_path / "both.pem"), one.fingerprint) for one in (OLD_WEB, other)]
 
 
 def test_ca_certificates_expired_ones_and_backup_copies_are_not_in_use(look):
@@ -98,8 +106,31 @@ def test_files_that_can_not_be_read_are_told(look, tmp_path, monkeypatch):
     def denied(path):
         raise usage.pem.CertificateFileError("it can't be read: Permission denied")
     monkeypatch.setattr(usage.pem, "read_file", denied)
-    assert look({"a.crt": OLD_WEB.pem})["undecided"] == [
+    result = look({"a.crt": OLD_WEB.pem})
+    assert result["undecided"] == [
         "%s: it can't be read: Permission denied; does the task need 'become'?" % (tmp_path / "a.crt")]
+    assert result["msg"] == result["undecided"][0]
+
+
+def test_what_was_named_and_is_not_there_is_told_and_what_can_not_be_known_is_undecided(look, tmp_path, monkeypatch):
+    """Rights are pretended, for these tests may run as root."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "dangling.crt").symlink_to("nosuch")
+    (tmp_path / "loop.crt").symlink_to("loop.crt")
+    folder, file, nosuch, dangling = (str(tmp_path / name) for name in ("folder", "a.crt", "nosuch", "dangling.crt"))
+    result = look({"a.crt": "garbage"}, paths=[nosuch, file + "/below", dangling])
+    assert (result["undecided"], result["missing"]) == ([], [nosuch, file + "/below", dangling])
+    result = usage.look(dict(GIVEN, folders=[nosuch, file], paths=[folder]))
+    assert result["missing"] == [nosuch] and result["undecided"] == [
+        file + ": it can't be read: Not a directory", folder + ": it is not a regular file"]
+
+    def denied(path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+    monkeypatch.setattr(usage.os, "listdir", denied)
+    monkeypatch.setattr(usage.os, "stat", denied)
+    result = look(paths=[file])
+    assert result["missing"] == [] and result["undecided"] == [
+        path + ": it can't be read: Permission denied; does the task need 'become'?" for path in (str(tmp_path), file)]
 
 
 def test_unusable_options():
@@ -133,6 +164,21 @@ def test_a_system_without_ipv6(tmp_path):
     (tmp_path / "net").mkdir()
     (tmp_path / "net" / "tcp").write_text(TABLE)
     assert [one.port for one in listeners.listening(str(tmp_path))] == [8080, 22]
+
+
+def test_an_address_that_each_link_may_have(tmp_path):
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "if_inet6").write_text("""00000000000000000000000000000001 01 80 10 80       lo
+fe80000000000000505400fffe000001 02 40 20 80     eth0
+20010db8000000000000000000000001 02 40 00 80     eth0
+fe80000000000000505400fffe000001 03 40 20 80 eth0.100
+""")
+    for address, wanted in {
+            "fe80::5054:ff:fe00:1": ["fe80::5054:ff:fe00:1%eth0", "fe80::5054:ff:fe00:1%eth0.100"],
+            "fe80::1": ["fe80::1"], "2001:db8::1": ["2001:db8::1"], "127.0.0.53": ["127.0.0.53"],
+            "::": ["::1", "127.0.0.1"]}.items():
+        assert listeners.places(listeners.Listener(address, 443, "1"), str(tmp_path)) == wanted
+    assert listeners.places(listeners.Listener("fe80::1", 443, "1"), str(tmp_path / "nosuch")) == ["fe80::1"]
 
 
 @pytest.fixture()
@@ -182,3 +228,23 @@ def test_a_service_that_shows_nothing_is_told(only):
         sentence, = usage.look(dict(GIVEN, listeners=True))["undecided"]
     assert sentence.startswith("127.0.0.1:%d speaks TLS, and its certificate could not be seen: " % server.port)
     assert "handshake failure" in sentence
+
+
+def test_a_service_that_can_not_be_reached_is_undecided_and_one_that_has_ended_is_not(monkeypatch):
+    """One on a link that is not known, and a port that refuses, in a VRF or because nobody listens there any more."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        closed = listeners.Listener("127.0.0.1", free.getsockname()[1], "2")
+    linked = listeners.Listener("fe80::1234", 443, "1")
+    monkeypatch.setattr(listeners, "listening", lambda: [linked, closed])
+    given = dict(GIVEN, listeners=True, server_names=["web1"])
+    result = usage.look(given)
+    for one, sentence in zip((linked, closed), result["undecided"]):
+        place = usage.connection.place(one.address, one.port)
+        assert sentence.startswith(place + " listens, and can't be reached from the host itself, as in a VRF or behind")
+        assert sentence.endswith(". See what it shows, and name its port in ignore_ports")
+    assert len(result["undecided"]) == 2 and result["looked_at"]["listeners"] == 0
+    assert usage.look(dict(given, ignore_ports=[443, closed.port]))["undecided"] == []
+    answers = [[closed], []]
+    monkeypatch.setattr(listeners, "listening", lambda: answers.pop(0))
+    assert usage.look(given)["undecided"] == [] and answers == []

@@ -45,6 +45,21 @@ def test_somebody_elses_is_as_good():
     assert firefox.with_trust(document, LIBRARY) == (document, None)
 
 
+def test_a_system_that_is_mounted_elsewhere(tmp_path):
+    """Its file is written, with its own p11-kit; an absolute link in it leads to nothing of this machine."""
+    (tmp_path / "image/usr/lib64/pkcs11").mkdir(parents=True)
+    (tmp_path / "image/usr/lib64/pkcs11/p11-kit-trust.so").touch()
+    (tmp_path / "image/etc").mkdir()
+    (tmp_path / "image/etc/firefox").symlink_to("/srv/firefox")
+    made = str(tmp_path / "image/srv/firefox/policies/policies.json")
+    outcome = firefox.converge("/etc/firefox/policies/policies.json", "present", root=str(tmp_path / "image"))
+    assert (outcome.path, outcome.module) == (made, "/usr/lib64/pkcs11/p11-kit-trust.so")
+    with open(made) as stream:
+        assert json.load(stream)["policies"]["SecurityDevices"]["Add"] == {firefox.DEVICE: outcome.module}
+    with pytest.raises(firefox.files.FilesError, match="is no folder"):
+        firefox.converge("/etc/firefox/policies/policies.json", "present", root=str(tmp_path / "nosuch"))
+
+
 @pytest.mark.parametrize("content, said", [
     (b"{", "is not JSON"), (b"\xff\xfe", "is not JSON"), (b"[]", "no object"), (b'{"policies": []}', "not as Firefox"),
     (b'{"policies": {"SecurityDevices": "x"}}', "not as Firefox"),

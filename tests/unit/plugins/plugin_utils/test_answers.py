@@ -14,7 +14,7 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _answer
 def result(name, required=("curl",), **accepted):
     """A result of tls_client_info: accepted is {client: True, False or None}."""
     return {
-        "name": name, "accepted": False not in accepted.values(),
+        "name": name, "accepted": {True} <= set(accepted.values()) <= {True, None},
         "clients": {client: {"accepted": one, "said": "no" * (one is False)} for client, one in accepted.items()},
         "unmet": [f"{client} refuses it: no" for client in required if accepted.get(client) is False],
     }
@@ -34,6 +34,11 @@ def test_matrix():
         "web2   REFUSED (java)  -              -",
         "web10  -               -              -",
     ]
+
+
+def test_where_no_client_has_judged_nobody_has_refused():
+    assert answers.matrix({"web1": [result("web2", curl=None, java=None), result("web3")]}) == [
+        "      web2        web3", "web1  not judged  not asked"]
 
 
 def test_nobody_has_asked():

@@ -227,6 +227,28 @@ def test_a_certificate_from_before_all_time():
     assert list(found(build({"web1": {"trust": told.trust(told.anchor(first))}}))) == ["anchor-expired"]
 
 
+def test_digits_of_other_kinds_are_letters():
+    squared = told.certificate("CN=Root 2²")
+    made = build({"web1": {"trust": told.trust(told.anchor(squared, managed=False))}, "web²": {"trust": told.trust()}})
+    assert found(made) == {"anchor-unmanaged": {"CN=Root 2²": ["web1"]}}
+    names = ["²", "10", "2", "Root 10", "Root 2²"]
+    assert sorted(names, key=findings.natural) == ["2", "10", "Root 2²", "Root 10", "²"]
+
+
+@pytest.mark.parametrize("kind, given", [
+    ("trust", told.results()), ("trust", "web1"), ("wanted", told.results()), ("wanted", "web1"),
+    ("certificates", told.trust()), ("certificates", told.results(told.seen("www:443", WEB))),
+    ("endpoints", told.trust()), ("endpoints", told.results(told.verified(WEB)))])
+def test_results_of_another_module_are_refused_by_host_and_kind(kind, given):
+    with pytest.raises(ValueError, match=f"web1, {kind}: these are no results of {report.KINDS[kind]} "):
+        build({"web1": {"trust": told.trust(), kind: given}})
+
+
+def test_a_step_for_a_certificate_that_no_list_has():
+    made = build({"web1": {"trust": told.trust(), "wanted": told.wanted(steps=[("remove", ROOT, "surplus")])}})
+    assert found(made) == {"anchor-surplus": {f"{ROOT['subject']}: surplus": ["web1"]}}
+
+
 def test_sizes():
     """A thousand hosts that differ in thirty anchors."""
     made = build(told.large())

@@ -128,6 +128,26 @@ def test_a_page_needs_nothing_else_and_runs_nothing_else():
     assert policy.startswith("default-src 'none'; ") and f"script-src 'sha256-{digest}';" in policy
 
 
+def test_what_ends_soon_does_so_everywhere():
+    """To the second, for spans need not be days."""
+    soon = told.certificate("CN=web1.example.com", ISSUING["subject"], days=(-10, 1.25))
+    gathered = {"web1": {"trust": told.trust(told.anchor(ROOT)), "certificates": told.results(
+        told.verified(soon, ISSUING, ROOT))}}
+    for least, kinds, leaf, lane in ((1.5, ["certificate-expires"], "ends soon", "soon"), (1.25, [], "good", "later")):
+        made = report.build(gathered, report.Terms("", told.NOW, int(least * told.DAY), 0))
+        assert [one["kind"] for one in made["findings"]] == kinds
+        issuing, = chains.trees(made)[0].below()
+        assert issuing.certificates()[0].status == leaf
+        assert [one.status for one in timeline.lanes(made) if one.kind == "certificates"] == [lane]
+        assert f"Soon is {least} days for certificates and 0 days for anchors." in page.html(made)
+
+
+def test_the_foot_names_the_files_with_data_that_were_written():
+    assert "The same as data" not in page.html(small())
+    text = "".join(Outline(page.html(small(), ["fleet.json", "a&b.prom"])).text)
+    assert "The same as data: fleet.json, a&b.prom." in text
+
+
 def test_names_are_shown_and_are_never_markup_or_templates():
     hostile = told.certificate(told.HOSTILE, days=(-1, 5))
     more = {"reasons": [told.HOSTILE], "warnings": [told.HOSTILE]}
@@ -174,7 +194,7 @@ def test_hosts_that_are_alike_share_a_row_and_the_worst_come_first():
     gathered["gone"] = {"trust": told.UNREACHABLE}
     made = build(gathered)
     rows = page.groups(made, list(made["anchors"]))
-    assert [(page.few(row.hosts), row.cells, row.calls) for row in rows] == [
+    assert [(page.few(row.hosts), row.cells, row.needs_attention) for row in rows] == [
         ("db2", ("drifted",), True), ("gone", (), True), ("db1", ("unmanaged",), True),
         ("web1 … web11 (11 hosts)", ("trusted",), False)]
 
