@@ -84,7 +84,8 @@ notes:
   - On the ports of SMTP, IMAP, POP3, LDAP, MySQL, XMPP and PostgreSQL TLS is begun as these protocols do.
   - Issuers are found by name and key identifier. A certificate without an authority key identifier counts as issued by
     any CA of the issuer's name.
-  - As another user than root, files and folders that can't be read are in RV(undecided), and no program is known by name.
+  - As another user than root, files and folders that can't be read are in RV(undecided), and no program is known by
+    name.
 seealso:
   - module: fleetpki.host_trust.ca_trust_anchor
   - name: The role ca_rotation
