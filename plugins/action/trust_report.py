@@ -109,7 +109,8 @@ def _as_json(made: dict[str, t.Any]) -> str:
 def _texts(given: dict[str, t.Any], made: dict[str, t.Any]) -> dict[str, str]:
     """What is to be written, by path."""
     data = [os.path.basename(given[name]) for name in ("json", "prometheus") if given[name]]
-    makers = {"html": functools.partial(page.html, data=data), "json": _as_json, "prometheus": metrics.text}
+    makers: dict[str, t.Callable[[dict[str, t.Any]], str]] = {
+        "html": functools.partial(page.html, data=data), "json": _as_json, "prometheus": metrics.text}
     return {given[name]: make(made) for name, make in makers.items() if given[name]}
 
 

@@ -348,11 +348,11 @@ def test_only_the_issuing_ca_is_new(tmp_path):
                       "ca_rotation_folders": ["/etc/pki/tls/certs", "/etc/ssl/certs", "/srv/app"]}
         assert went(rotate(fleet, "prepare", "distribute", "reissue", ca_rotation_name="Corp 2", **everything))
         assert everywhere(fleet, issuer) == {'"Corp 2 Issuing CA"'}
-        slip = {"ca_rotation_paths": ["/srv/single.crt", "/srv/singel.crt"]}
+        slip = {"ca_rotation_paths": ["/srv/single.crt", "/srv/nosuch.crt"]}
         in_use = refused(rotate(fleet, "withdraw", **everything | slip))
         for place in ("/srv/app/app.crt (CN=web2,", "/srv/single.crt (CN=web2,", "port 8443 (python3) shows CN=web2"):
             assert f"web2: {place}" in in_use, in_use
-        assert "\n/srv/singel.crt is named in ca_rotation_paths, and no host has it\n" in in_use
+        assert "\n/srv/nosuch.crt is named in ca_rotation_paths, and no host has it\n" in in_use
         assert "/srv/single.crt is named" not in in_use and in_use.endswith('in ca_rotation_without: ["web2"]'), in_use
         everything |= {"ca_rotation_ignore_paths": ["/srv/app/app.crt", "/srv/single.crt"],
                        "ca_rotation_ignore_ports": [8443]}
