@@ -129,7 +129,7 @@ def wanted_files(folders: "t.List[str]", named: "t.List[str]", ignored: "t.List[
                 missing.append(folder)
             else:
                 undecided.append(_unreadable(folder, error))
-    passed = {os.path.realpath(path) for path in ignored}
+    passed = {os.path.realpath(places.certificate(path)) for path in ignored}
     found: t.Dict[str, str] = collections.OrderedDict()
     for path, name in sorted(wanted, key=lambda one: os.path.islink(one[0])):
         real = os.path.realpath(path)

@@ -24,8 +24,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 a
 
 NEW_MODE, KEY_MODE = 0o644, 0o600  # of files that are not there yet
 CERTIFICATE, CHAIN, FULLCHAIN = "path", "chain_path", "fullchain_path"
-KINDS = collections.OrderedDict([("dns", "DNS"), ("ip", "IP"), ("uri", "URI"), ("email", "email"),
-                                  ("rid", "RID")])
+KINDS = collections.OrderedDict([("dns", "DNS"), ("ip", "IP"), ("uri", "URI"), ("email", "email"), ("rid", "RID")])
 
 
 class Offer(t.NamedTuple):

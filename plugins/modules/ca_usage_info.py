@@ -51,7 +51,7 @@ options:
     default: []
   ignore_paths:
     description:
-      - Files that are not looked at.
+      - Files that are not looked at, named as in O(paths).
     type: list
     elements: path
     default: []
@@ -230,6 +230,7 @@ missing_packages:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _ca_usage
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 
 ARGUMENTS = {
     "authorities": {"type": "list", "elements": "str", "required": True},
@@ -250,6 +251,8 @@ def main() -> None:
         result = _ca_usage.look(module.params, module.tmpdir)
     except _ca_usage.Unable as error:
         module.fail_json(msg=str(error), **error.facts)
+    except EnvironmentError as error:
+        module.fail_json(msg=str(files.explain(error, "used")))
     module.exit_json(changed=False, **result)
 
 

@@ -74,6 +74,14 @@ def test_further_and_ignored_files_and_links(look, tmp_path):
     assert told(look(ignore_paths=[further])) == [(str(tmp_path / "z.crt"), OLD_WEB.fingerprint)]
 
 
+def test_bare_names_are_those_of_the_systems_folder(look, tmp_path, monkeypatch):
+    monkeypatch.setattr(usage.places, "SYSTEM", (str(tmp_path),))
+    (tmp_path / "certs").mkdir()
+    (tmp_path / "certs" / "web1.crt").write_text(OLD_WEB.pem)
+    assert told(look(paths=["web1.crt"])) == [(str(tmp_path / "certs" / "web1.crt"), OLD_WEB.fingerprint)]
+    assert told(look(paths=["web1.crt"], ignore_paths=["web1.crt"])) == []
+
+
 def test_below_an_intermediate_that_only_lies_beside_it(look, tmp_path):
     """A branch of the old root that its folder knows nothing of; and an issuing CA that was renewed with its key."""
     branch = pki.issue("Branch CA", OLD, ca=True)
