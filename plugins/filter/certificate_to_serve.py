@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter: the certificates of the role host_certificate, as cert_verify wants them listed."""
+"""Filter: the first certificate of the role host_certificate, as a server needs it."""
 
 from __future__ import annotations
 

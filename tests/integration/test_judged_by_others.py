@@ -70,7 +70,7 @@ def tasks(folder):
          "register": "alone"},
         {"fleetpki.host_trust.crl": {
             "path": f"{folder}/issuing.crl", "ca_content": issuing, "ca_privatekey_path": f"{folder}/issuing.key",
-            "ca_privatekey_passphrase": PASSPHRASE, "next_update": "+10d", "revoked": [
+            "ca_privatekey_passphrase": PASSPHRASE, "next_update": "+9d", "revoked": [
                 {"serial": "{{ client_crt.serial }}", "reason": "keyCompromise"}, {"serial": "47:11"}]}},
     ]
 
