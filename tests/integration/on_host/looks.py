@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import collections
-import functools
 import hashlib
 import os
 import re
@@ -19,9 +18,7 @@ from cryptography.hazmat.primitives import serialization
 BLOCK = re.compile(rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----END", re.DOTALL)
 SCRAP = re.compile(r"\.[A-Za-z0-9]{6}(?=$|/)")  # mkstemp(3)
 
-# What is no fault of the collection, and told apart:
-APART = "apart"  # between two renames, a certificate is in place and its key is still beside its own
-WINDOW = "window"  # the platform's own command has taken OpenSSL's links away, and OpenSSL reads nothing else
+APART = "apart"  # no fault: between two renames, a certificate is in place and its key is still beside its own
 
 Look = collections.namedtuple("Look", ["files", "trusted"])
 
@@ -148,22 +145,12 @@ class Store(Common):
             if not trusted <= self.ever[path]:
                 yield f"{path} trusts what nobody wanted"
         for name in self.scenario["verify"]:
-            # Links by the hash of old releases are made, too, and do not count.
-            linked = not hashed or os.path.exists(f"{hashed}/{self.hash_of(name)}.0")
             for options in [], ["-CAfile", bundle]:
                 said = subprocess.run(["openssl", "verify", *options, name], capture_output=True, text=True,
                                       check=False)
                 if said.returncode:
-                    yield (f"openssl verify {' '.join(options)} {name}: {said.stdout} {said.stderr}"
-                           if linked or options else WINDOW)
+                    yield f"openssl verify {' '.join(options)} {name}: {said.stdout} {said.stderr}"
         yield from self._extracted_by_itself(look)
-
-    @staticmethod
-    @functools.lru_cache
-    def hash_of(path):
-        """The name under which OpenSSL looks for the certificate in a file."""
-        command = ["openssl", "x509", "-noout", "-hash", "-in", path]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     def _extracted_by_itself(self, look):
         """No temporary file is trusted when somebody else runs the extract."""
