@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pki
 import plays
@@ -260,8 +262,13 @@ def test_a_play_that_is_killed_leaves_nothing_for_long(fleet, tmp_path):
     try:
         wait_for(lambda: count(fleet, "web2") == count(fleet, "web3") == 1)
     finally:
+        # Its workers have sessions of their own, and wait for ever to tell somebody who is gone.
+        workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        for worker in map(int, workers):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
     wait_for(lambda: count(fleet, "web2") == count(fleet, "web3") == 0)
 
 
