@@ -91,7 +91,7 @@ def observe(store: stores.Store, recovered: bool = True, unread: "t.Optional[t.L
                 continue
             contents[path] = data
             held = list(certificates_in(path, data))
-            if store.anchors is None and data[:1] == b"\x30" and held:
+            if store.anchors is None and [one.der for one in held] == [data]:  # text may begin with the same byte
                 # Programs that are given the file expect PEM; and nothing can be added to the other form.
                 data, problem = pem.to_pem(data).encode("ascii"), "it is DER, and not PEM"
                 contents[path], held, untidy[path] = data, list(certificates_in(path, data)), problem

@@ -46,6 +46,15 @@ def test_der_becomes_pem_and_is_not_lost(tmp_path):
         assert actions(trust_store.converge(store, wanted)) == []
 
 
+def test_text_that_begins_as_der_does_stays_text(tmp_path):
+    path, text = tmp_path / "ca.pem", "0 anchors of ours\n" + A.pem + B.pem
+    path.write_text(text)
+    assert actions(trust_store.converge(bundle_store(tmp_path), [want(A), want(B)])) == []
+    assert path.read_text() == text
+    assert actions(trust_store.converge(bundle_store(tmp_path), [want(B, "absent")])) == ["remove"]
+    assert path.read_text() == "0 anchors of ours\n" + A.pem
+
+
 def test_a_path_with_a_slip_in_it_is_no_bundle(tmp_path):
     (tmp_path / "ca.pem").write_text("127.0.0.1 localhost\n")
     with pytest.raises(trust_plan.PlanError, match="is it the right file"):
