@@ -31,11 +31,8 @@ class ActionModule(ActionBase):
         try:
             options = self._options()
             collected = self._collect(options, execute)
-            try:
-                remaining = duration.seconds(options["min_remaining"])
-            except ValueError as error:
-                raise ValueError(f"min_remaining: {error}") from error
-            terms = judge.Terms(options["allow_expired"], options["allow_non_ca"], remaining)
+            terms = judge.Terms(options["allow_expired"], options["allow_non_ca"],
+                                duration.of_option("min_remaining", options["min_remaining"]))
             listed = anchor_list.read(options["anchors"], self._load, collected, terms)
         except (AnsibleError, anchor_list.AnchorListError, ValueError) as error:
             return {**result, "failed": True, "msg": str(error)}

@@ -72,12 +72,7 @@ def _gathered(given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str,
 
 
 def _terms(given: dict[str, t.Any]) -> report.Terms:
-    spans = []
-    for name in ("certificates_remaining", "anchors_remaining"):
-        try:
-            spans.append(duration.seconds(given[name]))
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
+    spans = (duration.of_option(name, given[name]) for name in ("certificates_remaining", "anchors_remaining"))
     return report.Terms(given["title"], int(time.time()), *spans)
 
 

@@ -39,21 +39,19 @@ _value:
 
 import typing as t
 
-from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
+
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filters
 
 
 def certificate_refusals(results: dict[str, list[dict[str, t.Any]]], most: int = 10) -> t.Any:
     """See DOCUMENTATION; names of certificates stay marked as data."""
     found: dict[str, list[str]] = {}
-    try:
+    with _filters.given("certificate_refusals wants results of cert_verify by the host's name"):
         for host, verified in results.items():
             for one in verified:
                 if not one["verified"]:
                     found.setdefault("; ".join(one["reasons"]), []).append(f"{host}: {one['name']}")
-    except (AttributeError, KeyError, TypeError) as error:
-        raise AnsibleFilterError(
-            f"certificate_refusals wants results of cert_verify by the host's name: {error!r}") from None
     return wrap_var({reason: where[:most] + [f"and {len(where) - most} more"] * (len(where) > most)
                      for reason, where in found.items()})
 

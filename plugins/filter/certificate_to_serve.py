@@ -56,18 +56,13 @@ _value:
 
 import typing as t
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report_certificates
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filters, _report_certificates
 
 
 def certificate_to_serve(certificates: list[dict[str, t.Any]], *args: str, **options: str) -> t.Any:
     """See _report_certificates.to_serve."""
-    try:
+    with _filters.given("certificate_to_serve wants host_certificate_certificates, a list of dicts"):
         return _report_certificates.to_serve(certificates, *args, **options)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise AnsibleFilterError(
-            f"certificate_to_serve wants host_certificate_certificates, a list of dicts: {error!r}") from None
 
 
 class FilterModule:

@@ -56,18 +56,13 @@ _value:
 
 import typing as t
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report_certificates
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filters, _report_certificates
 
 
 def certificates_to_verify(certificates: list[dict[str, t.Any]], *args: str, **options: str) -> t.Any:
     """See _report_certificates.to_verify."""
-    try:
+    with _filters.given("certificates_to_verify wants host_certificate_certificates, a list of dicts"):
         return _report_certificates.to_verify(certificates, *args, **options)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise AnsibleFilterError(
-            f"certificates_to_verify wants host_certificate_certificates, a list of dicts: {error!r}") from None
 
 
 class FilterModule:

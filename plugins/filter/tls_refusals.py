@@ -40,18 +40,15 @@ _value:
 
 import typing as t
 
-from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _answers
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _answers, _filters
 
 
 def tls_refusals(answers: _answers.Answers) -> t.Any:
     """See _answers.refusals; what clients and servers say stays marked as data."""
-    try:
+    with _filters.given("tls_refusals wants results of tls_client_info by who has asked"):
         return wrap_var(_answers.refusals(answers))
-    except (AttributeError, KeyError, TypeError) as error:
-        raise AnsibleFilterError(f"tls_refusals wants results of tls_client_info by who has asked: {error!r}") from None
 
 
 class FilterModule:

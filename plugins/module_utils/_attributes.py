@@ -76,10 +76,10 @@ def _of_root(params: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
 
 def _mode(value: t.Any) -> None:
     """Raises ValueError for what is neither the number of a mode nor a symbolic one (chmod(1))."""
-    if isinstance(value, int) or not re.match(r"[ugoa]*[-+=][rwxXstugo]*([-+=,][ugoarwxXst]*)*\Z", str(value)):
-        number = value if isinstance(value, int) else int(str(value), 8)
-        if not 0 <= number <= 0o7777:
-            raise ValueError("no mode is %s" % value)
+    if not isinstance(value, int) and re.match(r"[ugoa]*[-+=][rwxXstugo]*([-+=,][ugoarwxXst]*)*\Z", str(value)):
+        return
+    if not 0 <= (value if isinstance(value, int) else int(str(value), 8)) <= 0o7777:
+        raise ValueError("no mode is %s" % value)
 
 
 def apply(

@@ -37,6 +37,14 @@ def seconds(text: "t.Union[str, int]") -> int:
     return total
 
 
+def of_option(name: str, text: "t.Union[str, int]") -> int:
+    """As ``seconds``; the sentence of the ValueError begins with the option's name."""
+    try:
+        return seconds(text)
+    except ValueError as error:
+        raise ValueError("%s: %s" % (name, error))
+
+
 def spoken(span: float) -> str:
     """A number of seconds for a sentence, in its largest unit up to days, rounded down: ``3 days``, ``1 hour``."""
     for _letter, name, size in UNITS[1:]:

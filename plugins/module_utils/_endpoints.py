@@ -74,9 +74,9 @@ def _check(given: "t.Dict[str, t.Any]") -> None:
         raise verification.Unable("path: %r is not the path of a URL: it begins with /, without blanks" % given["path"])
     if given["min_remaining"] is not None:
         try:
-            duration.seconds(given["min_remaining"])
+            duration.of_option("min_remaining", given["min_remaining"])
         except ValueError as error:
-            raise verification.Unable("min_remaining: %s" % error)
+            raise verification.Unable(str(error))
 
 
 def _items(given: "t.Dict[str, t.Any]") -> "t.List[t.Dict[str, t.Any]]":

@@ -199,6 +199,11 @@ def _spoken_process(process: str) -> str:
     return "process %s (%s), which runs since %s" % (process, command, time.strftime("%Y-%m-%dT%H:%M:%SZ", since))
 
 
+def matching(root: str, pattern: str) -> "t.List[str]":
+    """Paths below ``root``, which is no pattern itself, that match an absolute pattern; sorted."""
+    return sorted(glob.glob(glob.escape(root.rstrip("/")) + pattern))
+
+
 def make_folder(path: str) -> None:
     """Makes a folder and its parents where they are missing, mode 0755 whatever the umask."""
     if os.path.isdir(path):

@@ -12,7 +12,6 @@ __metaclass__ = type
 
 import collections
 import copy
-import glob
 import json
 import os
 import typing as t
@@ -63,7 +62,7 @@ def converge(path: str, state: str, check: bool = False, root: str = "/") -> Out
     warnings = []
     if after != before and before is None:
         warnings = ["%s is not read any more, because %s is there now: bring its policies along" % (other, path)
-                    for pattern in OTHERS for other in sorted(glob.glob(root.rstrip("/") + pattern))]
+                    for pattern in OTHERS for other in files.matching(root, pattern)]
     if after != before and not check:
         _write(path, after)
         if _read(path) != after:

@@ -74,9 +74,9 @@ def _placed(options: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
                     for option in FILES if options[option]})
     places.check_apart(options, ("privatekey_path",) + FILES)
     try:
-        duration.seconds(options["min_remaining"])
+        duration.of_option("min_remaining", options["min_remaining"])
     except ValueError as error:
-        raise InstallationError("min_remaining: %s" % error)
+        raise InstallationError(str(error))
     return dict(options, names=planning.split_names(options["subject_alt_name"] or []))
 
 

@@ -25,14 +25,15 @@ HOLDS = {"present": nss_plan.vouches, "absent": nss_plan.is_trusted, "distrusted
 def anchor(options: "t.Dict[str, t.Any]", wanted: "t.List[trust_plan.Wanted]", check: bool) -> "t.Dict[str, t.Any]":
     """ca_trust_anchor's result with ``store: nss``; raises stores.StoreError or one of nss.FAILURES."""
     nss.require(options["root"])
-    outcome = nss.converge(options["nss_databases"], _completed(wanted), options["purge"], check)
+    databases, purge = options["nss_databases"], options["purge"]
+    outcome = nss.converge(databases, wanted, purge, check)
+    if outcome.plan.unsent:
+        outcome = nss.converge(databases, _completed(wanted, outcome.plan.unsent), purge, check)
     return {"changed": False, "unsent": outcome.plan.unsent} if outcome.plan.unsent else report(outcome)
 
 
-def _completed(wanted: "t.List[trust_plan.Wanted]") -> "t.List[trust_plan.Wanted]":
+def _completed(wanted: "t.List[trust_plan.Wanted]", unsent: "t.List[str]") -> "t.List[trust_plan.Wanted]":
     """What is to be distrusted by its fingerprint, with the certificate where this host's own store has it."""
-    if all(want.certificate or want.state != "distrusted" for want in wanted):
-        return wanted
     try:
         store = stores.choose("auto", None, "/")
         observed = trust_state.observe(store)
@@ -40,8 +41,8 @@ def _completed(wanted: "t.List[trust_plan.Wanted]") -> "t.List[trust_plan.Wanted
         return wanted
     known = {held.fingerprint: held.der for held in
              observed.anchors + observed.distrusted + trust_state.of_distribution(store, observed)}
-    return [want if want.certificate or want.state != "distrusted" else
-            want._replace(certificate=x509.parse_leniently(known.get(want.fingerprint))) for want in wanted]
+    return [want._replace(certificate=x509.parse_leniently(known.get(want.fingerprint)))
+            if want.state == "distrusted" and want.fingerprint in unsent else want for want in wanted]
 
 
 def report(outcome: nss.Outcome) -> "t.Dict[str, t.Any]":

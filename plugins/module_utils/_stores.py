@@ -290,7 +290,7 @@ def _names_in_p11_kit(root: str, names: "t.List[str]") -> "t.Set[str]":
 def p11_kit_modules(root: str) -> "t.List[str]":
     """Paths of p11-kit's trust module, which serves the system's store to whoever speaks PKCS #11."""
     return [path for pattern in ("/usr/lib64/pkcs11", "/usr/lib/*/pkcs11", "/usr/lib/pkcs11")
-            for path in sorted(glob.glob(glob.escape(root.rstrip("/")) + pattern + "/p11-kit-trust.so"))]
+            for path in files.matching(root, pattern + "/p11-kit-trust.so")]
 
 
 def _os_release(root: str) -> "t.Dict[str, str]":

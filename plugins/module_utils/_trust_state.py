@@ -68,7 +68,8 @@ def observe(store: stores.Store, recovered: bool = True, unread: "t.Optional[t.L
     anchors: t.List[Held] = []
     distrusted: t.List[Held] = []
     no_file: t.Tuple[t.Optional[bytes], t.Optional[str]] = (None, None)
-    no_files: t.List[str] = []
+    no_files: t.Tuple[t.List[str], float] = ([], 0)
+    changed = 0.0
 
     def see(
         look: "t.Callable[[stores.Store, str, Overlay], Seen]", path: str, with_overlay: "Overlay", nothing: Seen
@@ -105,14 +106,15 @@ def observe(store: stores.Store, recovered: bool = True, unread: "t.Optional[t.L
     if store.anchors is None:
         read([store.bundles[0][1]], anchors)
     else:
-        read(see(_listing, store.anchors, overlay, no_files), anchors)
+        paths, changed = see(_listing, store.anchors, overlay, no_files)
+        read(paths, anchors)
     distribution: t.Dict[str, str] = {}
     if store.distrust == "folder":
         for folder in store.distrusted:
-            read(see(_listing, folder, overlay, no_files), distrusted)
+            read(see(_listing, folder, overlay, no_files)[0], distrusted)
         for folder in store.distribution:
             bare = os.path.basename(folder) != "anchors"  # elsewhere, p11-kit knows plain certificates, and trusts none
-            for path in see(_listing, folder, {}, no_files):
+            for path in see(_listing, folder, {}, no_files)[0]:
                 for held in _trusted_elsewhere(path, content(path, {}), bare):
                     distribution.setdefault(held.fingerprint, path)
     elif store.distrust == "configuration":
@@ -132,15 +134,8 @@ def observe(store: stores.Store, recovered: bool = True, unread: "t.Optional[t.L
     if store.keystore:
         in_keystore, made = keystore(store.keystore)
         extracted[store.keystore.path] = frozenset(in_keystore), made
-    return State(contents, untidy, anchors, distrusted, distribution, extracted, _changed(store),
+    return State(contents, untidy, anchors, distrusted, distribution, extracted, changed,
                  None if recovered and journal.hidden else recovered and journal.interrupted)
-
-
-def _changed(store: stores.Store) -> float:
-    """When a local anchor was last added or removed, by the folders that hold them."""
-    folders = [place for place, _folders, _files in os.walk(store.anchors)] if store.recursive and store.anchors else [
-        store.anchors or ""]
-    return max(os.stat(folder).st_mtime if os.path.isdir(folder) else 0 for folder in folders or [""])
 
 
 def in_force(store: stores.Store, held: Held) -> bool:
@@ -195,10 +190,13 @@ def _regular(place: str, path: "t.Optional[str]" = None) -> "t.Tuple[bytes, os.s
         return stream.read(), status
 
 
-def _listing(store: stores.Store, folder: str, overlay: "Overlay") -> "t.List[str]":
-    """Paths of the files that the store's tools read in ``folder``, sorted."""
+def _listing(store: stores.Store, folder: str, overlay: "Overlay") -> "t.Tuple[t.List[str], float]":
+    """(paths of the files that the store's tools read in ``folder``, sorted; when one was last added or removed).
+
+    The latter is in seconds since the epoch, 0 where there is no such folder.
+    """
     found = {path for path, kept in overlay.items() if kept and path.startswith(folder + "/")}
-    folders, seen = [folder], set()
+    folders, seen, changed = [folder], set(), 0.0
     while folders:
         here = folders.pop()
         try:
@@ -211,6 +209,7 @@ def _listing(store: stores.Store, folder: str, overlay: "Overlay") -> "t.List[st
             _refuse_unreadable(error)
             continue
         seen.add((status.st_dev, status.st_ino))
+        changed = max(changed, status.st_mtime)
         for name in entries:
             path = os.path.join(here, name)
             try:
@@ -225,7 +224,7 @@ def _listing(store: stores.Store, folder: str, overlay: "Overlay") -> "t.List[st
             elif (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)) and counts:
                 raise files.FilesError("%s is a pipe or a device, at which the store's tools would wait for ever: take "
                                        "it away" % path)
-    return sorted(path for path in found if overlay.get(path, path) is not None)
+    return sorted(path for path in found if overlay.get(path, path) is not None), changed
 
 
 def certificates_in(path: str, data: bytes) -> "t.Iterator[Held]":

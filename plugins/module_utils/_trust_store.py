@@ -191,8 +191,7 @@ def _empty_keystore(store: stores.Store) -> None:
 
 def _preview(store: stores.Store, outcome: Outcome, purge: str) -> None:
     """Looks at the outcome in a folder of its own before the live store is touched, where the command can do that."""
-    script = stores.find_command(store.extract[0], store.root)
-    if not store.preview or not script or not _knows(script, store.preview[0], store.root):
+    if not store.preview or not _knows(store, store.preview[0]):
         return
     option, folders = store.preview
     target = os.path.join(store.staging[0][1], "preview")
@@ -215,11 +214,10 @@ def _live(store: stores.Store, outcome: Outcome) -> "t.Tuple[trust_state.State, 
     EL 8's command succeeds though it could not write a bundle. And p11-kit passes over a source that it can't read, be
     it of distrust: so the folder with the same certificates as the first bundle must have those and no others.
     """
-    observed, script = trust_state.observe(store, recovered=False), stores.find_command(store.extract[0], store.root)
-    found = []
+    observed, found = trust_state.observe(store, recovered=False), []
 
     def is_made(path: str) -> bool:  # later releases don't make all of them, and leave what they find
-        return bool(script) and _knows(script or "", os.path.basename(path), store.root)
+        return _knows(store, os.path.basename(path))
 
     for path in trust_state.bundle_paths(store):
         changed = observed.extracted[path][1]
@@ -295,11 +293,14 @@ def _put_back(store: stores.Store, kept: Kept) -> None:
                 os.symlink(target, path)
 
 
-def _knows(command: str, option: str, root: str) -> bool:
-    """Whether the command, a script, speaks of the option; EL 7's and 8's ignores it and writes the live store."""
+def _knows(store: stores.Store, word: str) -> bool:
+    """Whether the extract's command, a script, speaks of it. EL 7's and 8's ignores options that it does not know."""
+    command = stores.find_command(store.extract[0], store.root)
+    if not command:
+        return False
     try:
-        with open(files.resolve(root, command), "rb") as stream:
-            return option.encode("ascii") in stream.read(1024 * 1024)
+        with open(files.resolve(store.root, command), "rb") as stream:
+            return word.encode("ascii") in stream.read(1024 * 1024)
     except EnvironmentError:
         return False
 

@@ -93,9 +93,9 @@ def wanted(
 def renew_before(options: "t.Dict[str, t.Any]") -> int:
     """How long before its end a certificate is renewed, in seconds; raises _facts.OptionError."""
     try:
-        return duration.seconds(options["renew_before"])
+        return duration.of_option("renew_before", options["renew_before"])
     except ValueError as error:
-        raise facts_of.OptionError("renew_before: %s" % error)
+        raise facts_of.OptionError(str(error))
 
 
 def reasons(certificate: x509.Certificate, validity: Validity, renew: int, now: int) -> "t.List[str]":

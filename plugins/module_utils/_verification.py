@@ -133,9 +133,9 @@ def _item(number: int, given: "t.Dict[str, t.Any]", purpose: str, min_remaining:
                 "min_remaining": min_remaining}
     item = Item(**dict(defaults, **given))
     try:
-        duration.seconds(item.min_remaining)
+        duration.of_option("min_remaining", item.min_remaining)
     except ValueError as error:
-        raise Unable("%s: min_remaining: %s" % (item.name, error))
+        raise Unable("%s: %s" % (item.name, error))
     return item
 
 
