@@ -97,7 +97,7 @@ class Trial:
         self.scenario, self.task = scenario, scenario["task"]
         self.ground = Ground(scenario["paths"], scratch)
         self.look = getattr(looks, scenario["look"])(scenario)
-        self.found, self.noted = [], {looks.APART: set()}
+        self.found, self.noted = [], {looks.APART: set(), looks.WINDOW: set()}
         self.harmless, self.places, self.healed = collections.Counter(), 0, set()
         if "files" in scenario:
             shutil.rmtree(scenario["paths"][0], ignore_errors=True)
