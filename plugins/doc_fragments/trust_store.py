@@ -27,6 +27,7 @@ options:
   bundle_path:
     description:
       - The PEM file of O(store=bundle), which is required then. Its folder must exist.
+        A file with one certificate in DER becomes PEM when it is changed.
         A file of the system's own store is not changed.
     type: path
   nss_databases:

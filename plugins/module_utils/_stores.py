@@ -47,6 +47,8 @@ class Store(t.NamedTuple):
     recursive: bool  # whether files in subfolders count, and then only those with the suffix; else every file does
     distrust: "t.Optional[str]"  # how certificates are distrusted: "folder", "configuration" or None
     distrusted: "t.Tuple[str, ...]"  # places of that: the folders, or the configuration file
+    # Folders of the same names beside the distribution's certificates, of which only the one that counts is chosen:
+    vendors: "t.Tuple[str, ...]"
     distribution: "t.Tuple[str, ...]"  # where the distribution's own certificates are
     # Extracted PEM bundles: (purpose that a certificate needs to be in it, path):
     bundles: "t.Tuple[t.Tuple[t.Optional[str], str], ...]"
@@ -78,6 +80,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         distrust="folder",
         # blocklist is read from p11-kit 0.24 on (EL 9), blacklist before (EL 8); each ignores the other.
         distrusted=("/etc/pki/ca-trust/source/blocklist", "/etc/pki/ca-trust/source/blacklist"),
+        vendors=("/usr/share/pki/ca-trust-source/blocklist", "/usr/share/pki/ca-trust-source/blacklist"),
         # What lies in source/ itself is the administrator's; like the distribution's, it is read and left alone.
         distribution=("/usr/share/pki/ca-trust-source", "/usr/share/pki/ca-trust-source/anchors",
                       "/etc/pki/ca-trust/source"),
@@ -109,6 +112,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         recursive=True,
         distrust="configuration",
         distrusted=("/etc/ca-certificates.conf",),
+        vendors=(),
         distribution=("/usr/share/ca-certificates",),
         bundles=((ANY_PURPOSE, "/etc/ssl/certs/ca-certificates.crt"),),
         hashed="/etc/ssl/certs",
@@ -137,6 +141,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         recursive=False,
         distrust=None,
         distrusted=(),
+        vendors=(),
         distribution=(),
         bundles=(),
         hashed=None,
@@ -198,10 +203,12 @@ def choose(name: str, bundle_path: "t.Optional[str]", root: str) -> Store:
     if hashed and (not os.path.isdir(hashed)
                    or instead and os.path.lexists(instead) and not is_bridge(instead, bundle)):
         hashed = None
+    distrusted, vendors = _distrust(store, root)
     return store._replace(
         root=root,
         anchors=store.anchors and inside(store.anchors),
-        distrusted=_distrusted(store, root),
+        distrusted=distrusted,
+        vendors=vendors,
         distribution=tuple(inside(path) for path in store.distribution),
         bundles=tuple((purpose, inside(path)) for purpose, path in store.bundles),
         hashed=hashed,
@@ -264,15 +271,16 @@ def is_bridge(path: str, bundle: str) -> bool:
     return os.path.islink(path) and os.readlink(path) == bridge_to(path, bundle)
 
 
-def _distrusted(store: Store, root: str) -> "t.Tuple[str, ...]":
-    """The places of distrust; of folders, the one that this host's p11-kit reads comes first."""
-    paths = collections.OrderedDict((files.resolve(root, path), path) for path in store.distrusted)
-    there = [path for path in paths if os.path.exists(path)]
-    if store.distrust == "folder" and len(there) != 1:
-        # Both after an upgrade, none in a bare image: p11-kit itself knows the name.
-        names = _names_in_p11_kit(root, [os.path.basename(path) for path in paths.values()])
-        there = [path for path, name in paths.items() if os.path.basename(name) in names] or there
-    return tuple(sorted(paths, key=lambda path: path not in there))
+def _distrust(store: Store, root: str) -> "t.Tuple[t.Tuple[str, ...], t.Tuple[str, ...]]":
+    """(the places of distrust, the vendor's that count). Of folders, the one that counts on this host comes first."""
+    names = [os.path.basename(path) for path in store.distrusted]
+    # p11-kit itself knows the name. Which folders are there says less: both are after an upgrade, none in a bare image.
+    known = _names_in_p11_kit(root, names) if store.distrust == "folder" else set()
+    known = known or {name for name, path in zip(names, store.distrusted) if os.path.exists(files.resolve(root, path))}
+    names.sort(key=lambda name: name not in known)
+    places = sorted(store.distrusted, key=lambda path: names.index(os.path.basename(path)))
+    return (tuple(collections.OrderedDict.fromkeys(files.resolve(root, path) for path in places)),
+            tuple(files.resolve(root, path) for path in store.vendors if os.path.basename(path) == names[0]))
 
 
 def _names_in_p11_kit(root: str, names: "t.List[str]") -> "t.Set[str]":

@@ -33,7 +33,7 @@ def info(store: stores.Store) -> "t.Dict[str, t.Any]":
     trusted = observed.extracted[store.bundles[0][1]][0]
     local = [_certificate(held, trusted) for held in observed.anchors]
     distribution = [_certificate(held, trusted) for held in trust_state.of_distribution(store, observed)]
-    distrusted = [_certificate(held, trusted) for held in observed.distrusted]
+    distrusted = [_certificate(held, trusted) for held in trust_state.in_force(store, observed)]
     names = {each["fingerprint_sha256"]: each["subject"] for each in local + distribution + distrusted}
     deviations, unknown = _deviations(store, observed, names) if not unread else (
         [], "whether the extracted store is in order is not known, for not all that it is made from could be read; run "
@@ -53,8 +53,16 @@ def info(store: stores.Store) -> "t.Dict[str, t.Any]":
         "in_sync": None if unknown else not deviations and not observed.interrupted,
         "deviations": deviations,
         "unread": unread,
-        "warnings": unread + ([unknown] if unknown else []),
+        "warnings": unread + ([unknown] if unknown else []) + _without_effect(store, observed),
     }
+
+
+def _without_effect(store: stores.Store, observed: trust_state.State) -> "t.List[str]":
+    """Warnings of distrust that does not count, as it is after an upgrade to another generation of p11-kit."""
+    in_force = {held.fingerprint for held in trust_state.in_force(store, observed)}
+    passed_over = {held.path for held in observed.distrusted if held.fingerprint not in in_force}
+    return ["%s distrusts nothing: this host's p11-kit does not read that folder, but %s; move it there, or remove it"
+            % (path, store.distrusted[0]) for path in sorted(passed_over)]
 
 
 def _certificate(held: trust_state.Held, trusted: "t.Collection[str]") -> "t.Dict[str, t.Any]":

@@ -149,6 +149,7 @@ def label(certificate: "t.Optional[x509.Certificate]") -> str:
 def _steps(store: stores.Store, observed: state.State, wanted: "t.List[Wanted]", purge: str) -> "t.List[Step]":
     steps = []
     local, distrust = by_fingerprint(observed.anchors), by_fingerprint(observed.distrusted)
+    in_force = {held.fingerprint for held in state.in_force(store, observed)}
     blocked = _blocked_keys(store, observed, wanted)
 
     def step(action: str, path: str, want: Wanted, reason: str) -> None:
@@ -169,7 +170,7 @@ def _steps(store: stores.Store, observed: state.State, wanted: "t.List[Wanted]",
             if store.distrust is None:
                 raise PlanError("%s can't be distrusted in a bundle, which only lists what is trusted: "
                                 "use state: absent" % label(want.certificate))
-            if not any(state.in_force(store, one) for one in blocks):
+            if want.fingerprint not in in_force:
                 for path in _distrust_paths(store, observed, want):
                     step("distrust", path, want, "nothing distrusts it yet")
     listed = {want.fingerprint for want in wanted}
@@ -219,15 +220,10 @@ def _blocked_keys(
     if store.distrust != "folder":
         return {}
     lifted = {one.fingerprint for one in wanted if one.state == "present"}
-    blocked = [(held.path, x509.parse_leniently(held.der))
-               for held in observed.distrusted if held.fingerprint not in lifted and state.in_force(store, held)]
+    blocked = [(held.path, x509.parse_leniently(held.der)) for held in state.in_force(store, observed)
+               if held.fingerprint not in lifted or os.path.dirname(held.path) in store.vendors]
     blocked += [("this list", one.certificate) for one in wanted if one.state == "distrusted"]
     return {other.spki_der: (place, other) for place, other in reversed(blocked) if other}
-
-
-def _distrusted(store: stores.Store, observed: state.State) -> "t.Set[str]":
-    """Fingerprints of what is distrusted, and by what the store's tools read."""
-    return {held.fingerprint for held in observed.distrusted if state.in_force(store, held)}
 
 
 def _refuse_blocked_key(blocked: "t.Dict[bytes, t.Tuple[str, x509.Certificate]]", want: Wanted) -> None:
@@ -268,6 +264,10 @@ def _changes(
         former = observed.files.get(path, b"")
         if store.anchors and path in add and not any(True for _held in state.certificates_in(path, former)):
             former = b""  # a file of ours that was cut off
+        for held in observed.anchors if store.anchors is None else ():
+            if held.der == former:  # the whole file, in DER
+                replaced = cut[path] | {step.fingerprint for step in steps if step.action == "install"}
+                former = b"" if held.fingerprint in replaced else pem.to_pem(held.der).encode("ascii")
         changes[path] = _rewritten(path, former, cut[path], add.get(path, []), keep_empty=store.anchors is None)
     if switch_off or switch_on:
         path = store.distrusted[0]
@@ -326,7 +326,8 @@ def deviations(
     """
     reasons = []
     trusted = [path for _purpose, path in store.bundles] + stores.mirrors(store)
-    local, distrusted = {held.fingerprint for held in observed.anchors}, _distrusted(store, observed)
+    local = {held.fingerprint for held in observed.anchors}
+    distrusted = {held.fingerprint for held in state.in_force(store, observed)}
     for want in wanted:
         found = [path for path in trusted if want.fingerprint in observed.extracted[path][0]]
         if want.state == "present" and want.certificate is not None:
@@ -359,7 +360,8 @@ def lost(store: stores.Store, before: state.State, after: state.State) -> "t.Lis
     """
     anchors = {held.fingerprint: held.path for held in after.anchors if held.plain}
     trusted = dict(after.distribution, **anchors)
-    blocked, keys = _distrusted(store, after), _blocked_keys(store, after, [])
+    blocked = {held.fingerprint for held in state.in_force(store, after)}
+    keys = _blocked_keys(store, after, [])
     reasons = []
     for path in sorted(before.extracted):
         gone = (before.extracted[path][0] & set(trusted)) - after.extracted[path][0] - blocked

@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
 
 # What a step makes of a certificate: (before, after) for the diff.
 EFFECTS = {"install": (None, "trusted"), "remove": ("trusted", None), "distrust": (None, "distrusted"),
-           "trust_again": ("distrusted", None), "repair": ("out of order", "in order")}
+           "trust_again": ("distrusted", None), "repair": ("wrong owner or mode", "owner and mode in order")}
 DONE = {"install": "installed", "remove": "removed", "distrust": "distrusted", "trust_again": "trusted again",
         "repair": "repaired"}
 
@@ -37,7 +37,7 @@ class Look(t.NamedTuple):
     check: bool                                                      # whether it is check mode
     steps: "t.Dict[t.Optional[str], t.List[trust_plan.Step]]"        # by fingerprint
     anchors: "t.Dict[t.Optional[str], t.List[trust_state.Held]]"     # by fingerprint: what there is afterwards
-    distrusted: "t.Dict[t.Optional[str], t.List[trust_state.Held]]"  # the same
+    distrusted: "t.Dict[t.Optional[str], t.List[trust_state.Held]]"  # the same, where it is in force
     orphans: "t.Set[str]"                                            # see _orphans
 
 
@@ -45,8 +45,8 @@ def report(store: "stores.Store", outcome: "trust_store.Outcome", check: bool) -
     """The module's result (without ``changed`` and ``failed``); short where nothing is changed."""
     plan = outcome.plan
     look = Look(store, plan, outcome.after, check, trust_plan.by_fingerprint(plan.steps),
-                trust_plan.by_fingerprint(outcome.after.anchors), trust_plan.by_fingerprint(outcome.after.distrusted),
-                _orphans(store, plan.wanted))
+                trust_plan.by_fingerprint(outcome.after.anchors),
+                trust_plan.by_fingerprint(trust_state.in_force(store, outcome.after)), _orphans(store, plan.wanted))
     anchors = [_anchor(look, want) for want in plan.wanted]
     listed = {want.fingerprint for want in plan.wanted}
     for step in plan.steps:
@@ -124,8 +124,7 @@ def _notes(store: "stores.Store", after: trust_state.State, want: trust_plan.Wan
 
 def _warnings(look: Look, want: trust_plan.Wanted) -> "t.List[str]":
     """What was asked for and does not have the effect that one would expect."""
-    elsewhere = look.after.distribution.get(want.fingerprint)
-    distrusted = any(trust_state.in_force(look.store, held) for held in look.distrusted.get(want.fingerprint, []))
+    elsewhere, distrusted = look.after.distribution.get(want.fingerprint), want.fingerprint in look.distrusted
     found = []
     if want.state == "absent" and elsewhere and not distrusted:
         found.append("it stays trusted through %s, which is not a local anchor; use state: distrusted against that"

@@ -29,9 +29,6 @@ if t.TYPE_CHECKING:
 HASHED_LINK = re.compile(r"[0-9a-f]{8}\.[0-9]+\Z")
 
 
-Seen = t.TypeVar("Seen")
-
-
 class Held(t.NamedTuple):
     path: str                # of the file that holds the certificate
     start: int               # where it begins there, with the comment of ours before it
@@ -46,7 +43,7 @@ class State(t.NamedTuple):
     files: "t.Dict[str, bytes]"  # by path: those that hold local anchors and distrust, as they are (after recovery)
     untidy: "t.Dict[str, str]"  # by path: why the owner or mode of a file of ours is not what it should be
     anchors: "t.List[Held]"  # local anchors
-    distrusted: "t.List[Held]"  # what local settings distrust
+    distrusted: "t.List[Held]"  # what local settings or the vendor's distrust, or would: see in_force
     # Path by fingerprint of what is trusted by other settings, mostly the distribution's:
     distribution: "t.Dict[str, str]"
     extracted: "t.Dict[str, Extracted]"  # by path of a bundle, hashed folder or keystore
@@ -62,85 +59,116 @@ def observe(store: stores.Store, recovered: bool = True, unread: "t.Optional[t.L
     unread: a list that takes sentences on sources that can't be read; without it, the first raises files.FilesError.
     """
     journal = journals.Journal(store.staging)
-    overlay = journal.overlay() if recovered else {}
-    contents: t.Dict[str, bytes] = {}
-    untidy: t.Dict[str, str] = {}
-    anchors: t.List[Held] = []
+    local = _Sources(store, journal.overlay() if recovered else {}, unread)
+    others = _Sources(store, {}, unread)
+    anchors, changed = _anchors(local)
     distrusted: t.List[Held] = []
-    no_file: t.Tuple[t.Optional[bytes], t.Optional[str]] = (None, None)
-    no_files: t.Tuple[t.List[str], float] = ([], 0)
-    changed = 0.0
-
-    def see(
-        look: "t.Callable[[stores.Store, str, Overlay], Seen]", path: str, with_overlay: "Overlay", nothing: Seen
-    ) -> Seen:
-        try:
-            return look(store, path, with_overlay)
-        except files.FilesError as error:
-            if unread is None:
-                raise
-            unread.append(str(error))
-            return nothing
-
-    def content(path: str, with_overlay: "Overlay") -> bytes:
-        return see(_read, path, with_overlay, no_file)[0] or b""
-
-    def read(paths: "t.Iterable[str]", into: "t.List[Held]") -> None:
-        for path in paths:
-            data, problem = see(_read, path, overlay, no_file)
-            if data is None:
-                continue
-            contents[path] = data
-            held = list(certificates_in(path, data))
-            if store.anchors is None and [one.der for one in held] == [data]:  # text may begin with the same byte
-                # Programs that are given the file expect PEM; and nothing can be added to the other form.
-                data, problem = pem.to_pem(data).encode("ascii"), "it is DER, and not PEM"
-                contents[path], held, untidy[path] = data, list(certificates_in(path, data)), problem
-            if store.recursive and (len(held) != 1 or data[:1] == b"\x30"):
-                # update-ca-certificates takes them, openssl rehash does not: they are half trusted.
-                held = [one._replace(plain=False) for one in held]
-            into.extend(held)
-            if problem and store.anchors and any(one.name is not None for one in held):
-                untidy[path] = problem
-
-    if store.anchors is None:
-        read([store.bundles[0][1]], anchors)
-    else:
-        paths, changed = see(_listing, store.anchors, overlay, no_files)
-        read(paths, anchors)
     distribution: t.Dict[str, str] = {}
     if store.distrust == "folder":
-        for folder in store.distrusted:
-            read(see(_listing, folder, overlay, no_files)[0], distrusted)
-        for folder in store.distribution:
-            bare = os.path.basename(folder) != "anchors"  # elsewhere, p11-kit knows plain certificates, and trusts none
-            for path in see(_listing, folder, {}, no_files)[0]:
-                for held in _trusted_elsewhere(path, content(path, {}), bare):
-                    distribution.setdefault(held.fingerprint, path)
+        distrusted = _in_folders(local, store.distrusted) + _in_folders(others, store.vendors)
+        distribution = _trusted_in_folders(others)
     elif store.distrust == "configuration":
-        path, folder = store.distrusted[0], store.distribution[0]
-        contents[path] = content(path, overlay)
-        active, inactive = configured(contents[path])
-        for name in active:
-            full = os.path.join(folder, name)
-            for held in certificates_in(full, content(full, {})):
-                distribution.setdefault(held.fingerprint, full)
-        for name in inactive:
-            full = os.path.join(folder, name)
-            distrusted.extend(certificates_in(full, content(full, {})))
-    extracted = {path: bundle(path, contents) for path in bundle_paths(store)}
+        distribution, distrusted = _configured(local, others)
+    extracted = {path: bundle(path, local.contents) for path in bundle_paths(store)}
     if store.hashed:
         extracted[store.hashed] = hashed(store.root, store.hashed)
     if store.keystore:
         in_keystore, made = keystore(store.keystore)
         extracted[store.keystore.path] = frozenset(in_keystore), made
-    return State(contents, untidy, anchors, distrusted, distribution, extracted, changed,
+    ours = {one.path for one in anchors + distrusted if one.name is not None} if store.anchors else set()
+    untidy = {path: problem for path, problem in local.problems.items() if path in ours}
+    return State(local.contents, untidy, anchors, distrusted, distribution, extracted, changed,
                  None if recovered and journal.hidden else recovered and journal.interrupted)
 
 
-def in_force(store: stores.Store, held: Held) -> bool:
-    """Whether what is ``distrusted`` is so by the store's tools: of two folders, p11-kit reads the one it knows."""
-    return store.distrust != "folder" or held.path.startswith(store.distrusted[0] + "/")
+class _Sources(object):
+    """Reads the files that a store is made from, and keeps what it has read.
+
+    What can't be read is nothing, and a sentence in ``unread``; where that is None, it is a files.FilesError.
+    """
+
+    def __init__(self, store: stores.Store, overlay: "Overlay", unread: "t.Optional[t.List[str]]") -> None:
+        self.store, self.overlay, self.unread = store, overlay, unread
+        self.contents: t.Dict[str, bytes] = {}
+        self.problems: t.Dict[str, str] = {}  # by path: what is wrong with its owner or mode
+
+    @contextlib.contextmanager
+    def _noting(self) -> "t.Iterator[None]":
+        try:
+            yield
+        except files.FilesError as error:
+            if self.unread is None:
+                raise
+            self.unread.append(str(error))
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a file, none where there is no such file."""
+        with self._noting():
+            data, problem = _read(self.store, path, self.overlay)
+            if data is not None:
+                self.contents[path] = data
+            if problem is not None:
+                self.problems[path] = problem
+        return self.contents.get(path, b"")
+
+    def listing(self, folder: str) -> "t.Tuple[t.List[str], float]":
+        """As ``_listing``."""
+        with self._noting():
+            return _listing(self.store, folder, self.overlay)
+        return [], 0
+
+    def certificates(self, paths: "t.Iterable[str]") -> "t.List[Held]":
+        """What is in files."""
+        return [held for path in paths for held in certificates_in(path, self.read(path))]
+
+
+def _anchors(local: _Sources) -> "t.Tuple[t.List[Held], float]":
+    """(the local anchors, when one was last added or removed)."""
+    store = local.store
+    paths, changed = ([store.bundles[0][1]], 0.0) if store.anchors is None else local.listing(store.anchors)
+    found = []
+    for path in paths:
+        held = local.certificates([path])
+        in_der = [one.der for one in held] == [local.contents.get(path)]
+        # update-ca-certificates takes both, openssl rehash does not: they are half trusted. Nor is a bundle a file in
+        # DER, to which no other certificate can be added.
+        if store.recursive and len(held) > 1 or in_der and store.distrust != "folder":
+            held = [one._replace(plain=False) for one in held]
+        found.extend(held)
+    return found, changed
+
+
+def _in_folders(sources: _Sources, folders: "t.Iterable[str]") -> "t.List[Held]":
+    return sources.certificates(path for folder in folders for path in sources.listing(folder)[0])
+
+
+def _trusted_in_folders(others: _Sources) -> "t.Dict[str, str]":
+    """Path by fingerprint of what is trusted there."""
+    found: t.Dict[str, str] = {}
+    for folder in others.store.distribution:
+        # In the folders above those of anchors, p11-kit knows plain certificates, and trusts none.
+        bare = os.path.basename(folder) != "anchors"
+        for path in others.listing(folder)[0]:
+            for held in _trusted_elsewhere(path, others.read(path), bare):
+                found.setdefault(held.fingerprint, path)
+    return found
+
+
+def _configured(local: _Sources, others: _Sources) -> "t.Tuple[t.Dict[str, str], t.List[Held]]":
+    """(path by fingerprint of what /etc/ca-certificates.conf trusts, what it does not trust)."""
+    path, folder = local.store.distrusted[0], local.store.distribution[0]
+    local.contents[path] = local.read(path)
+    active, inactive = ([os.path.join(folder, name) for name in names] for names in configured(local.contents[path]))
+    trusted: t.Dict[str, str] = {}
+    for held in others.certificates(active):
+        trusted.setdefault(held.fingerprint, held.path)
+    return trusted, others.certificates(inactive)
+
+
+def in_force(store: stores.Store, observed: State) -> "t.List[Held]":
+    """What of the distrust counts: p11-kit passes over a folder that is called as another generation wants it."""
+    folders = store.distrusted[:1] + store.vendors
+    return [held for held in observed.distrusted if store.distrust != "folder" or os.path.dirname(held.path) in folders]
 
 
 def _inside(store: stores.Store, path: str) -> str:
@@ -262,6 +290,15 @@ def find(store: stores.Store, path: str, fingerprint: str) -> "t.Optional[x509.C
         if held.fingerprint == fingerprint:
             return x509.parse_leniently(held.der)
     return None
+
+
+def known(store: stores.Store, observed: State, fingerprint: str) -> "t.Optional[x509.Certificate]":
+    """The certificate with that fingerprint, wherever a store has it, be it distrusted there; or None."""
+    for held in observed.anchors + observed.distrusted:
+        if held.fingerprint == fingerprint:
+            return x509.parse_leniently(held.der)
+    path = observed.distribution.get(fingerprint)
+    return find(store, path, fingerprint) if path else None
 
 
 def of_distribution(store: stores.Store, observed: State) -> "t.List[Held]":

@@ -128,7 +128,7 @@ distribution:
   sample: []
   contains: *certificate
 distrusted:
-  description: What local settings distrust.
+  description: What is distrusted by local settings, or on EL by the vendor's own folder of that.
   type: list
   elements: dict
   returned: success

@@ -20,7 +20,8 @@ from test_ca_trust_anchor import trusted
 
 SOURCE = "/etc/pki/ca-trust/source"
 ANCHORS = f"{SOURCE}/anchors"
-VENDOR = "/usr/share/pki/ca-trust-source/anchors"
+VENDOR_SOURCE = "/usr/share/pki/ca-trust-source"
+VENDOR = f"{VENDOR_SOURCE}/anchors"
 NAMES = ("plain.pem", "plain.crt", "text.txt", "no ending", ".dot-file.pem", "Zürich.pem", "gone.bak",
          "name.12345.2026-01-01@10:00:00~")
 # Which one p11-kit reads, and the one of another generation, which it does not.
@@ -72,6 +73,8 @@ def cases(platform):
     moved = pki.root("Blocked with its key")
     moved_on = pki.root("Blocked with its key", key=moved.key, days=(-1, 20))
     read, unread = (f"{SOURCE}/{name}" for name in BLOCKLISTS[platform])
+    vendors, not_vendors = pki.root("Blocked by the vendor"), pki.root("Blocked by the vendor elsewhere")
+    vendor_read, vendor_unread = (f"{VENDOR_SOURCE}/{name}" for name in BLOCKLISTS[platform])
     return {
         "any name": Case({name: pair.pem.encode() for name, pair in named.items()},
                          [(pair, YES) for pair in named.values()]),
@@ -123,6 +126,12 @@ def cases(platform):
                                       f"{read}/i.pem": issuing.pem.encode()}, [(root, YES), (issuing, NO)]),
         "in the list of another generation": Case(
             {"others.pem": elsewhere.pem.encode(), f"{unread}/o.pem": elsewhere.pem.encode()}, [(elsewhere, YES)]),
+        "plain, in the vendor's folder itself": one(f"{VENDOR_SOURCE}/neutral.pem", expected=NO),
+        "blocked by the vendor": Case(
+            {"vendors.pem": vendors.pem.encode(), f"{vendor_read}/v.pem": vendors.pem.encode()}, [(vendors, NO)]),
+        "in the vendor's list of another generation": Case(
+            {"not.pem": not_vendors.pem.encode(), f"{vendor_unread}/v.pem": not_vendors.pem.encode()},
+            [(not_vendors, YES)]),
     }
 
 
@@ -171,8 +180,10 @@ def test_what_becomes_trusted(platform):
     assert all(not anchor["managed"] for anchor in info["anchors"])
     (gone,) = distribution - extracted
     assert gone in {held["fingerprint_sha256"] for held in info["distrusted"]}
-    blocked = {pair.fingerprint for pair, _expected in given["blocked"].trusted}
-    assert blocked <= {held["fingerprint_sha256"] for held in info["distrusted"]}
+    blocked = {pair.fingerprint for what in ("blocked", "blocked by the vendor") for pair, _no in given[what].trusted}
+    unread = {pair.fingerprint for what in given if "another generation" in what for pair, _yes in given[what].trusted}
+    distrusted = {held["fingerprint_sha256"] for held in info["distrusted"]}
+    assert blocked <= distrusted and not unread & distrusted and "distrusts nothing" in info["warnings"][0]
 
 
 @pytest.mark.parametrize("platform", conftest.EL)

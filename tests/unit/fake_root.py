@@ -59,7 +59,7 @@ class FakeRoot:
         held += trust_state.of_distribution(self.store, observed)
         blocked = set()
         for one in observed.distrusted if self.kind == "redhat" else ():
-            if one.path.startswith(self.store.distrusted[0]):
+            if os.path.dirname(one.path) in (self.store.distrusted[0],) + self.store.vendors:
                 blocked.add(x509.parse(one.der).spki_der)
         for purpose, path in self.store.bundles:
             with open(path, "w") as stream:

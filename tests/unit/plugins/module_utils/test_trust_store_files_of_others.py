@@ -3,9 +3,12 @@
 """Files in a store's folders that this collection did not write, whatever is in them."""
 import os
 
+import pytest
 from converging import ISSUING, MOZILLA, RENEWED, TWIN, A, B, actions, converge, want
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_info as trust_info
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_report as trust_report
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 
@@ -77,19 +80,68 @@ def test_distrust_in_the_folder_that_nobody_reads_is_none(redhat):
     os.makedirs(redhat.path + "/usr/lib64/pkcs11")
     redhat.write("usr/lib64/pkcs11/p11-kit-trust.so", b"...blocklist...")
     put(redhat, "old.pem", MOZILLA[0].pem, dead)
-    put(redhat, "a.pem", A.pem, dead)
     redhat.store = stores.choose("auto", None, redhat.path)
-    assert converge(redhat, want(RENEWED)).extracted, "nobody goes by the key of what is in there"
-    left = trust_report.report(redhat.store, converge(redhat, want(MOZILLA[0], "absent")), False)
-    assert "it stays trusted through" in left["warnings"][0]
     done = converge(redhat, want(MOZILLA[0], "distrusted"))
     assert actions(done) == ["distrust", "extract"] and MOZILLA[0].fingerprint not in redhat.trusted()
     assert actions(converge(redhat, want(MOZILLA[0]))) == ["trust_again", "trust_again", "install", "extract"]
-    os.unlink(os.path.join(dead, "a.pem"))
     os.rmdir(dead)
     redhat.write("usr/lib64/pkcs11/p11-kit-trust.so", b"...blacklist...")
     os.rmdir(redhat.path + "/etc/pki/ca-trust/source/blocklist")
     assert stores.choose("auto", None, redhat.path).distrusted[0].endswith("/blacklist")
+
+
+def test_what_lies_in_that_folder_counts_nowhere(redhat):
+    dead = redhat.path + "/etc/pki/ca-trust/source/blacklist"
+    os.mkdir(dead)
+    put(redhat, "old.pem", RENEWED.pem + MOZILLA[0].pem, dead)
+    assert actions(converge(redhat, want(A))) == ["install", "extract"], "p11-kit does not go by that key"
+    result = trust_report.report(redhat.store, converge(redhat, want(MOZILLA[0], "absent")), False)
+    assert "it stays trusted through" in result["warnings"][0]
+    before = trust_state.observe(redhat.store)
+    for name in ("tls", "email"):
+        redhat.write("etc/pki/ca-trust/extracted/pem/%s-ca-bundle.pem" % name, MOZILLA[1].pem.encode())
+    lost = trust_plan.lost(redhat.store, before, trust_state.observe(redhat.store))
+    assert any("lacks CN=Root A" in reason for reason in lost) and any("lacks CN=Public 0" in reason for reason in lost)
+    info = trust_info.info(redhat.store)
+    assert info["distrusted"] == [] and "blacklist/old.pem distrusts nothing" in info["warnings"][-1]
+
+
+def test_p11_kit_knows_which_of_the_folders_counts(redhat):
+    """Also where the other one alone is there, or leads to it under its name."""
+    os.makedirs(redhat.path + "/usr/lib64/pkcs11")
+    redhat.write("usr/lib64/pkcs11/p11-kit-trust.so", b"...blacklist...")
+    chosen = stores.choose("auto", None, redhat.path)
+    assert chosen.distrusted[0].endswith("/blacklist") and chosen.vendors[0].endswith("-source/blacklist")
+    redhat.write("usr/lib64/pkcs11/p11-kit-trust.so", b"...blocklist...")
+    os.symlink("blocklist", redhat.path + "/etc/pki/ca-trust/source/blacklist")
+    chosen = stores.choose("auto", None, redhat.path)
+    assert len(chosen.distrusted) == 1 and chosen.vendors[0].endswith("-source/blocklist")
+
+
+def test_distrust_of_the_vendors_is_told_and_never_taken_back(redhat):
+    vendors = redhat.path + "/usr/share/pki/ca-trust-source/blocklist"
+    os.mkdir(vendors)
+    put(redhat, "v.pem", A.pem, vendors)
+    for pair in (A, RENEWED):
+        with pytest.raises(trust_plan.PlanError, match="blocklist/v.pem distrusts its public key"):
+            converge(redhat, want(pair))
+    done = converge(redhat, want(A, "distrusted"))
+    assert actions(done) == []
+    assert trust_report.report(redhat.store, done, False)["anchors"][0]["path"] == vendors + "/v.pem"
+    assert [one["path"] for one in trust_info.info(redhat.store)["distrusted"]] == [vendors + "/v.pem"]
+
+
+def test_only_folders_of_anchors_trust_plain_certificates(redhat):
+    """Not so the folder above them: a bundle that holds one from there holds it without a source."""
+    redhat.extract()
+    put(redhat, "plain.pem", A.pem, redhat.path + "/usr/share/pki/ca-trust-source")
+    assert A.fingerprint not in trust_state.observe(redhat.store).distribution
+    bundle = redhat.path + "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"
+    with open(bundle, "a") as stream:
+        stream.write(A.pem)
+    done = converge(redhat, want(A, "absent"))
+    assert actions(done) == ["extract"] and A.fingerprint not in redhat.trusted()
+    assert trust_report.report(redhat.store, done, False)["warnings"] == []
 
 
 def test_a_private_key_beside_a_certificate_is_neither_lost_nor_exposed(redhat):
