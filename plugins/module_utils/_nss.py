@@ -23,6 +23,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss_da
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss_plan as nss_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 
 LOCK_SECONDS = 120
 PACKAGES = {"redhat": "nss-tools", "debian": "libnss3-tools"}
@@ -66,6 +67,9 @@ def converge(
     places, warnings = find(patterns)
     before = observe(places)
     plan = nss_plan.plan(before, wanted, purge)
+    if plan.unsent:
+        wanted = _looked_up(wanted, plan.unsent)
+        plan = nss_plan.plan(before, wanted, purge)
     if not check and plan.steps and not plan.unsent:
         with _lock():
             before = observe(places)  # others may have been here before the lock was
@@ -79,6 +83,20 @@ def converge(
                             "has certificates in the former, name that one" % (
                                 database.instead, database.path, database.owner))
     return Outcome(plan, after, warnings)
+
+
+def _looked_up(wanted: "t.List[trust_plan.Wanted]", unsent: "t.List[str]") -> "t.List[trust_plan.Wanted]":
+    """Gives what is to be distrusted the certificate that the system's own store has of it; the user may have none."""
+    missing = {want.fingerprint for want in wanted if want.state == "distrusted"} & set(unsent)
+    if not missing:
+        return wanted
+    try:
+        store = stores.choose("auto", None, "/")
+        observed = trust_state.observe(store, unread=[])
+    except (stores.StoreError, files.FilesError):
+        return wanted
+    return [want._replace(certificate=trust_state.known(store, observed, want.fingerprint))
+            if want.fingerprint in missing else want for want in wanted]
 
 
 def _lock() -> "t.ContextManager[t.Any]":

@@ -82,7 +82,7 @@ def plan(databases: "t.List[Database]", wanted: "t.List[trust_plan.Wanted]", pur
 def resolve(databases: "t.List[Database]", wanted: "t.List[trust_plan.Wanted]") -> "t.List[trust_plan.Wanted]":
     """Gives each Wanted its fingerprint and certificate, as trust_plan.resolve does: from all databases together."""
     held = [(is_anchor(one), trust_state.Held(database.path, 0, 0, one.der, one.fingerprint, True,
-                                              name_of(one) or _short(one.nickname)))
+                                              name_of(one) or _short(one.nickname) or None))
             for database in databases for one in database.held]
     observed = trust_state.State({}, {}, [one for anchor, one in held if anchor],
                                  [one for anchor, one in held if not anchor], {}, {}, 0, False)
@@ -118,14 +118,18 @@ def is_trusted(held: Held) -> bool:
 
 
 def vouches(held: Held) -> bool:
-    """Whether it is trusted for TLS servers: as a CA, or for itself. What is said of itself helps no CA's servers."""
+    """Whether it is trusted for TLS servers: as a CA, or for itself. What is said of itself helps no CA's servers.
+
+    Of what does not say whether it is a CA, such as an old root, NSS takes either.
+    """
     certificate = x509.parse_leniently(held.der)
-    return (_flag(certificate) if certificate else "C") in held.trust.split(",")[0]
+    says = certificate and x509.BASIC_CONSTRAINTS in certificate.extensions
+    return bool(set(_flag(certificate) if certificate and says else "CP") & set(held.trust.split(",")[0]))
 
 
 def _flag(certificate: x509.Certificate) -> str:
     """The flag that has a certificate vouch for TLS servers, or for itself where it is no CA (certutil(1))."""
-    return "C" if x509.basic_constraints(certificate)[0] else "P"
+    return "C" if x509.is_ca(certificate) else "P"
 
 
 def is_anchor(held: Held) -> bool:

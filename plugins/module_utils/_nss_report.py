@@ -8,13 +8,10 @@ __metaclass__ = type
 
 import typing as t
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss as nss
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss_plan as nss_plan
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_report as trust_report
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 AFTER = {"install": "trusted", "trust_again": "trusted", "distrust": "distrusted", "remove": None}
@@ -25,24 +22,8 @@ HOLDS = {"present": nss_plan.vouches, "absent": nss_plan.is_trusted, "distrusted
 def anchor(options: "t.Dict[str, t.Any]", wanted: "t.List[trust_plan.Wanted]", check: bool) -> "t.Dict[str, t.Any]":
     """ca_trust_anchor's result with ``store: nss``; raises stores.StoreError or one of nss.FAILURES."""
     nss.require(options["root"])
-    databases, purge = options["nss_databases"], options["purge"]
-    outcome = nss.converge(databases, wanted, purge, check)
-    if outcome.plan.unsent:
-        outcome = nss.converge(databases, _completed(wanted, outcome.plan.unsent), purge, check)
+    outcome = nss.converge(options["nss_databases"], wanted, options["purge"], check)
     return {"changed": False, "unsent": outcome.plan.unsent} if outcome.plan.unsent else report(outcome)
-
-
-def _completed(wanted: "t.List[trust_plan.Wanted]", unsent: "t.List[str]") -> "t.List[trust_plan.Wanted]":
-    """What is to be distrusted by its fingerprint, with the certificate where this host's own store has it."""
-    try:
-        store = stores.choose("auto", None, "/")
-        observed = trust_state.observe(store)
-    except (stores.StoreError, files.FilesError):
-        return wanted
-    known = {held.fingerprint: held.der for held in
-             observed.anchors + observed.distrusted + trust_state.of_distribution(store, observed)}
-    return [want._replace(certificate=x509.parse_leniently(known.get(want.fingerprint)))
-            if want.state == "distrusted" and want.fingerprint in unsent else want for want in wanted]
 
 
 def report(outcome: nss.Outcome) -> "t.Dict[str, t.Any]":
@@ -57,14 +38,17 @@ def report(outcome: nss.Outcome) -> "t.Dict[str, t.Any]":
         "store": "nss",
         "bundle": None,
         "extracted": False,
-        "databases": [{"path": database.path, "owner": database.owner, "exists": database.there}
-                      for database in outcome.after],
+        "databases": _shown(outcome.after),
         "anchors": anchors,
         "plan": [trust_report.shown(step) for step in plan.steps],
         "diff": diff(plan),
         "warnings": outcome.warnings + ["%s: %s" % (one["subject"] or one["fingerprint_sha256"], warning)
                                         for one in anchors for warning in one["warnings"]],
     }
+
+
+def _shown(databases: "t.List[nss_plan.Database]") -> "t.List[t.Dict[str, t.Any]]":
+    return [{"path": database.path, "owner": database.owner, "exists": database.there} for database in databases]
 
 
 def _anchor(outcome: nss.Outcome, want: trust_plan.Wanted) -> "t.Dict[str, t.Any]":
@@ -110,8 +94,7 @@ def diff(plan: nss_plan.Plan) -> "t.Dict[str, str]":
         for lines, word in ((before, step.former), (after, AFTER[step.action])):
             if word:
                 lines.append("%s in %s: %s" % (word, step.path, trust_report.line(step)))
-    return {"before_header": "trust anchors (nss)", "after_header": "trust anchors (nss)",
-            "before": "".join(line + "\n" for line in before), "after": "".join(line + "\n" for line in after)}
+    return trust_report.shown_diff("nss", before, after)
 
 
 def info(options: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
@@ -125,8 +108,7 @@ def info(options: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
     return {
         "store": "nss",
         "bundle": None,
-        "databases": [{"path": database.path, "owner": database.owner, "exists": database.there}
-                      for database in databases],
+        "databases": _shown(databases),
         "anchors": local,
         "distribution": [],
         "distrusted": distrusted,

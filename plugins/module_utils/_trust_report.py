@@ -179,5 +179,10 @@ def diff(store: "stores.Store", plan: trust_plan.Plan) -> "t.Dict[str, str]":
         for lines, word in zip((before, after), EFFECTS[step.action]):
             if word:
                 lines.append("%s: %s" % (word, line(step)))
-    return {"before_header": "trust anchors (%s)" % store.name, "after_header": "trust anchors (%s)" % store.name,
+    return shown_diff(store.name, before, after)
+
+
+def shown_diff(store: str, before: "t.List[str]", after: "t.List[str]") -> "t.Dict[str, str]":
+    """Lines as Ansible shows a diff."""
+    return {"before_header": "trust anchors (%s)" % store, "after_header": "trust anchors (%s)" % store,
             "before": "".join(line + "\n" for line in before), "after": "".join(line + "\n" for line in after)}

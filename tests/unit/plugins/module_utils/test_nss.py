@@ -6,6 +6,7 @@ import time
 
 import pki
 import pytest
+from converging import MOZILLA, converge
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ A = pki.root("Root A")
 TWIN = pki.root("Root A")
 ISSUING = pki.issue("Issuing", A, ca=True)
 SERVER = pki.server(issuer=None)
+OLD = pki.root("Old Root", basic_constraints=False)
 ALL = [A, TWIN, ISSUING, SERVER]
 BY_FINGERPRINT = {pair.fingerprint: pair for pair in ALL}
 TRUSTS = ["C,,", "CT,C,C", ",,", "p,p,p", "P,,", "u,u,u", "CTu,Cu,Cu", "c,,", ",C,"]
@@ -170,6 +172,37 @@ def test_trust_is_added_to_what_others_have_set():
     assert plan([database([held(A, "CT,C,C")])], want(A)).steps == []
     (step,) = plan([database([held(A, "P,,")])], want(A)).steps
     assert step.trust == "CP,,", "what is said of a CA itself helps none of its servers"
+
+
+@pytest.mark.parametrize("pair, trust, vouches", [
+    (A, "C,,", True), (A, "P,,", False), (A, "CP,,", True), (SERVER, "C,,", False), (SERVER, "P,,", True),
+    (OLD, "C,,", True), (OLD, "P,,", True), (A, ",C,", False)])
+def test_only_the_trust_that_nss_asks_for_counts(pair, trust, vouches):
+    """Which that is was seen with certutil -V and vfychain; also in check mode, where the database stays as it is."""
+    there = [database([held(pair, trust)])]
+    planned = plan(there, want(pair))
+    assert (planned.steps == []) == vouches
+    (told,) = nss_report.report(nss.Outcome(planned, there, []))["anchors"]
+    assert told["found_in"] == [one.path for one in there if vouches]
+
+
+def test_no_name_is_nobodys_name():
+    unnamed = nss_plan.Held("", A.fingerprint, A.der, "C,,")
+    assert plan([database([unnamed])], trust_plan.Wanted("absent", "", "", None)).steps == []
+
+
+def test_what_the_systems_own_store_knows_is_distrusted_by_its_fingerprint(debian, monkeypatch):
+    monkeypatch.setattr(nss.stores, "choose", lambda *_options: debian.store)
+    there = [database()]
+    monkeypatch.setattr(nss, "find", lambda _patterns: ([], []))
+    monkeypatch.setattr(nss, "observe", lambda _places: there)
+    gone = trust_plan.Wanted("distrusted", None, MOZILLA[0].fingerprint, None)
+    unknown = gone._replace(fingerprint="ab" * 32)
+    for state in ("trusted", "distrusted"):
+        planned = nss.converge([], [gone, unknown], check=True).plan
+        assert planned.unsent == [unknown.fingerprint], state
+        assert [step.certificate and step.certificate.der for step in planned.steps] == [MOZILLA[0].der, None]
+        converge(debian, gone)
 
 
 def test_a_certificate_with_its_key_is_never_deleted():
