@@ -30,10 +30,15 @@ class ActionModule(ActionBase):
         execute = functools.partial(self._execute_module, task_vars=task_vars)
         try:
             options = self._options()
-            collected = self._collect(options, execute)
             terms = judge.Terms(options["allow_expired"], options["allow_non_ca"],
                                 duration.of_option("min_remaining", options["min_remaining"]))
-            listed = anchor_list.read(options["anchors"], self._load, collected, terms)
+            named = [{"path": element["path"]} for element in options["anchors"] if element["path"] is not None]
+            # What the files on the host hold, in the order of the list, for judgement here.
+            answer = execute(module_args={"anchors": named}) if named else {"collected": []}
+            if "collected" not in answer:
+                message = answer.get("msg") or "the host's files could not be read"
+                return {**result, **answer, "failed": True, "msg": message}
+            listed = anchor_list.read(options["anchors"], self._load, answer["collected"], terms)
         except (AnsibleError, anchor_list.AnchorListError, ValueError) as error:
             return {**result, "failed": True, "msg": str(error)}
         passed = {name: options[name] for name in (
@@ -53,27 +58,13 @@ class ActionModule(ActionBase):
         for number, element in enumerate(listed if isinstance(listed, list) else [], 1):
             if not element:
                 raise ValueError(f"anchors, element {number} is empty: take it off, or give it a src, content or path")
-            blank = [name for name, value in element.items() if value == ""] if isinstance(element, dict) else []
-            if blank:
-                raise ValueError(f"anchors, element {number}: {', '.join(sorted(blank))} is empty: give it a value, or "
-                                 "leave it out (default(omit), where a variable may be missing)")
         validator = ArgumentSpecValidator(arguments.on_controller(), required_if=arguments.REQUIRED_IF)
         checked = validator.validate(given)
         if checked.error_messages:
             raise ValueError("; ".join(checked.error_messages))
         options: dict[str, t.Any] = checked.validated_parameters
+        anchor_list.check(options["anchors"])
         return options
-
-    def _collect(self, options: dict[str, t.Any], execute: t.Callable[..., dict[str, t.Any]]) -> list[dict[str, t.Any]]:
-        """What the files on the host hold that the list names, in its order, for judgement here."""
-        named = [{"path": element["path"]} for element in options["anchors"] if element["path"]]
-        if not named:
-            return []
-        answer = execute(module_args={"anchors": named})
-        if "collected" not in answer:
-            raise AnsibleError(answer.get("msg") or "the host's files could not be read")
-        collected: list[dict[str, t.Any]] = answer["collected"]
-        return collected
 
     def _load(self, src: str) -> bytes:
         """The bytes of a file of the controller, found as copy finds it and decrypted where vault encrypted it."""

@@ -57,6 +57,8 @@ def resolve(root: str, path: str, own: bool = False) -> str:
     own: for a place that is written to. A link of another user's is refused then (FilesError): whoever may write into a
     folder on the way, such as /tmp, could lead what root writes anywhere.
     """
+    if "\0" in path:
+        raise FilesError("%r can't be found: there is a NUL byte in it" % path)
     if root == "/" and not own:
         return os.path.realpath(path)
     parts, found, links = path.split("/")[::-1], "", 0

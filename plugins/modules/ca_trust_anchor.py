@@ -57,7 +57,8 @@ options:
       fingerprint:
         description:
           - The SHA-256 fingerprint of a certificate, with or without colons.
-          - With O(anchors[].state=distrusted) the certificate itself is needed too, somewhere in the host's store.
+          - With O(anchors[].state=distrusted) the certificate itself is needed too, somewhere in the host's store, or
+            with O(store=nss) there or in one of the databases.
         type: str
       state:
         description:
@@ -376,7 +377,7 @@ def nss_anchor(
 def main() -> None:
     module = AnsibleModule(arguments.anchor_arguments(), required_if=arguments.REQUIRED_IF, supports_check_mode=True)
     options = module.params
-    paths = [anchor["path"] for anchor in options["anchors"] if anchor["path"]]
+    paths = [anchor["path"] for anchor in options["anchors"] if anchor["path"] is not None]
     if paths:
         # Not judged yet: the action plugin does that, and calls again.
         module.exit_json(changed=False, collected=collect(paths))

@@ -36,6 +36,18 @@ class Anchor(t.NamedTuple):
     origin: str
 
 
+def check(elements: list[dict[str, t.Any]]) -> None:
+    """Raises AnchorListError for options that are there and empty, mostly from a variable that is not set.
+
+    An empty name must not stand for all that has none, nor an empty path for no file.
+    """
+    problems = [f"anchors, element {number}: {option} is empty: give it a value, or leave it out (default(omit), where "
+                "a variable may be missing)" for number, element in enumerate(elements, 1)
+                for option, value in element.items() if isinstance(value, str) and not value.strip()]
+    if problems:
+        raise AnchorListError(problems)
+
+
 def read(
     elements: list[dict[str, t.Any]],
     load: c.Callable[[str], bytes],

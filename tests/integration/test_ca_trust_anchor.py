@@ -225,6 +225,7 @@ BAD = [
     ({"path": ""}, "element 2: path is empty: give it a value"),
     ({"name": "", "state": "absent"}, "element 2: name is empty: give it a value"),
     ({"path": "/root/a\0b"}, "it is no path: embedded null byte"),
+    ({"name": " ", "state": "absent"}, "element 2: name is empty: give it a value"),
     ({"name": "x"}, "needs the certificate"),
     ({"fingerprint": "12:34", "state": "absent"}, "not a SHA-256 fingerprint"),
     ({"fingerprint": "ab" * 32, "state": "distrusted"}, "nothing on this host has it"),
@@ -244,16 +245,20 @@ def test_bad_input_changes_nothing_and_says_why(el9):
         plays.anchors(ROOT, store="bundle"), plays.anchors(ROOT, store="debian"), plays.anchors(ROOT, root="/none"),
         plays.anchors({"content": ROOT.pem, "state": "distrusted"}, store="bundle", bundle_path="/root/x.pem"),
         plays.anchors(ROOT, store="bundle", bundle_path="/none/x.pem"),
+        plays.anchors(ROOT, store="bundle", bundle_path="/root/a\0b"),
+        {**plays.anchors({"path": "/root/key.pem"}), "vars": {"ansible_python_interpreter": "/no/such/python"}},
     ]
     sentences = [sentence for _element, sentence in BAD] + [
         "leave one of them", "min_remaining asks for", "min_remaining: 'a while' is no span of time", "bundle_path",
-        "update-ca-certificates", "is no folder", "use state: absent", "create its folder first"]
+        "update-ca-certificates", "is no folder", "use state: absent", "create its folder first", "a NUL byte",
+        "interpreter"]
     play = plays.run(el9.inventory, tasks, "-vvv")
     results = play.of("el9")
     assert len(results) == len(sentences)
     for result, sentence in zip(results, sentences, strict=True):
         assert result.get("failed") and sentence in result["msg"], (sentence, result.get("msg"))
         assert "Traceback" not in result["msg"]
+    assert results[-1]["rc"] == 127 and "/no/such/python" in results[-1]["module_stderr"], "what the host said, too"
     assert host.run("sh", "-c", "find /etc/pki /usr/local -type f -printf '%p %T@ %s\\n' | sort").stdout == before
     secret = ROOT.key_pem().splitlines()[3]
     assert all(secret not in str({**result, "invocation": None}) for result in results)

@@ -108,6 +108,11 @@ def test_in_the_place_of_an_extracted_bundle(tmp_path, kind, monkeypatch):
         assert trust_state.observe(root.store).extracted[extracted][0] == frozenset()
 
 
+def test_a_path_with_a_null_byte_leads_nowhere():
+    assert "NUL byte" in said(files.FilesError, stores.choose, "bundle", "/etc/a\0b", "/")
+    assert "NUL byte" in said(files.FilesError, files.own_place, "a\0b")
+
+
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"closed", "dangling"}))
 def test_in_the_place_of_an_applications_bundle(tmp_path, kind, monkeypatch):
     """What is there is not replaced, above all not /dev/zero through a link."""

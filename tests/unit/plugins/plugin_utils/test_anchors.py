@@ -171,6 +171,14 @@ def _raise(error):
     raise error
 
 
+def test_what_is_there_and_empty_is_refused():
+    with pytest.raises(anchor_list.AnchorListError) as caught:
+        anchor_list.check([element(path=""), element(content=ROOT.pem), element(name=" ", state="absent")])
+    assert [line.partition(" is empty")[0] for line in str(caught.value).splitlines()] == [
+        "anchors, element 1: path", "anchors, element 3: name"]
+    anchor_list.check([element(name="corp", content=ROOT.pem)])
+
+
 def test_what_is_removed_or_distrusted_may_be_expired():
     old = pki.root(days=(-30, -3))
     assert [anchor.state for anchor in read(element(content=old.pem, state="absent"))] == ["absent"]
