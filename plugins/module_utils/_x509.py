@@ -178,7 +178,8 @@ def name(encoded: bytes) -> str:
     rdns = []
     for _tag, _start, inner, behind in der.children(encoded, content, end):
         values = [_attribute(encoded, part[2], part[3]) for part in der.children(encoded, inner, behind)]
-        rdns.append("+".join("%s=%s" % (ATTRIBUTES.get(kind, kind), escape(value)) for kind, value in values))
+        rdns.append("+".join("%s=%s" % (ATTRIBUTES.get(kind, kind), escape(value) if is_text else value)
+                             for kind, value, is_text in values))
     return ",".join(reversed(rdns))
 
 
@@ -188,21 +189,22 @@ def common_name(encoded: bytes) -> "t.Optional[str]":
     found = None
     for _tag, _start, inner, behind in der.children(encoded, content, end):
         for part in der.children(encoded, inner, behind):
-            kind, value = _attribute(encoded, part[2], part[3])
+            kind, value, _is_text = _attribute(encoded, part[2], part[3])
             found = value if kind == "2.5.4.3" else found
     return found
 
 
-def _attribute(data: bytes, content: int, end: int) -> "t.Tuple[str, str]":
+def _attribute(data: bytes, content: int, end: int) -> "t.Tuple[str, str, bool]":
+    """(kind, value, whether it is text); what is none is written as its encoding (RFC 4514 section 2.4)."""
     parts = list(der.children(data, content, end))
     if len(parts) != 2 or parts[0][0] != der.OID:
         raise der.DerError("malformed name")
     tag, start, inner, behind = parts[1]
+    kind = der.oid(data[parts[0][2]:parts[0][3]])
     try:
-        value = data[inner:behind].decode(STRING_CODECS[tag])
+        return kind, data[inner:behind].decode(STRING_CODECS[tag]), True
     except (KeyError, UnicodeDecodeError):
-        value = "#" + "".join("%02x" % byte for byte in data[start:behind])
-    return der.oid(data[parts[0][2]:parts[0][3]]), value
+        return kind, "#" + "".join("%02x" % byte for byte in data[start:behind]), False
 
 
 def printable(value: str) -> str:
@@ -224,7 +226,7 @@ def escape(value: str) -> str:
     if HARMLESS.match(value):  # nearly all are
         return value
     escaped = printable(SPECIAL.sub(r"\\\g<0>", value))
-    if value[:1] == " ":
+    if value[:1] in (" ", "#"):
         escaped = "\\" + escaped
     if len(value) > 1 and value[-1] == " ":
         escaped = escaped[:-1] + "\\ "

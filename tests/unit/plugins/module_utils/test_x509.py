@@ -191,6 +191,12 @@ def test_a_name_of_kilobytes_is_no_certificate_s():
 
 @pytest.mark.parametrize("value, expected", [
     (u" a ", "\\ a\\ "), (u" ", "\\ "), (u"  ", "\\ \\ "), (u"a,b\\\n", "a\\,b\\\\\\0A"), (u"", ""),
-    (u"\u202e\x1b", "\\E2\\80\\AE\\1B")])
+    (u"\u202e\x1b", "\\E2\\80\\AE\\1B"), (u"#0500", "\\#0500"), (u"a#", "a#")])
 def test_escapes(value, expected):
     assert x509.escape(value) == expected
+
+
+def test_only_what_is_no_text_is_written_as_its_encoding():
+    name = x509.parse(pki.root(u"#0500").der).subject_der
+    assert x509.name(name) == "CN=\\#0500"
+    assert x509.name(name.replace(b"\x0c\x05#0500", b"\x03\x05#0500")) == "CN=#03052330353030"
