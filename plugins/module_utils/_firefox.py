@@ -63,7 +63,7 @@ def converge(path: str, state: str, check: bool = False, root: str = "/") -> Out
     if after != before and before is None:
         warnings = ["%s is not read any more, because %s is there now: bring its policies along" % (other, path)
                     for pattern in OTHERS for other in files.matching(root, pattern)]
-    if after != before and not check:
+    if after is not None and after != before and not check:
         _write(path, after)
         if _read(path) != after:
             raise PolicyError("%s does not hold what was written to it; does something else manage it?" % path)
@@ -148,7 +148,7 @@ def _text(document: "t.Optional[t.Dict[str, t.Any]]") -> str:
     return "" if document is None else json.dumps(document, indent=2) + "\n"
 
 
-def _write(path: str, document: "t.Optional[t.Dict[str, t.Any]]") -> None:
+def _write(path: str, document: "t.Dict[str, t.Any]") -> None:
     files.make_folder(os.path.dirname(path))
     replace.check([path])
     with replace.lock([path]):

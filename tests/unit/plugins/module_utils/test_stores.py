@@ -8,6 +8,7 @@ import pki
 import pytest
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 
@@ -69,6 +70,18 @@ def test_the_distrust_folder_that_is_there_comes_first(tmp_path):
     assert stores.choose("auto", None, root).distrusted[0].endswith("/blacklist")
     os.makedirs(root + "/etc/pki/ca-trust/source/blocklist")
     assert stores.choose("auto", None, root).distrusted[0].endswith("/blocklist")
+
+
+def test_a_root_with_brackets_in_its_path(tmp_path):
+    """It is no pattern: p11-kit's module is found below it, and what a killed extract has left."""
+    (tmp_path / "[8]").mkdir()
+    root = system(tmp_path / "[8]", "ID=rhel\n")
+    for path in ("usr/lib64/pkcs11/p11-kit-trust.so", "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem.aB3xyz"):
+        (tmp_path / "[8]" / path).parent.mkdir(parents=True)
+        (tmp_path / "[8]" / path).write_bytes(b"blacklist")
+    assert len(stores.p11_kit_modules(root)) == 1
+    store = stores.choose("auto", None, root)
+    assert store.distrusted[0].endswith("/blacklist") and len(trust_state.scraps(store)) == 1
 
 
 def test_staging_is_beside_what_is_read_and_never_in_it(tmp_path):
