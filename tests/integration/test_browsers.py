@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+import documented
 import pki
 import plays
 import podman
@@ -158,6 +159,20 @@ def test_firefox_follows_the_host(fleet):
     assert firefox(host) == "loaded"
     do(fleet, {FIREFOX: {"state": "absent"}})
     assert firefox(host) == refused, "the profile was told to forget it"
+
+
+def test_as_the_role_does_it(fleet, tmp_path):
+    """The example of its README: the host's own store, Firefox's policy and users' databases."""
+    host = fleet["web"]
+    (tmp_path / "corp-root.crt").write_text(ROOT.pem, encoding="ascii")
+    book = documented.example("roles/ca_trust/README.md", "- name: Trust the company's CA, also in the browsers")
+    (tmp_path / "play.yml").write_text(book.replace("hosts: workstations", "hosts: all"), encoding="utf-8")
+    host.run("su", "alice", "-c", "mkdir -p ~/.pki/nssdb")
+    for changed in (True, False):
+        done = plays.playbook(fleet.inventory, str(tmp_path / "play.yml"), variables={"ansible_become": False})
+        assert done.code == 0, done.output
+        assert any(one["changed"] for one in done.of("web")) is changed
+    assert chromium(host) == firefox(host) == "loaded"
 
 
 def test_a_profile_of_firefox(fleet):

@@ -4,7 +4,8 @@
 
 Their hosts are folders of this machine: the connection is local, ``root`` is the host's folder for keys and
 certificates, and its trust store is a bundle in it. Paths such as /srv are below the test's folder. What needs more of
-a host than that is in tests/unit/documentation/test_examples.py, with the reason.
+a host than that is run by the tests of its module or role. What can't be run at all is in
+tests/unit/documentation/test_examples.py, with the reason.
 """
 
 from __future__ import annotations

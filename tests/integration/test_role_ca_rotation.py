@@ -14,10 +14,12 @@ import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
+import documented
 import pki
 import plays
 import podman
 import pytest
+import yaml
 
 PLATFORMS = {"web1": "el9", "web2": "debian12", "web3": "el8"}
 PLACES = {"web1": "/etc/pki/tls", "web2": "/etc/ssl", "web3": "/etc/pki/tls"}
@@ -44,18 +46,24 @@ while True:
 SERVICE = b"#!/bin/sh\ncase $1 in status) echo running;; *) echo $1 >> /root/reloads;; esac\n"
 
 
+def variables_of(example, folder):
+    """Of an example, with folders of this machine below the test's own."""
+    return yaml.safe_load(example.replace("/srv/", f"{folder}/"))
+
+
 @contextmanager
 def with_an_old_ca(platforms, folder, **variables):
     """Hosts that site.yml has given an old CA's certificates."""
+    text = documented.example("roles/ca_rotation/README.md", "private_ca_dir: /srv/pki         # the old CA, as before")
     with podman.fleet(platforms) as started:
         inventory = json.loads(started.inventory.read_text())
         inventory["all"]["vars"].update(
-            host_trust_become=False, private_ca_dir=str(folder / "old"), private_ca_passphrase="sesame of the test",
-            private_ca_name="Corp", ca_rotation_dir=str(folder / "new"), ca_rotation_serial=2,
-            host_certificate_services=["web"], tls_smoke_test_controller=False, **variables)
+            host_trust_become=False, private_ca_passphrase="sesame of the test", private_ca_name="Corp",
+            ca_rotation_serial=2, tls_smoke_test_controller=False,
+            **variables_of(text, folder) | variables)
         started.inventory.write_text(json.dumps(inventory))
         for host in started.values():
-            host.write("/etc/init.d/web", SERVICE, 0o755)
+            host.write("/etc/init.d/nginx", SERVICE, 0o755)
         assert site(started).code == 0
         for host in started.values():
             host.run("rm", "/root/reloads")  # of the first certificates: what a rotation reloads is counted
@@ -64,7 +72,9 @@ def with_an_old_ca(platforms, folder, **variables):
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory):
-    with with_an_old_ca(PLATFORMS, tmp_path_factory.mktemp("pki")) as started:
+    folder = tmp_path_factory.mktemp("srv")
+    before = documented.example("docs/rotation.md", "private_ca_dir: /srv/pki         # as before")
+    with with_an_old_ca(PLATFORMS, folder, **variables_of(before, folder)) as started:
         yield started
 
 
@@ -141,48 +151,48 @@ def everywhere(fleet, look):
     return {json.dumps(look(host)) for host in fleet.values()}
 
 
-OLD, NEW = ["Corp Issuing CA", "Corp Root CA"], ["Corp 2 Issuing CA", "Corp 2 Root CA"]
+OLD, NEW = ["Corp Issuing CA", "Corp Root CA"], ["Corp 2027 Issuing CA", "Corp 2027 Root CA"]
 
 
 def variables_that_can_not_be_meant(fleet, folder):
     for sentence, variables in [
-        ("ca_rotation_dir is to be the folder of the new CA, as an absolute path, and is pki/new.",
-         {"ca_rotation_dir": "pki/new"}),
-        (f"private_ca_dir and ca_rotation_dir are the same folder, {folder}/old.",
-         {"ca_rotation_dir": f"{folder}/old"}),
+        ("ca_rotation_dir is to be the folder of the new CA, as an absolute path, and is srv/pki-2027.",
+         {"ca_rotation_dir": "srv/pki-2027"}),
+        (f"private_ca_dir and ca_rotation_dir are the same folder, {folder}/pki.",
+         {"ca_rotation_dir": f"{folder}/pki"}),
         ("private_ca_dir, ca_trust_anchors or ca_trust_purge is given with -e", {"ca_trust_purge": "all"}),
         ("ca_rotation_without has web9, which the inventory does not have", {"ca_rotation_without": ["web9"]}),
     ]:
         assert sentence in refused(rotate(fleet, **variables))
-    assert not (folder / "new").exists()
+    assert not (folder / "pki-2027").exists()
 
 
 def check_mode_with_nothing_there_yet(fleet, folder):
-    done = rotate(fleet, check=True, ca_rotation_name="Corp 2")
-    assert went(done) and not (folder / "new").exists()
+    done = rotate(fleet, check=True)
+    assert went(done) and not (folder / "pki-2027").exists()
     for phase, begin in (("distribute", "Would have hosts trust the CA that prepare makes, besides the old CA: "),
                          ("reissue", "Would replace certificates that CN=Corp Root CA and CN=Corp Issuing CA"),
                          ("withdraw", "Would end the trust in CN=Corp Root CA and CN=Corp Issuing CA: ")):
         sentences = said(done, begin)
         assert all(name in sentences[0] for name in fleet), phase
         assert sentences[1:] == ["It could not begin now:",
-                                 f"there is no CA in {folder}/new yet: that is the phase prepare"]
+                                 f"there is no CA in {folder}/pki-2027 yet: that is the phase prepare"]
     assert everywhere(fleet, trusted) == {json.dumps(OLD)}
 
 
 def a_phase_alone_before_the_ca_is_made(fleet, folder):
-    assert f"There is no CA in {folder}/new on localhost" in refused(rotate(fleet, "distribute"))
+    assert f"There is no CA in {folder}/pki-2027 on localhost" in refused(rotate(fleet, "distribute"))
 
 
 def prepare_and_site_in_the_midst(fleet, folder):
     """The new CA is there, and may not be used yet; with the old one all goes on."""
-    assert went(rotate(fleet, "prepare", ca_rotation_name="Corp 2"))
+    assert went(rotate(fleet, "prepare"))
     assert changed(site(fleet)) == []
     for playbook in ("site", "issue_certificates"):
-        with inventory(fleet, private_ca_dir=f"{folder}/new"):
+        with inventory(fleet, private_ca_dir=f"{folder}/pki-2027"):
             done = plays.playbook(fleet.inventory, f"fleetpki.host_trust.{playbook}")
-        assert f"The CA in {folder}/new is to take the place of the one in {folder}/old" in refused(done)
-    assert changed(rotate(fleet, "prepare", ca_rotation_name="Corp 2")) == []
+        assert f"The CA in {folder}/pki-2027 is to take the place of the one in {folder}/pki" in refused(done)
+    assert changed(rotate(fleet, "prepare")) == []
 
 
 def hosts_that_are_left_out_by_limit(fleet):
@@ -241,7 +251,7 @@ def a_service_that_was_not_reloaded_keeps_the_old_ca(fleet):
     fleet["web2"].write("/root/server.py", SERVER.encode())
     fleet["web2"].run("python3", "/root/server.py", "/etc/ssl/certs/web2-fullchain.pem", "/etc/ssl/private/web2.key")
     done = rotate(fleet, "reissue")
-    assert went(done) and everywhere(fleet, issuer) == {'"Corp 2 Issuing CA"'}
+    assert went(done) and everywhere(fleet, issuer) == {'"Corp 2027 Issuing CA"'}
     sentences = said(done, "port 8443")
     assert sentences[0].startswith("port 8443 (python3) shows CN=web2 (SHA-256 ")
     assert "Reload or restart it before the phase withdraw." in sentences[1]
@@ -255,14 +265,14 @@ def a_service_that_was_not_reloaded_keeps_the_old_ca(fleet):
 
 
 def site_does_not_go_back_to_the_old_ca(fleet, folder):
-    sentence = f"The CA in {folder}/old was replaced by the one in {folder}/new"
+    sentence = f"The CA in {folder}/pki was replaced by the one in {folder}/pki-2027"
     assert sentence in refused(site(fleet))
     assert sentence in refused(plays.playbook(fleet.inventory, "fleetpki.host_trust.issue_certificates"))
-    assert everywhere(fleet, issuer) == {'"Corp 2 Issuing CA"'}
+    assert everywhere(fleet, issuer) == {'"Corp 2027 Issuing CA"'}
 
 
 def an_anchor_that_the_inventory_would_bring_back(fleet, folder):
-    listed = [{"src": f"{folder}/old/root/root.crt"}]
+    listed = [{"src": f"{folder}/pki/root/root.crt"}]
     with inventory(fleet, ca_trust_anchors=listed):
         sentence = refused(rotate(fleet, "withdraw"))
     assert "web1: CN=Corp Root CA is still among ca_trust_anchors in the inventory, and would come back" in sentence
@@ -298,15 +308,17 @@ def withdrawn_and_distrusted(fleet, folder):
     script = "ls /etc/pki/ca-trust/source/blocklist /etc/pki/ca-trust/source/blacklist | grep -ci corp"
     blocked = {name: host.run("sh", "-c", script, check=False).stdout.strip() for name, host in fleet.items()}
     assert blocked == {"web1": "2", "web2": "0", "web3": "2"}
-    again = rotate(fleet, ca_rotation_name="Corp 2")
+    again = rotate(fleet)
     assert went(again) and changed(again) == []
 
 
 def the_inventory_goes_on_with_the_new_ca(fleet, folder):
-    with inventory(fleet, private_ca_dir=f"{folder}/new", private_ca_name="Corp 2"):
-        assert changed(site(fleet)) == []
-        assert "are the same folder" in refused(rotate(fleet))
-        assert changed(rotate(fleet, "withdraw", ca_rotation_from=f"{folder}/old")) == []
+    then = variables_of(documented.example("docs/rotation.md", "private_ca_dir: /srv/pki-2027"), folder)
+    with inventory(fleet, **then):
+        assert changed(site(fleet)) == changed(rotate(fleet, "withdraw")) == []
+    del then["ca_rotation_from"]
+    with inventory(fleet, **then):
+        assert changed(site(fleet)) == [] and "are the same folder" in refused(rotate(fleet))
 
 
 # One test, for each builds on those before: workers that share tests out must not tear them apart.
@@ -346,8 +358,8 @@ def test_only_the_issuing_ca_is_new(tmp_path):
         host.run("python3", "/root/server.py", "/srv/app/app.crt", "/srv/app.key")
         everything = {"ca_rotation_passphrase": "another sesame", "ca_rotation_paths": ["/srv/single.crt"],
                       "ca_rotation_folders": ["/etc/pki/tls/certs", "/etc/ssl/certs", "/srv/app"]}
-        assert went(rotate(fleet, "prepare", "distribute", "reissue", ca_rotation_name="Corp 2", **everything))
-        assert everywhere(fleet, issuer) == {'"Corp 2 Issuing CA"'}
+        assert went(rotate(fleet, "prepare", "distribute", "reissue", **everything))
+        assert everywhere(fleet, issuer) == {'"Corp 2027 Issuing CA"'}
         slip = {"ca_rotation_paths": ["/srv/single.crt", "/srv/nosuch.crt"]}
         in_use = refused(rotate(fleet, "withdraw", **everything | slip))
         for place in ("/srv/app/app.crt (CN=web2,", "/srv/single.crt (CN=web2,", "port 8443 (python3) shows CN=web2"):
@@ -357,9 +369,9 @@ def test_only_the_issuing_ca_is_new(tmp_path):
         everything |= {"ca_rotation_ignore_paths": ["/srv/app/app.crt", "/srv/single.crt"],
                        "ca_rotation_ignore_ports": [8443]}
         assert went(rotate(fleet, "withdraw", **everything))
-        assert everywhere(fleet, trusted) == {json.dumps(["Corp 2 Issuing CA", "Corp Root CA"])}
-        assert (tmp_path / "new/root/root.crt").read_text() == (tmp_path / "old/root/root.crt").read_text()
-        assert b"ENCRYPTED" in (tmp_path / "new/issuing/issuing.key").read_bytes()
+        assert everywhere(fleet, trusted) == {json.dumps(["Corp 2027 Issuing CA", "Corp Root CA"])}
+        assert (tmp_path / "pki-2027/root/root.crt").read_text() == (tmp_path / "pki/root/root.crt").read_text()
+        assert b"ENCRYPTED" in (tmp_path / "pki-2027/issuing/issuing.key").read_bytes()
 
 
 def test_an_image_is_judged_by_its_own_trust(tmp_path):
@@ -369,6 +381,6 @@ def test_an_image_is_judged_by_its_own_trust(tmp_path):
                                       "cp -a /usr /etc /bin /sbin /lib* /mnt/image/ && mkdir /mnt/image/var")
         before = trusted(fleet["web1"])
         with inventory(fleet, ca_trust_root="/mnt/image"):
-            assert went(rotate(fleet, "prepare", "distribute", ca_rotation_name="Corp 2"))
+            assert went(rotate(fleet, "prepare", "distribute"))
         said = fleet["web1"].run("chroot", "/mnt/image", "trust", "list", "--filter=ca-anchors").stdout
-        assert "Corp 2 Issuing CA" in said and trusted(fleet["web1"]) == before
+        assert "Corp 2027 Issuing CA" in said and trusted(fleet["web1"]) == before

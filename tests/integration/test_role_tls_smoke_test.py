@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import documented
 import pki
 import plays
 import podman
@@ -95,6 +96,27 @@ def batches(fleet, reached=True, **variables):
     task = {"ansible.builtin.include_role": {"name": "fleetpki.host_trust.tls_smoke_test"}, "vars": given}
     tell = {"ansible.builtin.debug": {"msg": "{{ tls_smoke_test_answers }}"}}
     return plays.run(fleet.inventory, [task, tell], reached=reached, serial=2, order="sorted")
+
+
+@pytest.mark.parametrize("text", [
+    documented.example("roles/tls_smoke_test/README.md", "- name: All hosts accept each other"),
+    documented.example("roles/tls_smoke_test/README.md", "- name: Services that know each other by certificates"),
+], ids=["servers", "services"])
+def test_as_the_readme_does_it(fleet, tmp_path, text):
+    """On hosts that have what the roles ca_trust and host_certificate put there, and a client's certificate."""
+    ca_file = documented.example("roles/ca_trust/README.md", "- name: Write the CA file of an application")
+    book = [{**play, "hosts": "web2:web3"} for play in yaml.safe_load(ca_file) + yaml.safe_load(text)]
+    (tmp_path / "play.yml").write_text(yaml.safe_dump(book), encoding="utf-8")
+    (tmp_path / "corp-root.crt").write_text(ROOT.pem, encoding="ascii")
+    for name in ("web2", "web3"):
+        fleet[name].run("mkdir", "-p", "/etc/myapp")
+        for stem, pair in ((name, pki.server(name, ROOT)), ("client", pki.issue("service", ROOT, purposes=["client"]))):
+            fleet[name].write(f"/etc/pki/tls/certs/{stem}-fullchain.pem", pair.pem.encode())
+            fleet[name].write(f"/etc/pki/tls/private/{stem}.key", pair.key_pem().encode(), 0o600)
+    done = plays.playbook(fleet.inventory, str(tmp_path / "play.yml"), variables={
+        "ansible_become": False, "tls_smoke_test_controller": False})
+    assert done.code == 0, done.output
+    assert all(fleet[name].run("sh", "-c", RUNNING, check=False).stdout == "0\n" for name in ("web2", "web3"))
 
 
 def test_a_host_alone_asks_itself(fleet):

@@ -4,23 +4,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
 import conftest
+import documented
 import pki
 import plays
 import podman
 import pytest
+import yaml
 
 ROOT = pki.root([("O", "Corp"), ("CN", "Corp Root CA")], key_type="rsa")
 ISSUING = pki.issue([("O", "Corp"), ("CN", "Corp Issuing CA 1")], ROOT, ca=True, path_length=0)
 WEB = pki.server("server", ISSUING, dns=["server", "web1.example.com"])
 CLIENT = pki.issue("client", ROOT, purposes=["client"])
 PASSPHRASE = "correct horse battery"
+SITES = ["web1.example.com", "web2.example.com", "www.example.com"]  # of the examples
 
 # What s_server is told, by port; its own certificate and key are in a file of the port's name.
 SERVERS = {
+    443: ("-cert_chain issuing.pem -www", pki.server("site", ISSUING, dns=SITES)),
     4001: ("-cert_chain issuing.pem -www", WEB),
     4002: ("-www", WEB),                                                        # no intermediate
     4003: ("-cert_chain swapped.pem -www", WEB),
@@ -128,6 +133,30 @@ def of_each(play, number=0):
 
 
 LOOKERS = ":".join(conftest.ALL)
+
+
+@pytest.mark.parametrize("text", [
+    documented.example("README.md", "- name: The web server shows a complete, trusted chain that lasts another month, "
+                                    "and speaks TLS 1.2 or later"),
+    documented.example("docs/guides/first-fleet.md", "- name: Look at the web servers"),
+    documented.example("docs/guides/coming-from-elsewhere.md",
+                       "- name: The server shows a certificate that its clients trust, and that is good for another "
+                       "month"),
+], ids=["readme", "first fleet", "coming from elsewhere"])
+def test_as_documented(fleet, tmp_path, text):
+    """On a host that finds these names, and is in the inventory under one of them."""
+    address = fleet["el9"].run("getent", "hosts", "server").stdout.split()[0]
+    fleet["el9"].run("sh", "-c", f"echo {address} {' '.join(SITES)} >> /etc/hosts")
+    known = json.loads(fleet.inventory.read_text())["all"]
+    alone = {"all": {"vars": known["vars"], "hosts": {SITES[0]: known["children"]["redhat"]["hosts"]["el9"]}}}
+    (tmp_path / "hosts.json").write_text(json.dumps(alone))
+    book = yaml.safe_load(text)
+    for anchor, code in ((ROOT, 0), ({"content": ROOT.pem, "state": "absent"}, 2)):
+        plays.run(fleet.inventory, [plays.anchors(anchor)], hosts="el9")
+        (tmp_path / "play.yml").write_text(yaml.safe_dump(
+            book if "hosts" in book[0] else [{"hosts": "all", "gather_facts": False, "tasks": book}]))
+        done = plays.playbook(tmp_path / "hosts.json", str(tmp_path / "play.yml"))
+        assert done.code == code, done.output
 
 
 def test_the_verdict_is_that_of_the_installed_trust(fleet):

@@ -20,29 +20,12 @@ COLLECTION = "fleetpki.host_trust."
 TESTS = documents.ROOT / "tests" / "integration"
 EXAMPLES = [one for page in documents.pages() for one in documents.examples(page)
             if one.language in ("yaml", "sh") or one.is_file]
-# What needs more than folders of this machine, and which test runs the same with hosts.
-SERVERS = "it needs servers with these names; test_tls_endpoint_info.py looks at some with the same options"
-SMOKE = "hosts need names and trust stores of their own; test_role_tls_smoke_test.py and molecule/handshake have such"
-ROTATION = "test_role_ca_rotation.py and molecule/rotation set the same variables, on a fleet"
 OTHERS = "it is what somebody has before, of others' roles and modules"
-SHOWS = "- name: The web server shows a complete, trusted chain that lasts another month, and speaks TLS 1.2 or later"
 NOT_RUN = {
     ("CONTRIBUTING.md", "bugfixes:"): "antsibull-changelog lints such files",
-    ("README.md", SHOWS): SERVERS,
     ("README.md", "collections:"): "it downloads; test_pipelines.py has the same in execution-environment.yml",
-    ("docs/guides/coming-from-elsewhere.md",
-     "- name: The server shows a certificate that its clients trust, and that is good for another month"): SERVERS,
     ("docs/guides/coming-from-elsewhere.md", "certificate_requests:"): OTHERS,
     ("docs/guides/coming-from-elsewhere.md", "- name: Copy the company's CAs"): OTHERS,
-    ("docs/guides/first-fleet.md", "- name: Look at the web servers"): SERVERS,
-    ("docs/rotation.md", "private_ca_dir: /srv/pki         # as before"): ROTATION,
-    ("docs/rotation.md", "private_ca_dir: /srv/pki-2027"): ROTATION,
-    ("roles/ca_rotation/README.md", "private_ca_dir: /srv/pki         # the old CA, as before"): ROTATION,
-    ("roles/ca_trust/README.md", "- name: Trust the company's CA, also in the browsers"):
-        "it needs browsers and users; test_browsers.py has some",
-    ("roles/host_certificate/README.md", "handlers:"): "it needs a service; test_role_host_certificate.py has handlers",
-    ("roles/tls_smoke_test/README.md", "- name: All hosts accept each other"): SMOKE,
-    ("roles/tls_smoke_test/README.md", "- name: Services that know each other by certificates"): SMOKE,
 }
 FILES = {"hosts.yml", "execution-environment.yml", "handlers:", "dependencies:", "collections:"}  # no variables
 FILE_OPTIONS = {"attributes", "group", "mode", "owner", "selevel", "serole", "setype", "seuser", "unsafe_writes"}
