@@ -55,6 +55,7 @@ class Store(t.NamedTuple):
     hashed: "t.Optional[str]"  # folder of hashed links (openssl-rehash(1)) that OpenSSL looks issuers up in, or None
     instead: "t.Optional[str]"  # the file that it reads where that is there: the links don't count then
     keystore: "t.Optional[Keystore]"  # Java's
+    unproven: "t.Tuple[str, ...]"  # sentences on what should follow the store, and can't be looked into
     others: "t.Optional[str]"  # extracted bundle of what fits no purpose, or None
     extract: "Command"  # makes the extracted store; empty: there is none beside the anchors
     again: "Command"  # the same from scratch, for another attempt
@@ -92,6 +93,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         instead="/etc/pki/tls/cert.pem",
         # p11-kit makes it from the same sources as the bundles. On EL 8, nobody is told when that fails.
         keystore=Keystore("/etc/pki/ca-trust/extracted/java/cacerts", "", None, ("", ""), ""),
+        unproven=(),
         others="/etc/pki/ca-trust/extracted/openssl/ca-bundle.trust.crt",
         extract=("update-ca-trust", "extract"),
         again=("update-ca-trust", "extract"),
@@ -120,6 +122,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         # update-ca-certificates tells ca-certificates-java of local certificates that came, but not of those that went.
         keystore=Keystore("/etc/ssl/certs/java/cacerts", "debian:", "/etc/ca-certificates/update.d/jks-keystore",
                           ("/etc/default/cacerts", "cacerts_updates=no"), "java"),
+        unproven=(),
         others=None,
         extract=("update-ca-certificates",),
         # It makes the links of new files only: those that an attempt before has missed want this.
@@ -147,6 +150,7 @@ STORES = collections.OrderedDict((store.name, store) for store in [
         hashed=None,
         instead=None,
         keystore=None,
+        unproven=(),
         others=None,
         extract=(),
         again=(),
@@ -204,6 +208,8 @@ def choose(name: str, bundle_path: "t.Optional[str]", root: str) -> Store:
                    or instead and os.path.lexists(instead) and not is_bridge(instead, bundle)):
         hashed = None
     distrusted, vendors = _distrust(store, root)
+    keystore = _keystore(store, root)
+    locked = keystore and _is_pkcs12(keystore.path)
     return store._replace(
         root=root,
         anchors=store.anchors and inside(store.anchors),
@@ -213,7 +219,9 @@ def choose(name: str, bundle_path: "t.Optional[str]", root: str) -> Store:
         bundles=tuple((purpose, inside(path)) for purpose, path in store.bundles),
         hashed=hashed,
         instead=instead if hashed else None,
-        keystore=_keystore(store, root),
+        keystore=None if locked else keystore,
+        unproven=("%s is PKCS#12, and not JKS: whether Java trusts what this host trusts is not proven"
+                  % keystore.path,) if keystore and locked else (),
         others=store.others and inside(store.others),
         scraps=tuple(glob.escape(outside) + inside(pattern)[len(outside):] for pattern in store.scraps),
         extracted=inside(store.extracted),
@@ -228,10 +236,7 @@ def mirrors(store: Store) -> "t.List[str]":
 
 
 def _keystore(store: Store, root: str) -> "t.Optional[Keystore]":
-    """Java's keystore with its path inside ``root``; None where nothing on this host would keep it up to date.
-
-    Nor can be told what one holds that has another form than JKS, such as PKCS#12.
-    """
+    """Java's keystore with its path inside ``root``; None where nothing on this host would keep it up to date."""
     if not store.keystore:
         return None
     keystore = store.keystore._replace(path=files.resolve(root, store.keystore.path))
@@ -241,14 +246,20 @@ def _keystore(store: Store, root: str) -> "t.Optional[Keystore]":
             and find_command(keystore.needs, root) and os.path.isdir(os.path.join(root, "proc/self"))):
         return None
     try:
-        with open(keystore.path, "rb") as stream:
-            if stream.read(1) == b"\x30":  # a SEQUENCE, of PKCS#12
-                return None
         with open(files.resolve(root, keystore.settings[0]), "rb") as stream:
             lines = stream.read().decode("utf-8", "replace").splitlines()
     except EnvironmentError:
         return keystore
     return None if any(line.strip().startswith(keystore.settings[1]) for line in lines) else keystore
+
+
+def _is_pkcs12(path: str) -> bool:
+    """Whether it begins as a SEQUENCE does: Java takes that as well as JKS, and it can be encrypted as a whole."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(1) == b"\x30"
+    except EnvironmentError:
+        return False
 
 
 def is_the_systems(path: str, root: str) -> bool:

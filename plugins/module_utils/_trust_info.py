@@ -53,7 +53,7 @@ def info(store: stores.Store) -> "t.Dict[str, t.Any]":
         "in_sync": None if unknown else not deviations and not observed.interrupted,
         "deviations": deviations,
         "unread": unread,
-        "warnings": unread + ([unknown] if unknown else []) + _without_effect(store, observed),
+        "warnings": unread + ([unknown] if unknown else []) + _without_effect(store, observed) + list(store.unproven),
     }
 
 

@@ -61,7 +61,7 @@ def report(store: "stores.Store", outcome: "trust_store.Outcome", check: bool) -
         "plan": [shown(step) for step in plan.steps],
         "diff": diff(store, plan),
         "warnings": ["%s: %s" % (anchor["subject"] or anchor["fingerprint_sha256"], warning)
-                     for anchor in anchors for warning in anchor["warnings"]],
+                     for anchor in anchors for warning in anchor["warnings"]] + list(store.unproven),
     }
 
 

@@ -129,13 +129,17 @@ def test_which_files_are_the_systems(tmp_path, kind):
     assert not stores.is_the_systems(root.path + "/etc/app.pem", root.path)
 
 
-@pytest.mark.parametrize("content, settings, kept", [
-    (b"\xfe\xed\xfe\xed", "", True), (b"\xfe\xed\xfe\xed", "cacerts_updates=no\n", False), (b"\x30\x82", "", False)])
-def test_javas_keystore_where_somebody_keeps_it_and_it_can_be_read(tmp_path, content, settings, kept):
+@pytest.mark.parametrize("content, settings, kept, unproven", [
+    (b"\xfe\xed\xfe\xed", "", True, False), (b"\xfe\xed\xfe\xed", "cacerts_updates=no\n", False, False),
+    (b"\x30\x82", "", False, True), (b"\x30\x82", "cacerts_updates=no\n", False, False)])
+def test_javas_keystore_where_somebody_keeps_it_and_it_can_be_read(tmp_path, content, settings, kept, unproven):
     root = system(tmp_path, "ID=debian\n", ["update-ca-certificates", "openssl", "java", "jks-keystore"])
     for folder in ("proc/self", "etc/ssl/certs/java", "etc/default", "etc/ca-certificates/update.d"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "usr/bin/jks-keystore").rename(tmp_path / "etc/ca-certificates/update.d/jks-keystore")
     (tmp_path / "etc/ssl/certs/java/cacerts").write_bytes(content)
     (tmp_path / "etc/default/cacerts").write_text(settings)
-    assert bool(stores.choose("auto", None, root).keystore) is kept
+    store = stores.choose("auto", None, root)
+    assert bool(store.keystore) is kept
+    assert [sentence.partition(" is PKCS#12")[0] for sentence in store.unproven] == [
+        root + "/etc/ssl/certs/java/cacerts"] * unproven

@@ -179,3 +179,9 @@ def test_a_removal_by_hand_from_a_folder_below_is_seen(debian):
     os.unlink(os.path.join(below, "x.crt"))
     os.utime(below, (2 ** 31, 2 ** 31))
     assert actions(converge(debian, purge="managed")) == ["extract"] and B.fingerprint not in debian.trusted()
+
+
+def test_what_can_not_be_looked_into_is_said(debian):
+    debian.store = debian.store._replace(unproven=("cacerts is PKCS#12",))
+    done = trust_report.report(debian.store, converge(debian, want(A)), False)
+    assert done["warnings"] == trust_info.info(debian.store)["warnings"] == ["cacerts is PKCS#12"]
