@@ -29,7 +29,7 @@ test: venv  ## lint, docs, units, sanity, integration and molecule, with a count
 	-@tools/system-packages $(containers) $(judges)
 	@tools/run-parts --prepare hosts lint docs units sanity integration molecule
 
-lint: lint-yaml lint-ansible lint-python lint-types lint-spelling lint-licences lint-changelog lint-docs  ## all linters
+lint: lint-yaml lint-ansible lint-python lint-shell lint-types lint-spelling lint-licences lint-changelog lint-docs  ## all linters
 
 lint-yaml: venv
 	yamllint --strict .
@@ -39,6 +39,10 @@ lint-ansible: venv $(collection)
 
 lint-python: venv
 	ruff check
+
+lint-shell:
+	@tools/system-packages shellcheck || echo 'skipped: shellcheck, which is not here'
+	@! command -v shellcheck >/dev/null || git grep -lE '^#!.*(/| )(ba)?sh$$' | xargs shellcheck
 
 lint-types: venv $(collection)
 	mypy
@@ -123,6 +127,6 @@ $(collection):
 	@mkdir -p $(@D)
 	@ln -sfn ../../../.. $@
 
-.PHONY: help quickstart test lint lint-yaml lint-ansible lint-python lint-types lint-spelling lint-licences \
+.PHONY: help quickstart test lint lint-yaml lint-ansible lint-python lint-shell lint-types lint-spelling lint-licences \
 	lint-changelog lint-docs units sanity integration molecule matrix bench bench-fleet bench-tls load \
 	kill-everywhere oracle release fuzz hosts docs venv clean
