@@ -14,7 +14,7 @@ import collections
 import re
 import typing as t
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _anchor_file as anchor_file
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
@@ -92,7 +92,7 @@ def resolve(databases: "t.List[Database]", wanted: "t.List[trust_plan.Wanted]") 
 
 def _short(name: str) -> str:
     # certutil looks for a token's name before a colon.
-    return stores.comment_safe(name).replace(":", "\\x3a")[:LONGEST_NAME].strip()
+    return anchor_file.comment_safe(name).replace(":", "\\x3a")[:LONGEST_NAME].strip()
 
 
 def nickname(name: str, fingerprint: str) -> str:

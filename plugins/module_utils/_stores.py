@@ -13,13 +13,9 @@ __metaclass__ = type
 import collections
 import glob
 import os
-import re
 import typing as t
-import unicodedata
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 if t.TYPE_CHECKING:
     Command = t.Tuple[str, ...]  # with its arguments
@@ -367,27 +363,3 @@ def missing_packages(what: str, packages: "t.List[str]", root: str = "/") -> Sto
     where = _os_release(root).get("PRETTY_NAME", "this host")
     return StoreError("%s, which %s does not have: install the package %s" % (what, where, " and ".join(packages)),
                       missing_packages=packages)
-
-
-MARK = "# Managed by Ansible, fleetpki.host_trust.ca_trust_anchor: "
-
-
-def comment_safe(text: str) -> str:
-    """Text for a comment: one line of ASCII that no reader takes for the begin of a PEM block."""
-    line = re.sub("[\x00-\x1f\x7f]", lambda match: "\\x%02x" % ord(match.group()), text)
-    return re.sub("-{2,}", "-", line.encode("ascii", "backslashreplace").decode("ascii")).strip()
-
-
-def managed_block(name: str, certificate: x509.Certificate) -> bytes:
-    """A certificate as it is written into a store (bytes): a comment that says who manages it and what it is, PEM."""
-    facts = x509.describe(certificate)
-    comment = "%s%s\n# Subject: %s\n# SHA-256: %s\n# Expires: %s\n" % (
-        MARK, comment_safe(name), comment_safe(facts["subject"]), certificate.fingerprint, facts["not_after"])
-    return (comment + pem.to_pem(certificate.der)).encode("ascii")
-
-
-def file_name(name: str, fingerprint: str, suffix: str) -> str:
-    """A file name for an anchor: readable, harmless, never another anchor's, whatever the name."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip(".-_")[:80]
-    return "%s-%s%s" % (plain or "anchor", fingerprint[:16], suffix)

@@ -13,9 +13,10 @@ import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extract as trust_extract
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extracted as trust_extracted
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_report as trust_report
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 # What p11-kit calls the purposes of extended_key_usage().
@@ -100,7 +101,7 @@ def _deviations(
 
 def _leaves(root: str, folder: str) -> "t.Set[str]":
     """Fingerprints of what is linked beside the anchors and is no CA: servers' certificates customarily lie there."""
-    certificates = [x509.parse_leniently(der) for der in trust_state.linked(root, folder)]
+    certificates = [x509.parse_leniently(der) for der in trust_extracted.linked(root, folder)]
     return {each.fingerprint for each in certificates if each and not x509.is_ca(each)}
 
 
@@ -117,11 +118,11 @@ def _made_from_sources(store: stores.Store) -> "t.Tuple[t.Dict[str, t.FrozenSet[
                 continue
             target = os.path.join(folder, "bundle")
             command = store.sources + ("--purpose=" + PURPOSES[purpose], target[len(store.root.rstrip("/")):])
-            code, output = trust_store.run(command, store.root)
+            code, output = trust_extract.run(command, store.root)
             if code != 0:
                 return {}, "whether the extracted store is in order is not known: '%s' failed with exit code %d: %s" % (
                     " ".join(store.sources[:2]), code, output.strip())
-            should[path] = trust_state.bundle(target)[0]
+            should[path] = trust_extracted.bundle(target)[0]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return should, None

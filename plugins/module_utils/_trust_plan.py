@@ -10,8 +10,10 @@ import collections
 import os
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _anchor_file as anchor_file
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_proof as proof
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
@@ -70,7 +72,7 @@ def plan(
         if steps:
             reason = "what it is made from changes"
         else:
-            reason = "; ".join(deviations(store, observed, wanted, purge))
+            reason = "; ".join(proof.deviations(store, observed, wanted, purge))
             reason = reason or ("asked for by extract: always" if extract == "always" else None)
         if reason:
             steps.append(Step("extract", store.extracted, None, None, None, reason))
@@ -108,7 +110,7 @@ def resolve(store: "t.Optional[stores.Store]", observed: state.State, wanted: "t
             earlier = found.setdefault(fingerprint, entry)
             if earlier.state != entry.state:
                 raise PlanError("%s (SHA-256 %s) is wanted %s (%s) and %s (%s): leave one of them" % (
-                    label(certificate), fingerprint, earlier.state, earlier.name or "without a name",
+                    proof.label(certificate), fingerprint, earlier.state, earlier.name or "without a name",
                     entry.state, entry.name or "without a name"))
     return list(found.values())
 
@@ -116,7 +118,7 @@ def resolve(store: "t.Optional[stores.Store]", observed: state.State, wanted: "t
 def _names(store: "t.Optional[stores.Store]", observed: state.State) -> "Names":
     """{name: fingerprints of the local anchors that go by it}: ours by the name in the comment, others by the file.
 
-    A name in a comment is as stores.comment_safe writes it, and (True, name) here; a file's is (False, name).
+    A name in a comment is as anchor_file.comment_safe writes it, and (True, name) here; a file's is (False, name).
     """
     found = collections.defaultdict(list)
     for held in observed.anchors:
@@ -130,7 +132,7 @@ def _names(store: "t.Optional[stores.Store]", observed: state.State) -> "Names":
 
 
 def _named(names: "Names", name: str) -> "t.List[str]":
-    return names.get((True, stores.comment_safe(name)), []) + names.get((False, name), [])
+    return names.get((True, anchor_file.comment_safe(name)), []) + names.get((False, name), [])
 
 
 def by_fingerprint(listed: "t.Iterable[One]") -> "t.Dict[t.Optional[str], t.List[One]]":
@@ -141,16 +143,11 @@ def by_fingerprint(listed: "t.Iterable[One]") -> "t.Dict[t.Optional[str], t.List
     return found
 
 
-def label(certificate: "t.Optional[x509.Certificate]") -> str:
-    """The subject for a message, or words in its place."""
-    return x509.label(certificate) if certificate else "a certificate"
-
-
 def _steps(store: stores.Store, observed: state.State, wanted: "t.List[Wanted]", purge: str) -> "t.List[Step]":
     steps = []
     local, distrust = by_fingerprint(observed.anchors), by_fingerprint(observed.distrusted)
     in_force = {held.fingerprint for held in state.in_force(store, observed)}
-    blocked = _blocked_keys(store, observed, wanted)
+    blocked = proof.blocked_keys(store, observed, wanted)
 
     def step(action: str, path: str, want: Wanted, reason: str) -> None:
         steps.append(Step(action, path, want.fingerprint, want.certificate, want.name, reason))
@@ -169,7 +166,7 @@ def _steps(store: stores.Store, observed: state.State, wanted: "t.List[Wanted]",
         if want.state == "distrusted":
             if store.distrust is None:
                 raise PlanError("%s can't be distrusted in a bundle, which only lists what is trusted: "
-                                "use state: absent" % label(want.certificate))
+                                "use state: absent" % proof.label(want.certificate))
             if want.fingerprint not in in_force:
                 for path in _distrust_paths(store, observed, want):
                     step("distrust", path, want, "nothing distrusts it yet")
@@ -203,7 +200,7 @@ def _anchor_path(store: stores.Store, want: Wanted) -> str:
 
 def _file_in(folder: str, store: stores.Store, want: Wanted) -> str:
     name = want.name or (want.certificate and x509.common_name(want.certificate.subject_der)) or ""
-    return os.path.join(folder, stores.file_name(name, want.fingerprint, store.suffix))
+    return os.path.join(folder, anchor_file.file_name(name, want.fingerprint, store.suffix))
 
 
 def _distrust_paths(store: stores.Store, observed: state.State, want: Wanted) -> "t.List[str]":
@@ -213,26 +210,14 @@ def _distrust_paths(store: stores.Store, observed: state.State, want: Wanted) ->
     return [observed.distribution[want.fingerprint]] if want.fingerprint in observed.distribution else []
 
 
-def _blocked_keys(
-    store: stores.Store, observed: state.State, wanted: "t.List[Wanted]"
-) -> "t.Dict[bytes, t.Tuple[str, x509.Certificate]]":
-    """{public key: (place, certificate through which it is distrusted there)}, where p11-kit goes by the key."""
-    if store.distrust != "folder":
-        return {}
-    lifted = {one.fingerprint for one in wanted if one.state == "present"}
-    blocked = [(held.path, x509.parse_leniently(held.der)) for held in state.in_force(store, observed)
-               if held.fingerprint not in lifted or os.path.dirname(held.path) in store.vendors]
-    blocked += [("this list", one.certificate) for one in wanted if one.state == "distrusted"]
-    return {other.spki_der: (place, other) for place, other in reversed(blocked) if other}
-
-
 def _refuse_blocked_key(blocked: "t.Dict[bytes, t.Tuple[str, x509.Certificate]]", want: Wanted) -> None:
     """p11-kit distrusts by public key: another certificate with the same key blocks this one too."""
     if want.certificate and want.certificate.spki_der in blocked:
         place, other = blocked[want.certificate.spki_der]
         raise PlanError("%s (SHA-256 %s) can't be trusted: %s distrusts its public key, through the certificate %s "
                         "(SHA-256 %s); take that one off first" % (
-                            label(want.certificate), want.fingerprint, place, label(other), other.fingerprint))
+                            proof.label(want.certificate), want.fingerprint, place, proof.label(other),
+                            other.fingerprint))
 
 
 def _changes(
@@ -253,7 +238,7 @@ def _changes(
                 unsent.append(step.fingerprint)
             else:
                 name = step.name or x509.common_name(step.certificate.subject_der) or "anchor"
-                add.setdefault(step.path, []).append(stores.managed_block(name, step.certificate))
+                add.setdefault(step.path, []).append(anchor_file.managed_block(name, step.certificate))
         elif step.action == "trust_again" and store.distrust == "configuration":
             switch_on.add(step.path)
         elif step.action in ("remove", "trust_again"):
@@ -304,70 +289,3 @@ def _switched(data: bytes, folder: str, off: "t.Set[str]", on: "t.Set[str]") -> 
             line = line.lstrip()[1:].lstrip()
         lines.append(line)
     return "".join(lines).encode("utf-8", "surrogateescape")
-
-
-def expected_bundles(store: stores.Store, observed: state.State, certificate: x509.Certificate) -> "t.List[str]":
-    """Where a trusted certificate must be found, by what it may be used for: bundles, and OpenSSL's hashed links."""
-    purposes = x509.extended_key_usage(certificate)
-    found = [path for number, (purpose, path) in enumerate(store.bundles)
-             if (purpose is stores.ANY_PURPOSE or purposes is None or purpose in purposes)
-             and (number == 0 or observed.extracted[path][1] is not None)]  # later releases drop all but the first
-    if found[:1] == [store.bundles[0][1]]:
-        found += stores.mirrors(store)
-    return found or [path for path in [store.others] if path and observed.extracted[path][1] is not None]
-
-
-def deviations(
-    store: stores.Store, observed: state.State, wanted: "t.List[Wanted]", purge: str = "none"
-) -> "t.List[str]":
-    """What of the extracted store is not as wanted: a list of reasons. It is the proof, and the cause of an extract.
-
-    wanted: as ``resolve`` gives it.
-    """
-    reasons = []
-    trusted = [path for _purpose, path in store.bundles] + stores.mirrors(store)
-    local = {held.fingerprint for held in observed.anchors}
-    distrusted = {held.fingerprint for held in state.in_force(store, observed)}
-    for want in wanted:
-        found = [path for path in trusted if want.fingerprint in observed.extracted[path][0]]
-        if want.state == "present" and want.certificate is not None:
-            for path in expected_bundles(store, observed, want.certificate):
-                if want.fingerprint not in observed.extracted[path][0]:
-                    reasons.append("%s lacks %s" % (path, label(want.certificate)))
-        elif want.state == "distrusted" and found:
-            reasons.append("%s still holds %s, which is distrusted" % (found[0], label(want.certificate)))
-        elif want.state == "absent" and want.fingerprint not in observed.distribution and want.fingerprint not in local:
-            if store.others and not found and want.fingerprint in observed.extracted[store.others][0]:
-                # What is distrusted is in there, too, with a note that says so.
-                if want.fingerprint not in distrusted:
-                    found = [store.others]
-            if found:
-                reasons.append("%s still holds %s, which is removed" % (found[0], label(want.certificate)))
-    if purge != "none" and store.anchors:
-        path = trusted[0]
-        extra = observed.extracted[path][0] - local - set(observed.distribution)
-        # Sources that are not known here could hold it; but then the extract is newer than the last removal.
-        if extra and (observed.extracted[path][1] or 0) < observed.changed:
-            reasons.append("%s is older than the last removal and holds %d certificates of no source"
-                           % (path, len(extra)))
-    return reasons
-
-
-def lost(store: stores.Store, before: state.State, after: state.State) -> "t.List[str]":
-    """What an extract has dropped though its sources trust it as before: a list of reasons, like ``deviations``.
-
-    update-ca-certificates is a shell script that exits 0 though its reading of the distribution's list has failed.
-    """
-    anchors = {held.fingerprint: held.path for held in after.anchors if held.plain}
-    trusted = dict(after.distribution, **anchors)
-    blocked = {held.fingerprint for held in state.in_force(store, after)}
-    keys = _blocked_keys(store, after, [])
-    reasons = []
-    for path in sorted(before.extracted):
-        gone = (before.extracted[path][0] & set(trusted)) - after.extracted[path][0] - blocked
-        for fingerprint in sorted(gone):
-            certificate = state.find(store, trusted[fingerprint], fingerprint)
-            if certificate and certificate.spki_der not in keys:
-                reasons.append("%s lacks %s, which it held before and which %s still trusts"
-                               % (path, label(certificate), trusted[fingerprint]))
-    return reasons[:3] + ["%d more are gone" % (len(reasons) - 3)] * (len(reasons) > 3)

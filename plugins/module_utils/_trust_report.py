@@ -9,7 +9,9 @@ __metaclass__ = type
 import os
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extracted as trust_extracted
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_proof as trust_proof
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
@@ -116,7 +118,7 @@ def _notes(store: "stores.Store", after: trust_state.State, want: trust_plan.Wan
     if want.state == "present" and want.certificate:
         if want.fingerprint in after.distribution:
             notes.append("it is trusted by the distribution, too (%s)" % after.distribution[want.fingerprint])
-        if store.others and trust_plan.expected_bundles(store, after, want.certificate) == [store.others]:
+        if store.others and trust_proof.expected_bundles(store, after, want.certificate) == [store.others]:
             notes.append("it is not for TLS servers (extended key usage: %s), so the TLS bundle leaves it out"
                          % ", ".join(x509.extended_key_usage(want.certificate) or []))
     return notes
@@ -141,7 +143,7 @@ def _warnings(look: Look, want: trust_plan.Wanted) -> "t.List[str]":
             found.append("it is an intermediate and its issuer %s is no anchor of this host: OpenSSL here refuses "
                          "chains that end at it; curl, GnuTLS, Go and Python 3.13 accept them. Install the root, too"
                          % x509.name(want.certificate.issuer_der))
-        if not trust_plan.expected_bundles(look.store, look.after, want.certificate):
+        if not trust_proof.expected_bundles(look.store, look.after, want.certificate):
             found.append("no extracted file of this host shows certificates for its purposes (%s): that it is trusted "
                          "is not proven" % ", ".join(x509.extended_key_usage(want.certificate) or []))
     return found
@@ -156,7 +158,7 @@ def _orphans(store: "stores.Store", wanted: "t.List[trust_plan.Wanted]") -> "t.S
     issuers = [want.certificate for want in wanted if want.state == "present" and want.certificate]
     path = store.bundles[0][1]
     if os.path.exists(path):
-        issuers += trust_state.certificates_with_subjects(path, {each.issuer_der for each in intermediates})
+        issuers += trust_extracted.certificates_with_subjects(path, {each.issuer_der for each in intermediates})
     by_name: t.Dict[bytes, t.List[x509.Certificate]] = {}
     for issuer in issuers:
         by_name.setdefault(issuer.subject_der, []).append(issuer)

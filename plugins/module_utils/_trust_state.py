@@ -7,26 +7,21 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import contextlib
-import errno
-import glob
 import hashlib
 import os
-import re
 import stat
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _anchor_file as anchor_file
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journal as journals
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keystore as keystores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extracted as trust_extracted
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 if t.TYPE_CHECKING:
     Overlay = t.Mapping[str, t.Optional[str]]  # where what is at a path is to be looked for, None: nowhere
-    Extracted = t.Tuple[t.FrozenSet[str], t.Optional[float]]  # fingerprints of a bundle or such; when it changed
-
-HASHED_LINK = re.compile(r"[0-9a-f]{8}\.[0-9]+\Z")
 
 
 class Held(t.NamedTuple):
@@ -46,7 +41,7 @@ class State(t.NamedTuple):
     distrusted: "t.List[Held]"  # what local settings or the vendor's distrust, or would: see in_force
     # Path by fingerprint of what is trusted by other settings, mostly the distribution's:
     distribution: "t.Dict[str, str]"
-    extracted: "t.Dict[str, Extracted]"  # by path of a bundle, hashed folder or keystore
+    extracted: "t.Dict[str, trust_extracted.Extracted]"  # by path of a bundle, hashed folder or keystore
     changed: float  # when a local anchor was last added or removed, in seconds since the epoch
     # Whether an earlier run was killed in the middle of a change; None where that can't be seen:
     interrupted: "t.Optional[bool]"
@@ -69,11 +64,11 @@ def observe(store: stores.Store, recovered: bool = True, unread: "t.Optional[t.L
         distribution = _trusted_in_folders(others)
     elif store.distrust == "configuration":
         distribution, distrusted = _configured(local, others)
-    extracted = {path: bundle(path, local.contents) for path in bundle_paths(store)}
+    extracted = {path: trust_extracted.bundle(path, local.contents) for path in trust_extracted.bundle_paths(store)}
     if store.hashed:
-        extracted[store.hashed] = hashed(store.root, store.hashed)
+        extracted[store.hashed] = trust_extracted.hashed(store.root, store.hashed)
     if store.keystore:
-        in_keystore, made = keystore(store.keystore)
+        in_keystore, made = trust_extracted.keystore(store.keystore)
         extracted[store.keystore.path] = frozenset(in_keystore), made
     ours = {one.path for one in anchors + distrusted if one.name is not None} if store.anchors else set()
     untidy = {path: problem for path, problem in local.problems.items() if path in ours}
@@ -182,7 +177,7 @@ def _read(store: stores.Store, path: str, overlay: "Overlay") -> "t.Tuple[t.Opti
     if place is None:
         return None, None
     try:
-        data, status = _regular(_inside(store, place), path)
+        data, status = trust_extracted.regular(_inside(store, place), path)
         problem = None
         if stat.S_IMODE(status.st_mode) != 0o644:
             problem = "its mode is %04o, not 0644" % stat.S_IMODE(status.st_mode)
@@ -190,32 +185,8 @@ def _read(store: stores.Store, path: str, overlay: "Overlay") -> "t.Tuple[t.Opti
             problem = "its owner is not root"
         return data, problem
     except EnvironmentError as error:
-        _refuse_unreadable(error)
+        trust_extracted.refuse_unreadable(error)
         return None, None
-
-
-def _refuse_unreadable(error: OSError) -> None:
-    """Raises files.FilesError for what is there and can't be read: a store must not be taken for an empty one.
-
-    A dangling link or a folder in the place of a file is nothing that a store's tools would read, either.
-    """
-    if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO):
-        raise files.explain(error, "read")
-
-
-def _regular(place: str, path: "t.Optional[str]" = None) -> "t.Tuple[bytes, os.stat_result]":
-    """(bytes of a regular file, its os.stat_result); what is none is not there, and is not waited for.
-
-    path: what messages call it.
-    """
-    with os.fdopen(os.open(place, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
-        status = os.fstat(stream.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise FileNotFoundError(errno.ENOENT, "not a regular file", place)
-        if status.st_size > pem.MAX_BYTES:
-            raise files.FilesError("%s is larger than %d MiB, which no trust store needs: take it away"
-                                   % (path or place, pem.MAX_BYTES // 1024 // 1024))
-        return stream.read(), status
 
 
 def _listing(store: stores.Store, folder: str, overlay: "Overlay") -> "t.Tuple[t.List[str], float]":
@@ -234,7 +205,7 @@ def _listing(store: stores.Store, folder: str, overlay: "Overlay") -> "t.Tuple[t
         except files.FilesError:
             continue  # a loop of links
         except EnvironmentError as error:
-            _refuse_unreadable(error)
+            trust_extracted.refuse_unreadable(error)
             continue
         seen.add((status.st_dev, status.st_ino))
         changed = max(changed, status.st_mtime)
@@ -260,10 +231,10 @@ def certificates_in(path: str, data: bytes) -> "t.Iterator[Held]":
     position = 0
     for block, content in pem.certificate_blocks(data):
         before, position = data[position:block.start], block.end
-        mark = before.rfind(stores.MARK.encode("ascii"))
+        mark = before.rfind(anchor_file.MARK.encode("ascii"))
         name = None
         if mark >= 0:
-            name = before[mark + len(stores.MARK):].split(b"\n")[0].decode("ascii", "replace").strip()
+            name = before[mark + len(anchor_file.MARK):].split(b"\n")[0].decode("ascii", "replace").strip()
         start = block.start if mark < 0 else block.start - len(before) + mark
         end = block.end + len(data[block.end:block.end + 2]) - len(data[block.end:block.end + 2].lstrip(b"\r\n"))
         yield Held(path, start, end, content, hashlib.sha256(content).hexdigest(),
@@ -308,83 +279,6 @@ def of_distribution(store: stores.Store, observed: State) -> "t.List[Held]":
         found.extend(held for held in certificates_in(path, _read(store, path, {})[0] or b"")
                      if observed.distribution.get(held.fingerprint) == path)
     return found
-
-
-def bundle_paths(store: stores.Store) -> "t.List[str]":
-    """Paths of all PEM bundles that a store extracts (of the bundle store: itself)."""
-    return [path for _purpose, path in store.bundles] + ([store.others] if store.others else [])
-
-
-def bundle(path: str, contents: "t.Optional[t.Mapping[str, bytes]]" = None) -> "Extracted":
-    """(fingerprints of a PEM bundle, time of its change in seconds since the epoch or None where it is missing)."""
-    data = contents.get(path) if contents else None
-    try:
-        data = _regular(path)[0] if data is None else data
-        return frozenset(pem.fingerprints(data)), os.stat(path).st_mtime
-    except EnvironmentError as error:
-        _refuse_unreadable(error)
-        return frozenset(), None
-
-
-def hashed(root: str, folder: str) -> "Extracted":
-    """The same of a folder of hashed links: what OpenSSL finds there, and when a link was last made."""
-    try:
-        changed = os.stat(folder).st_mtime
-        return frozenset(hashlib.sha256(der).hexdigest() for der in linked(root, folder)), changed
-    except EnvironmentError as error:
-        _refuse_unreadable(error)
-        return frozenset(), None
-
-
-def linked(root: str, folder: str) -> "t.Iterator[bytes]":
-    """Yields the certificates (DER) that OpenSSL finds in the folder of hashed links (openssl-rehash(1))."""
-    seen = set()
-    for name in os.listdir(folder):
-        if not HASHED_LINK.match(name):
-            continue
-        path = os.path.join(folder, name)
-        try:
-            # The running system's links the kernel follows: in a third of the time, and there are hundreds.
-            place = path if root == "/" else files.resolve(root, path[len(root.rstrip("/")):])
-            status = os.stat(place)
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            data = _regular(place)[0]
-        except (EnvironmentError, files.FilesError):
-            continue
-        for _block, content in pem.certificate_blocks(data):
-            yield content
-            break  # OpenSSL reads no more than the first
-
-
-def keystore(java: stores.Keystore) -> "t.Tuple[t.Dict[str, str], t.Optional[float]]":
-    """({fingerprint: alias} of what the system has put into Java's keystore, time of its change as of a bundle)."""
-    try:
-        data, status = _regular(java.path)
-        return {hashlib.sha256(der).hexdigest(): alias for alias, der in keystores.entries(data)
-                if alias.startswith(java.prefix)}, status.st_mtime
-    except ValueError:
-        return {}, None
-    except EnvironmentError as error:
-        _refuse_unreadable(error)
-        return {}, None
-
-
-def scraps(store: stores.Store) -> "t.Set[t.Tuple[str, float]]":
-    """What an extract has not finished yet, as set of (path, time of its change); one that was killed leaves it."""
-    found = set()
-    for path in (path for pattern in store.scraps for path in glob.glob(pattern)):
-        with contextlib.suppress(EnvironmentError):
-            found.add((path, os.lstat(path).st_mtime))
-    return found
-
-
-def certificates_with_subjects(path: str, names: "t.Collection[bytes]") -> "t.List[x509.Certificate]":
-    """The certificates of a PEM bundle whose subject is one of these Names (DER); only what holds one is parsed."""
-    blocks = pem.certificate_blocks(_regular(path)[0])
-    found = [x509.parse_leniently(content) for _block, content in blocks if any(name in content for name in names)]
-    return [certificate for certificate in found if certificate]
 
 
 def configured(data: bytes) -> "t.Tuple[t.List[str], t.List[str]]":

@@ -14,6 +14,7 @@ from cryptography import x509 as pyca
 from hypothesis import strategies as st
 from targeting import NOW, file_of, harmless, target
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _anchor_file as anchor_file
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _crl_files as crl_files
@@ -25,7 +26,6 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _revocation as revocation
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _sent_chain as sent_chain
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
@@ -50,7 +50,7 @@ def a_certificate(data):
     parsed = x509.parse(data)
     found = described(parsed)
     as_pyca_says(parsed, found)
-    stores.managed_block("name", parsed).decode("ascii")
+    anchor_file.managed_block("name", parsed).decode("ascii")
     return found
 
 

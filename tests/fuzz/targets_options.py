@@ -12,6 +12,7 @@ import mutations
 from hypothesis import strategies as st
 from targeting import NOW, target
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _anchor_file as anchor_file
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _distinguished_names as distinguished_names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
@@ -20,7 +21,6 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _genera
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss_plan as nss_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _revocation as revocation
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _validity as validity
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
@@ -92,8 +92,8 @@ def a_number_in_hexadecimal(text):
 @target(mutations.texts_of(["Corp Root CA", *corpus.HOSTILE]))
 def a_name_for_a_file(text):
     fingerprint = "0123456789abcdef" * 4
-    name = stores.file_name(text, fingerprint, ".crt")
+    name = anchor_file.file_name(text, fingerprint, ".crt")
     assert name == os.path.basename(name) and name[0] not in ".-" and len(name) <= 255 and name.isascii()
     nickname = nss_plan.nickname(text, fingerprint)
     assert nss_plan.name_of(nss_plan.Held(nickname, fingerprint, b"", "C,,")) is not None and ":" not in nickname
-    return [name, stores.comment_safe(text), nickname]
+    return [name, anchor_file.comment_safe(text), nickname]

@@ -33,7 +33,7 @@ def test_ca_trust_anchor(platform, record_property):
             record_property("said", f"{said}, {report['seconds']} s")
             assert report["places"] > 30 and not report["found"], f"{said}\n" + "\n".join(report["found"])
             # EL 10's own command takes OpenSSL's links away, and makes them again last; so does Debian's, from scratch.
-            # OpenSSL has the bundle meanwhile: _trust_store._bridge on EL 10, a file of the system's on Debian.
+            # OpenSSL has the bundle meanwhile: _trust_extract.bridge on EL 10, a file of the system's on Debian.
             assert bool(report["window"]) is (platform == "el10" or name == "recover" and platform[:3] == "deb"), report
 
 

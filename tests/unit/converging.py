@@ -4,6 +4,7 @@
 import pki
 from fake_root import FakeRoot
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extract as trust_extract
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
@@ -24,7 +25,7 @@ def want(pair, state="present", name=None):
 def faked(kind, tmp_path, monkeypatch):
     """A root in a temporary folder, whose extract is a function and is not tried again."""
     fake = FakeRoot(tmp_path / "root", kind, MOZILLA)
-    monkeypatch.setattr(trust_store, "run", fake.run)
+    monkeypatch.setattr(trust_extract, "run", fake.run)
     monkeypatch.setattr(trust_store, "RETRY_AFTER_SECONDS", ())
     return fake
 

@@ -9,6 +9,7 @@ import os
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extracted as trust_extracted
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
@@ -97,7 +98,7 @@ class FakeRoot:
                 os.symlink(one.path[len(self.path):], os.path.join(self.store.hashed, "%08x.0" % number))
 
     def run(self, command, root):
-        """Stands in for trust_store.run."""
+        """Stands in for trust_extract.run."""
         assert root == self.path
         if self.said[0] == 0:
             self.extract()
@@ -113,4 +114,4 @@ class FakeRoot:
 
     def trusted(self):
         """Fingerprints in the first bundle."""
-        return set(trust_state.bundle(self.store.bundles[0][1])[0])
+        return set(trust_extracted.bundle(self.store.bundles[0][1])[0])

@@ -7,8 +7,9 @@ import fake_root
 import pki
 import pytest
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _anchor_file as anchor_file
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extracted as trust_extracted
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 
@@ -81,7 +82,7 @@ def test_a_root_with_brackets_in_its_path(tmp_path):
         (tmp_path / "[8]" / path).write_bytes(b"blacklist")
     assert len(stores.p11_kit_modules(root)) == 1
     store = stores.choose("auto", None, root)
-    assert store.distrusted[0].endswith("/blacklist") and len(trust_state.scraps(store)) == 1
+    assert store.distrusted[0].endswith("/blacklist") and len(trust_extracted.scraps(store)) == 1
 
 
 def test_staging_is_beside_what_is_read_and_never_in_it(tmp_path):
@@ -96,26 +97,26 @@ def test_staging_is_beside_what_is_read_and_never_in_it(tmp_path):
 @pytest.mark.parametrize("name", ["", "..", "../../etc/passwd", "a/b", u"Z\u00fcrich CA", "with space", "x" * 300,
                                   ".hidden", "-rf", "new\nline", "~", "a.12345.2026-01-01@10:00:00~", u"\u4e2d\u6587"])
 def test_file_names_are_harmless(name):
-    found = stores.file_name(name, "ab" * 32, ".pem")
+    found = anchor_file.file_name(name, "ab" * 32, ".pem")
     assert found.endswith("-" + "ab" * 8 + ".pem") and len(found) < 128
     assert found[0] not in ".-" and "/" not in found
     assert all(character.isalnum() or character in "._-" for character in found)
 
 
 def test_file_names_stay_readable():
-    assert stores.file_name(u"Z\u00fcrich Root CA 2", "ab" * 32, ".crt") == "Zurich-Root-CA-2-abababababababab.crt"
+    assert anchor_file.file_name(u"Z\u00fcrich Root CA 2", "ab" * 32, ".crt") == "Zurich-Root-CA-2-abababababababab.crt"
 
 
 def test_names_of_different_certificates_never_meet():
-    assert stores.file_name("x", "ab" * 32, ".pem") != stores.file_name("x", "cd" * 32, ".pem")
+    assert anchor_file.file_name("x", "ab" * 32, ".pem") != anchor_file.file_name("x", "cd" * 32, ".pem")
 
 
 @pytest.mark.parametrize("subject", ["-----BEGIN CERTIFICATE-----", "line\nbreak", u"M\u00fcller", "\x1b[2J", "x" * 60])
 def test_a_managed_block_holds_one_certificate_whatever_its_names(subject):
     certificate = x509.parse(pki.root(subject).der)
-    block = stores.managed_block(subject, certificate)
+    block = anchor_file.managed_block(subject, certificate)
     assert block.count(b"-----BEGIN") == 1
-    assert block.decode("ascii").splitlines()[0] == (stores.MARK + stores.comment_safe(subject)).strip()
+    assert block.decode("ascii").splitlines()[0] == (anchor_file.MARK + anchor_file.comment_safe(subject)).strip()
     assert block.decode("ascii").splitlines()[4] == "-----BEGIN CERTIFICATE-----"
 
 

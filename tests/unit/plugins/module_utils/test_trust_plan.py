@@ -6,6 +6,7 @@ import pytest
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_arguments as arguments
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extracted as trust_extracted
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_report as trust_report
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
@@ -13,7 +14,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 STORE = stores.STORES["redhat"]._replace(hashed=None)
-BUNDLES = trust_state.bundle_paths(STORE) + stores.mirrors(STORE)
+BUNDLES = trust_extracted.bundle_paths(STORE) + stores.mirrors(STORE)
 ROOT = x509.parse(pki.root("Corp Root CA").der)
 
 

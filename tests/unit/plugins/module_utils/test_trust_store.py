@@ -10,9 +10,9 @@ from fake_root import FakeRoot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extract as trust_extract
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_report as trust_report
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
 
 
 def test_installed_once_then_nothing(system):
@@ -163,8 +163,8 @@ wishes = st.dictionaries(st.sampled_from(range(len(ALL))), st.sampled_from(["pre
 def test_applying_a_plan_and_looking_again_leaves_nothing(kind, rounds, by_hand):
     with tempfile.TemporaryDirectory() as folder:
         fake = FakeRoot(os.path.join(folder, "root"), kind, MOZILLA)
-        real = trust_store.run
-        trust_store.run = fake.run
+        real = trust_extract.run
+        trust_extract.run = fake.run
         try:
             for number in by_hand:
                 fake.write(os.path.join(fake.store.anchors, "hand%d.crt" % number), ALL[number].pem.encode())
@@ -183,4 +183,4 @@ def test_applying_a_plan_and_looking_again_leaves_nothing(kind, rounds, by_hand)
                     elif state == "distrusted" or not public:
                         assert state == "present" or ALL[number].fingerprint not in trusted
         finally:
-            trust_store.run = real
+            trust_extract.run = real

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extracted as trust_extracted
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
 
 
@@ -42,7 +42,7 @@ def test_a_file_in_der_becomes_a_bundle(tmp_path):
                          ([want(A, "absent"), want(B)], {B.fingerprint}), ([want(A, "absent")], set())):
         path.write_bytes(A.der)
         assert actions(trust_store.converge(store, wanted)) != []
-        assert trust_state.bundle(str(path))[0] == left and path.read_bytes()[:1] != A.der[:1]
+        assert trust_extracted.bundle(str(path))[0] == left and path.read_bytes()[:1] != A.der[:1]
         assert path.read_text().count("BEGIN CERTIFICATE") == len(left)
         assert actions(trust_store.converge(store, wanted)) == []
 
@@ -87,7 +87,7 @@ def test_a_bundle_converges_too(rounds, begun):
             wanted = [want(ALL[number], state) for number, state in sorted(states.items())]
             trust_store.converge(store, wanted, purge=purge)
             assert actions(trust_store.converge(store, wanted, purge=purge)) == []
-            held = trust_state.bundle(store.bundles[0][1])[0]
+            held = trust_extracted.bundle(store.bundles[0][1])[0]
             for number, state in states.items():
                 assert (ALL[number].fingerprint in held) == (state == "present")
             if purge == "all":

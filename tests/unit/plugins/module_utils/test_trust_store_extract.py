@@ -7,6 +7,7 @@ import pytest
 from converging import A, B, actions, converge, want
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extract as trust_extract
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
 
 
@@ -30,7 +31,7 @@ def test_other_peoples_extract_at_the_same_time_is_waited_out(system, monkeypatc
     def busy(command, root):
         tries.append(command)
         return real(command, root) if len(tries) > 2 else (1, "File exists")
-    monkeypatch.setattr(trust_store, "run", busy)
+    monkeypatch.setattr(trust_extract, "run", busy)
     assert converge(system, want(A)).extracted
     # Debian's makes the links of new files only: what an attempt has missed is made from scratch.
     assert tries == [system.store.extract, system.store.again, system.store.again]
@@ -48,7 +49,7 @@ def test_half_an_extracted_file_goes_before_the_next_attempt_unless_it_grows(sys
             return system.run(command, root)
         system.write(scrap, B.pem.encode())
         return 137, "Killed"
-    monkeypatch.setattr(trust_store, "run", run)
+    monkeypatch.setattr(trust_extract, "run", run)
     monkeypatch.setattr(trust_store, "RETRY_AFTER_SECONDS", (0.1,))
     monkeypatch.setattr(trust_store.time, "sleep", lambda _seconds: os.utime(scrap, (1, 1)) if grows else None)
     assert converge(system, want(A)).extracted and left == [False, grows]
@@ -65,7 +66,7 @@ def test_labels_are_restored_where_selinux_is_on(redhat, monkeypatch):
     def exists(path, real=os.path.exists):
         return path == "/sys/fs/selinux/enforce" or real(path)
 
-    monkeypatch.setattr(trust_store, "run", run)
+    monkeypatch.setattr(trust_extract, "run", run)
     monkeypatch.setattr(os.path, "exists", exists)
     converge(redhat, want(A))
     assert calls[0] == ["/usr/bin/restorecon", "-F", "/etc/pki/ca-trust/source/anchors/" + list(redhat.anchors())[0]]
@@ -78,7 +79,7 @@ def test_openssl_has_the_bundle_while_hashed_links_are_made_anew(redhat, monkeyp
     def looking(command, root):
         seen.append(os.path.realpath(link) == redhat.store.bundles[0][1])
         return redhat.run(command, root)
-    monkeypatch.setattr(trust_store, "run", looking)
+    monkeypatch.setattr(trust_extract, "run", looking)
     converge(redhat, want(A))
     assert seen == [True] and not os.path.lexists(link)
     os.symlink("../ca-trust/extracted/pem/tls-ca-bundle.pem", link)
@@ -105,7 +106,7 @@ def test_a_bundle_that_could_not_be_written_shows_though_the_command_succeeds(re
         os.utime(bundle, (1, 1))
         return done
     os.utime(bundle, (1, 1))
-    monkeypatch.setattr(trust_store, "run", leaves_it)
+    monkeypatch.setattr(trust_extract, "run", leaves_it)
     assert converge(redhat, want(A)).extracted
     redhat.write("usr/bin/update-ca-trust", b"trust extract $DEST/openssl/ca-bundle.trust.crt", 0o755)
     with pytest.raises(trust_store.TrustError, match="%s was not made anew" % bundle):
@@ -125,7 +126,7 @@ def test_the_folder_for_other_programs_holds_what_the_bundle_does(redhat, monkey
             os.unlink(os.path.join(redhat.store.aside, name))
         for number, pair in enumerate(pairs):
             redhat.write(os.path.join(redhat.store.aside, "%08x.0" % number), pair.pem.encode())
-    monkeypatch.setattr(trust_store, "run", redhat.run)
+    monkeypatch.setattr(trust_extract, "run", redhat.run)
     for wrong in [], [A, B]:
         holds(*wrong)
         with pytest.raises(trust_store.TrustError, match=said):

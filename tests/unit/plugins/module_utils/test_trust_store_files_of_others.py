@@ -9,6 +9,7 @@ from converging import ISSUING, MOZILLA, RENEWED, TWIN, A, B, actions, converge,
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_info as trust_info
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_proof as trust_proof
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_report as trust_report
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 
@@ -100,7 +101,7 @@ def test_what_lies_in_that_folder_counts_nowhere(redhat):
     before = trust_state.observe(redhat.store)
     for name in ("tls", "email"):
         redhat.write("etc/pki/ca-trust/extracted/pem/%s-ca-bundle.pem" % name, MOZILLA[1].pem.encode())
-    lost = trust_plan.lost(redhat.store, before, trust_state.observe(redhat.store))
+    lost = trust_proof.lost(redhat.store, before, trust_state.observe(redhat.store))
     assert any("lacks CN=Root A" in reason for reason in lost) and any("lacks CN=Public 0" in reason for reason in lost)
     info = trust_info.info(redhat.store)
     assert info["distrusted"] == [] and "blacklist/old.pem distrusts nothing" in info["warnings"][-1]

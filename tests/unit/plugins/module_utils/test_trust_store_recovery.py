@@ -8,6 +8,7 @@ import pytest
 from converging import A, B, actions, converge, want
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journal as journals
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extract as trust_extract
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
 
 
@@ -51,7 +52,7 @@ def test_killed_in_the_middle_of_the_recovery(system, monkeypatch):
     def killed(command, root):
         raise Killed()
     with monkeypatch.context() as patched:
-        patched.setattr(trust_store, "run", killed)
+        patched.setattr(trust_extract, "run", killed)
         with pytest.raises(Killed):
             converge(system, want(B))
     assert actions(converge(system, want(B), check=True))[0] == "recover"

@@ -5,14 +5,14 @@ import os
 
 from converging import CLIENTS, MOZILLA, A, B, actions, converge, want
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _anchor_file as anchor_file
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 
 def test_a_half_finished_run_is_finished(system):
     """The files were copied and nobody extracted: the fault that other tools never notice again."""
-    stored = os.path.join(system.store.anchors, stores.file_name("x", A.fingerprint, system.store.suffix))
-    system.write(stored, stores.managed_block("x", x509.parse(A.der)))
+    stored = os.path.join(system.store.anchors, anchor_file.file_name("x", A.fingerprint, system.store.suffix))
+    system.write(stored, anchor_file.managed_block("x", x509.parse(A.der)))
     done = converge(system, want(A))
     assert actions(done) == ["extract"] and "lacks CN=Root A" in done.plan.steps[0].reason
     assert A.fingerprint in system.trusted()
@@ -28,7 +28,7 @@ def test_an_edited_store_is_repaired(system):
 
 def test_removed_by_hand_and_not_extracted(system):
     converge(system, want(A), want(B))
-    os.unlink(os.path.join(system.store.anchors, stores.file_name("Root B", B.fingerprint, system.store.suffix)))
+    os.unlink(os.path.join(system.store.anchors, anchor_file.file_name("Root B", B.fingerprint, system.store.suffix)))
     assert actions(converge(system, want(A))) == []
     assert actions(converge(system, want(A), purge="all")) == ["extract"]
     assert B.fingerprint not in system.trusted()

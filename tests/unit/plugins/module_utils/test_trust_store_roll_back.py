@@ -6,7 +6,8 @@ import os
 import pytest
 from converging import MOZILLA, A, B, converge, want
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extract as trust_extract
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extracted as trust_extracted
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
 
 
@@ -64,7 +65,7 @@ def test_an_extract_that_drops_something_else_is_no_success(system, monkeypatch,
                 content = stream.read()
             system.write(bundle, content.replace(MOZILLA[0].pem.encode(), b""))
         return code, said
-    monkeypatch.setattr(trust_store, "run", run)
+    monkeypatch.setattr(trust_extract, "run", run)
     monkeypatch.setattr(trust_store, "RETRY_AFTER_SECONDS", (0,))
     if attempts == 1:
         assert converge(system, want(A)).extracted and MOZILLA[0].fingerprint in system.trusted()
@@ -76,7 +77,7 @@ def test_an_extract_that_drops_something_else_is_no_success(system, monkeypatch,
 
 def test_a_command_that_has_gone_since_is_an_extract_that_fails(redhat, monkeypatch):
     os.unlink(os.path.join(redhat.path, "usr/bin/update-ca-trust"))
-    monkeypatch.setattr(trust_store, "run", lambda *_arguments: (127, "update-ca-trust can't be run"))
+    monkeypatch.setattr(trust_extract, "run", lambda *_arguments: (127, "update-ca-trust can't be run"))
     with pytest.raises(trust_store.TrustError, match="failed with exit code 127"):
         converge(redhat, want(A))
     assert not redhat.anchors()
@@ -84,7 +85,7 @@ def test_a_command_that_has_gone_since_is_an_extract_that_fails(redhat, monkeypa
 
 def test_the_first_extract_of_an_image_fails(system):
     """Nothing was extracted before: the bundles that a failed run has made go again."""
-    for path in trust_state.bundle_paths(system.store):
+    for path in trust_extracted.bundle_paths(system.store):
         os.unlink(path)
     real = system.extract
 

@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""What is extracted from a trust store, as TLS clients read it: bundles, hashed links, Java's keystore."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import contextlib
+import errno
+import glob
+import hashlib
+import os
+import re
+import stat
+import typing as t
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keystore as keystores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+if t.TYPE_CHECKING:
+    Extracted = t.Tuple[t.FrozenSet[str], t.Optional[float]]  # fingerprints of a bundle or such; when it changed
+
+HASHED_LINK = re.compile(r"[0-9a-f]{8}\.[0-9]+\Z")
+
+
+def refuse_unreadable(error: OSError) -> None:
+    """Raises files.FilesError for what is there and can't be read: a store must not be taken for an empty one.
+
+    A dangling link or a folder in the place of a file is nothing that a store's tools would read, either.
+    """
+    if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO):
+        raise files.explain(error, "read")
+
+
+def regular(place: str, path: "t.Optional[str]" = None) -> "t.Tuple[bytes, os.stat_result]":
+    """(bytes of a regular file, its os.stat_result); what is none is not there, and is not waited for.
+
+    path: what messages call it.
+    """
+    with os.fdopen(os.open(place, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise FileNotFoundError(errno.ENOENT, "not a regular file", place)
+        if status.st_size > pem.MAX_BYTES:
+            raise files.FilesError("%s is larger than %d MiB, which no trust store needs: take it away"
+                                   % (path or place, pem.MAX_BYTES // 1024 // 1024))
+        return stream.read(), status
+
+
+def bundle_paths(store: stores.Store) -> "t.List[str]":
+    """Paths of all PEM bundles that a store extracts (of the bundle store: itself)."""
+    return [path for _purpose, path in store.bundles] + ([store.others] if store.others else [])
+
+
+def bundle(path: str, contents: "t.Optional[t.Mapping[str, bytes]]" = None) -> "Extracted":
+    """(fingerprints of a PEM bundle, time of its change in seconds since the epoch or None where it is missing)."""
+    data = contents.get(path) if contents else None
+    try:
+        data = regular(path)[0] if data is None else data
+        return frozenset(pem.fingerprints(data)), os.stat(path).st_mtime
+    except EnvironmentError as error:
+        refuse_unreadable(error)
+        return frozenset(), None
+
+
+def hashed(root: str, folder: str) -> "Extracted":
+    """The same of a folder of hashed links: what OpenSSL finds there, and when a link was last made."""
+    try:
+        changed = os.stat(folder).st_mtime
+        return frozenset(hashlib.sha256(der).hexdigest() for der in linked(root, folder)), changed
+    except EnvironmentError as error:
+        refuse_unreadable(error)
+        return frozenset(), None
+
+
+def linked(root: str, folder: str) -> "t.Iterator[bytes]":
+    """Yields the certificates (DER) that OpenSSL finds in the folder of hashed links (openssl-rehash(1))."""
+    seen = set()
+    for name in os.listdir(folder):
+        if not HASHED_LINK.match(name):
+            continue
+        path = os.path.join(folder, name)
+        try:
+            # The running system's links the kernel follows: in a third of the time, and there are hundreds.
+            place = path if root == "/" else files.resolve(root, path[len(root.rstrip("/")):])
+            status = os.stat(place)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            data = regular(place)[0]
+        except (EnvironmentError, files.FilesError):
+            continue
+        for _block, content in pem.certificate_blocks(data):
+            yield content
+            break  # OpenSSL reads no more than the first
+
+
+def keystore(java: stores.Keystore) -> "t.Tuple[t.Dict[str, str], t.Optional[float]]":
+    """({fingerprint: alias} of what the system has put into Java's keystore, time of its change as of a bundle)."""
+    try:
+        data, status = regular(java.path)
+        return {hashlib.sha256(der).hexdigest(): alias for alias, der in keystores.entries(data)
+                if alias.startswith(java.prefix)}, status.st_mtime
+    except ValueError:
+        return {}, None
+    except EnvironmentError as error:
+        refuse_unreadable(error)
+        return {}, None
+
+
+def scraps(store: stores.Store) -> "t.Set[t.Tuple[str, float]]":
+    """What an extract has not finished yet, as set of (path, time of its change); one that was killed leaves it."""
+    found = set()
+    for path in (path for pattern in store.scraps for path in glob.glob(pattern)):
+        with contextlib.suppress(EnvironmentError):
+            found.add((path, os.lstat(path).st_mtime))
+    return found
+
+
+def certificates_with_subjects(path: str, names: "t.Collection[bytes]") -> "t.List[x509.Certificate]":
+    """The certificates of a PEM bundle whose subject is one of these Names (DER); only what holds one is parsed."""
+    blocks = pem.certificate_blocks(regular(path)[0])
+    found = [x509.parse_leniently(content) for _block, content in blocks if any(name in content for name in names)]
+    return [certificate for certificate in found if certificate]
