@@ -7,6 +7,7 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import collections
+import errno
 import os
 import socket
 import struct
@@ -46,14 +47,18 @@ class Shown(t.NamedTuple):
 
 
 def listening(proc: str = "/proc") -> "t.List[Listener]":
-    """The sockets that listen (list of Listener); a table that this system does not have is empty."""
+    """The sockets that listen (list of Listener); without IPv6, a system has no table of its.
+
+    Raises EnvironmentError where a table can't be read: nobody may take that for a host on which nothing listens.
+    """
     found = []
     for table, family in TABLES:
         try:
             with open(os.path.join(proc, "net", table)) as stream:
                 found += parse(stream.read(), family)
-        except EnvironmentError:
-            continue
+        except EnvironmentError as error:
+            if error.errno != errno.ENOENT or family == socket.AF_INET:
+                raise
     return list(collections.OrderedDict.fromkeys(found))
 
 

@@ -174,6 +174,15 @@ def test_a_system_without_ipv6(tmp_path):
     assert [one.port for one in listeners.listening(str(tmp_path))] == [8080, 22]
 
 
+@pytest.mark.parametrize("table", ["tcp", "tcp6"])
+def test_a_table_that_can_not_be_read_is_not_empty(tmp_path, table):
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "tcp").write_text(TABLE)
+    (tmp_path / "net" / table).unlink() if table == "tcp" else (tmp_path / "net" / table).mkdir()
+    with pytest.raises(EnvironmentError):
+        listeners.listening(str(tmp_path))
+
+
 def test_an_address_that_each_link_may_have(tmp_path):
     (tmp_path / "net").mkdir()
     (tmp_path / "net" / "if_inet6").write_text("""00000000000000000000000000000001 01 80 10 80       lo
