@@ -25,6 +25,7 @@ class Kind(t.NamedTuple):
     title: str
     remedy: str
     playbook: str | None = None  # of this collection, which mends it
+    options: str = ""  # what it is told besides
 
 
 # In the order in which to see to them, among those of the same severity.
@@ -60,7 +61,8 @@ KINDS = {
         "Distribute what ca_trust_anchors lists.", "distribute_trust"),
     "store-out-of-sync": Kind(
         "critical", "Trust stores are not what their sources make",
-        "Distribute trust again: it makes the extracted store anew and proves it.", "distribute_trust"),
+        "Have the extracted store made anew from its sources, and proven.", "distribute_trust",
+        " -e ca_trust_extract=always"),
     "certificate-expires": Kind(
         "warning", "Certificates end soon",
         "Have them renewed. The role does so by itself once less than host_certificate_renew_before is left.",
@@ -162,17 +164,17 @@ class Findings:
             for (sentence, certificate), hosts in found.items()]
         hosts = sorted({host for item in items for host in item["hosts"]}, key=natural)
         return {"kind": name, "severity": kind.severity, "title": kind.title, "remedy": kind.remedy,
-                "command": command(kind.playbook, hosts), "hosts": len(hosts), "items": items}
+                "command": command(kind, hosts), "hosts": len(hosts), "items": items}
 
 
-def command(playbook: str | None, hosts: list[str]) -> str | None:
+def command(kind: Kind, hosts: list[str]) -> str | None:
     """What to run. It names the hosts only where they are few, and their names are safe in a shell."""
-    if playbook is None:
+    if kind.playbook is None:
         return None
     named = len(hosts) <= LIMIT and all(PLAIN_NAME.match(host) for host in hosts)
     # The private CA is made by a play on the controller, which --limit would leave out.
-    local = ["localhost"] if playbook == "issue_certificates" else []
-    return f"ansible-playbook fleetpki.host_trust.{playbook} -i hosts" + (
+    local = ["localhost"] if kind.playbook == "issue_certificates" else []
+    return f"ansible-playbook fleetpki.host_trust.{kind.playbook} -i hosts{kind.options}" + (
         f" --limit {','.join([*hosts, *local])}" if named else "")
 
 

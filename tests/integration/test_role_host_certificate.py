@@ -48,6 +48,9 @@ def test_the_whole_way_of_a_fleet(fleet, tmp_path):
     again = run(fleet, "fleetpki.host_trust.site", **settings)
     assert again.code == 0 and changes(again) == {}, failures(again)
     assert reloaded(fleet) == dict.fromkeys(NAMES, [])
+    trusting = {"ca_trust_purge": "managed", "ca_trust_anchors": []}
+    alone = run(fleet, "fleetpki.host_trust.distribute_trust", **settings | trusting)
+    assert alone.code == 0 and changes(alone) == {}, "it knows the private CA, whatever is given with -e"
 
     # Now one needs another name, and the other one's certificate is about to expire.
     keys, serials = ({name: what(one) for name, one in files(fleet).items()} for what in (

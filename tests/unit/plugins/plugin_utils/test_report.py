@@ -209,7 +209,9 @@ def test_what_comes_first_and_what_to_run():
     assert third["command"] == begin, "a name that a shell would run"
     few = build({name: gathered[name] for name in ("web10", "web2") if name in gathered} | {"web10": gathered["web1"]})
     assert few["findings"][0]["command"] == f"{begin} --limit web2,web10"
-    assert findings.command("issue_certificates", ["web1"]).endswith(" --limit web1,localhost")
+    for kind, end in (("certificate-expires", " -i hosts --limit web1,localhost"),
+                      ("store-out-of-sync", " -i hosts -e ca_trust_extract=always --limit web1")):
+        assert findings.command(findings.KINDS[kind], ["web1"]).endswith(end)
 
 
 def test_others_text_is_plain():
