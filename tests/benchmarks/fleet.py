@@ -166,16 +166,27 @@ def middle(costs: list[Cost]) -> Cost:
     return Cost(*(statistics.median(each) for each in zip(*costs, strict=True)))
 
 
-def per_host(found: Found, size: int, name: str) -> float:
-    """Seconds for each host: what the play takes longer than one that asks none; the median of the rounds."""
+def by_round(found: Found, size: int, name: str) -> list[float]:
+    """Seconds for each host in each round: what the play takes longer than one that asks none."""
     pairs = zip(found[size, name], found[size, "empty"], strict=False)  # some plays run in the first round only
-    return statistics.median(cost.seconds - start.seconds for cost, start in pairs) / size
+    return [(cost.seconds - start.seconds) / size for cost, start in pairs]
 
 
-def in_pings(found: Found, size: int, name: str, what: str) -> float:
-    """The seconds or memory of a play in those of a ping: the median of the rounds' ratios."""
+def per_host(found: Found, size: int, name: str) -> float:
+    """The median of these."""
+    return statistics.median(by_round(found, size, name))
+
+
+def in_pings(found: Found, size: int, name: str) -> float:
+    """What a host costs in a play, in what it costs in a ping: the median of the rounds' ratios."""
+    pairs = zip(by_round(found, size, name), by_round(found, size, "ping"), strict=False)
+    return statistics.median(cost / ping for cost, ping in pairs)
+
+
+def memory(found: Found, size: int, name: str) -> float:
+    """The memory of a play in that of a ping: the median of the rounds' ratios."""
     pairs = zip(found[size, name], found[size, "ping"], strict=False)
-    return statistics.median(getattr(cost, what) / getattr(ping, what) for cost, ping in pairs)
+    return statistics.median(cost.memory / ping.memory for cost, ping in pairs)
 
 
 def slope(found: Found, sizes: list[int], name: str) -> float:
@@ -189,8 +200,8 @@ def judge(found: Found, sizes: list[int], sent: dict[str, tuple[int, int]], bund
     """The targets: what is compared, what it came to, what it may come to."""
     judged: list[tuple[str, float, float]] = []
     for name in OURS:
-        judged += [(f"{name}, {size} hosts: pings", in_pings(found, size, name, "seconds"), PLAY) for size in sizes]
-        judged += [(f"{name}, {size} hosts: memory, in a ping's", in_pings(found, size, name, "memory"), MEMORY)
+        judged += [(f"{name}, {size} hosts: pings per host", in_pings(found, size, name), PLAY) for size in sizes]
+        judged += [(f"{name}, {size} hosts: memory, in a ping's", memory(found, size, name), MEMORY)
                    for size in sizes]
     for name in (name for name, _former, changed in ORDER if changed is not None and name not in ONCE):
         growth = per_host(found, max(sizes), name) / per_host(found, min(sizes), name)

@@ -21,7 +21,6 @@ def test_costs_grow_with_the_size_and_no_more(tmp_path, capsys):
     with podman.fleet(["el9"]) as fleet:
         judged = list(load.judge(load.Bench(fleet, tmp_path), load.CASES, PART))
     with capsys.disabled():
-        print("", *(f"{case.what}: {load.SMALLER} times as much costs {grown:.1f} times as much"
-                    for case, _costs, grown in judged), sep="\n")
+        print("", *(f"{case.what}: {load.sentence(costs, grown)}" for case, costs, grown in judged), sep="\n")
     for case, costs, grown in judged:
-        assert grown <= load.SMALLER * load.LINEAR, (case.what, grown, costs)
+        assert max(grown) <= load.limit(costs), (case.what, grown, costs)
