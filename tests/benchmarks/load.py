@@ -214,9 +214,8 @@ def limit(costs: list[tuple[int, Cost]]) -> float:
 
 def sentence(costs: list[tuple[int, Cost]], grown: tuple[float, float]) -> str:
     """A growth in words."""
-    most = limit(costs)
-    return (f"{most / LINEAR:.1f} times as much takes {grown[0]:.1f} times the time, {grown[1]:.1f} times the memory, at "
-            f"most {most:.1f}")
+    (time, space), most = grown, limit(costs)
+    return f"{most / LINEAR:.1f} times as much takes {time:.1f} times the time, {space:.1f} the memory (of {most:.1f})"
 
 
 def judge(bench: Bench, cases: list[Case], divide: int = 1) -> t.Iterator[
