@@ -140,16 +140,35 @@ def converged(bench: Bench, size: int) -> str:
     return "0 changed"
 
 
+def many(size: int) -> list[bytes]:
+    """As many certificates as make so many KiB."""
+    return alike(size * 1024 // len(pem(alike(1))))
+
+
+def large_list(bench: Bench, size: int) -> str:
+    """A file of so many KiB on the controller, all of which is to be in an application's file."""
+    listed = many(size)
+    (bench.folder / "large.pem").write_text(pem(listed), encoding="utf-8")
+    bench.host.run("rm", "-f", "/srv/large.pem")
+    bench.play({"fleetpki.host_trust.ca_trust_anchor": {
+        "anchors": [{"src": "large.pem"}], "store": "bundle", "bundle_path": "/srv/large.pem"}})
+    return _counted(bench, len(listed))
+
+
+def _counted(bench: Bench, size: int) -> str:
+    found = bench.host.run("grep", "-c", "BEGIN CERT", "/srv/large.pem").stdout.strip()
+    if int(found) != size:
+        raise BenchError(f"{found} instead of {size} certificates are in the file")
+    return f"{found} certificates"
+
+
 def large_file(bench: Bench, size: int) -> str:
-    """One anchor more in an application's file of so many MiB. (That OpenSSL reads such a file takes it minutes.)"""
-    listed = alike(size * 1024 * 1024 // len(pem(alike(1))))
+    """One anchor more in an application's file of so many KiB. (That OpenSSL reads such a file takes it minutes.)"""
+    listed = many(size)
     bench.host.write("/srv/large.pem", pem(listed).encode())
     bench.play({"fleetpki.host_trust.ca_trust_anchor": {
         "anchors": [{"content": ROOT.pem}], "store": "bundle", "bundle_path": "/srv/large.pem"}})
-    found = bench.host.run("grep", "-c", "BEGIN CERT", "/srv/large.pem").stdout.strip()
-    if int(found) != len(listed) + 1:
-        raise BenchError(f"{found} instead of {len(listed)} + 1 certificates are in the file")
-    return f"{found} certificates"
+    return _counted(bench, len(listed) + 1)
 
 
 def verify(bench: Bench, size: int) -> str:
@@ -189,7 +208,8 @@ def sign(bench: Bench, size: int) -> str:
 CASES = [
     Case("anchors in one run", 2000, install),
     Case("the same, converged", 2000, converged),
-    Case("MiB of certificates in a bundle", 64, large_file),
+    Case("KiB of certificates in a bundle", 64 * 1024, large_file),
+    Case("KiB of certificates in a src", 64 * 1024, large_list),
     Case("certificates for one cert_verify", 500, verify),
     Case("requests signed by one CA", 1000, sign),
 ]
