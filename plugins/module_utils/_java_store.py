@@ -14,11 +14,11 @@ import re
 import tempfile
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _command as commands
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _s_client as s_client
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _talk as talk
 
 if t.TYPE_CHECKING:
     from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as targets
@@ -30,11 +30,11 @@ ASIDE = "judged by openssl with Java's anchors, for this Java runs no program fr
 
 def runs_source(path: str) -> bool:
     """Whether this ``java`` runs a program that is given as a source file (JEP 330)."""
-    _code, output, errors = openssl.run([path, "-version"])
+    _code, output, errors = commands.run([path, "-version"])
     feature = FEATURE.search((errors + output).decode("utf-8", "replace"))
     if not feature or int(feature.group(1)) < 11:
         return False
-    code, output, _errors = openssl.run([path, "--list-modules"])
+    code, output, _errors = commands.run([path, "--list-modules"])
     return code == 0 and b"jdk.compiler" in output
 
 
@@ -62,7 +62,7 @@ def _chain(endpoint: "targets.Endpoint", terms: "tls_clients.Terms") -> "t.List[
     command = [program.command, "s_client", "-connect",
                connection.place(endpoint.address or endpoint.host, endpoint.port), "-showcerts"]
     command += openssl.name_options(program, endpoint.server_name)
-    _code, output, _errors = talk.run(command, b"Q\n", terms.seconds + 2)
+    _code, output, _errors = commands.run(command, b"Q\n", terms.seconds + 2)
     found: t.List[bytes] = s_client.parse(output.decode("utf-8", "replace"))["chain"]
     return found
 
@@ -73,7 +73,7 @@ def anchors_of(path: str) -> bytes:
     keytool, store = os.path.join(home, "bin", "keytool"), os.path.join(home, "lib", "security", "cacerts")
     if not os.access(keytool, os.X_OK):
         raise ValueError("there is no %s to list Java's store with" % keytool)
-    code, output, _errors = openssl.run([keytool, "-list", "-rfc", "-keystore", store, "-storepass", "changeit"])
+    code, output, _errors = commands.run([keytool, "-list", "-rfc", "-keystore", store, "-storepass", "changeit"])
     if code != 0 or not pem.fingerprints(output):
         raise ValueError("keytool can't list %s" % store)
     return output

@@ -18,8 +18,9 @@ import hashlib
 import os
 import re
 import subprocess
-import threading
 import typing as t
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _command as commands
 
 if t.TYPE_CHECKING:
     Record = t.Dict[str, str]  # of a certificate: fingerprint, nickname, trust, der (base64)
@@ -31,7 +32,6 @@ except ImportError:  # Debian's python3-minimal is without
     sqlite3 = None  # type: ignore[assignment]  # a module that may be missing is nothing that types can say
 
 SECONDS = 30  # for one call of certutil; it takes some 10 ms
-MAX_OUTPUT = 4 * 1024 * 1024
 FILES = ("cert9.db", "key4.db", "pkcs11.txt")
 TOKEN = "NSS Certificate DB:"  # where certutil would take what stands before a colon for a token's name
 WRONG_PASSWORD = "SEC_ERROR_BAD_PASSWORD"
@@ -237,23 +237,13 @@ def _delete(folder: str, fingerprint: str) -> None:
 def _certutil(folder: str, arguments: "t.List[str]", data: "t.Optional[bytes]" = None, may_fail: bool = False) -> str:
     """What certutil prints. It gets an empty password, for without a terminal it may ask for ever for a new one."""
     command = ["certutil", "-d", "sql:" + folder, "-f", os.devnull] + arguments
-    process = subprocess.Popen([word.encode("utf-8", "surrogateescape") for word in command],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    stdin, stdout = (t.cast(t.IO[bytes], stream) for stream in (process.stdin, process.stdout))  # they are pipes
-    timer = threading.Timer(SECONDS, process.kill)
-    timer.start()
-    try:
-        with contextlib.suppress(BrokenPipeError):
-            stdin.write(data or b"")
-            stdin.close()
-        output = stdout.read(MAX_OUTPUT)
-        stdout.close()  # one that prints for ever ends here
-        code = process.wait()
-    finally:
-        timer.cancel()
+    code, output, _errors = commands.run(
+        [word.encode("utf-8", "surrogateescape") for word in command], data or b"", SECONDS,
+        env=os.environ, stderr=subprocess.STDOUT, start_new_session=False)  # it ends with the user's other processes
     text = output.decode("utf-8", "surrogateescape")
     if code != 0 and not may_fail:
         said = " / ".join(line.strip() for line in text.splitlines() if line.strip())[:500]
-        raise DatabaseError("%s: certutil %s failed with exit code %d: %s" % (
-            folder, arguments[0], code, said.encode("ascii", "replace").decode("ascii") or "it printed nothing"))
+        raise DatabaseError("%s: certutil %s %s: %s" % (
+            folder, arguments[0], "went on and was ended" if code is None else "failed with exit code %d" % code,
+            said.encode("ascii", "replace").decode("ascii") or "it printed nothing"))
     return text

@@ -12,16 +12,14 @@ __metaclass__ = type
 import os
 import re
 import shutil
-import signal
 import stat
-import subprocess
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _command as commands
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
-SECONDS = 60  # no single answer of openssl takes longer, unless something hangs
 SYSTEM_PATH = os.pathsep.join(["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
 
 # What a certificate is asked to be good for, in openssl's words. A CA has no purpose of its own there:
@@ -68,32 +66,13 @@ class KeyFileError(ValueError):
     """A private key that can't be looked at; the message says why, without the file's name and without the key."""
 
 
-def run(
-    command: "t.List[str]", stdin: bytes = b"", directory: "t.Optional[str]" = None, seconds: "t.Optional[float]" = None
-) -> "t.Tuple[t.Optional[int], bytes, bytes]":
-    """Runs a command: (return code, bytes of stdout, bytes of stderr); the code is None after ``seconds`` (SECONDS).
-
-    It gets a session of its own, so that it has no terminal to ask for a passphrase.
-    """
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=directory,
-        env=dict(os.environ, LC_ALL="C"), start_new_session=True)
-    try:
-        output, errors = process.communicate(stdin, timeout=SECONDS if seconds is None else seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)  # with its children, which could hold what it writes to open
-        output, errors = process.communicate()
-        return None, output, errors
-    return process.returncode, output, errors
-
-
 def find() -> OpenSSL:
     """This host's OpenSSL; raises Missing."""
     command = shutil.which("openssl", path=os.pathsep.join([os.environ.get("PATH", ""), SYSTEM_PATH]))
     if not command:
         raise Missing("there is no 'openssl' on this host: install the package 'openssl'")
     try:
-        _code, output, _errors = run([command, "version", "-v", "-d"])
+        _code, output, _errors = commands.run([command, "version", "-v", "-d"])
     except OSError as error:
         raise Missing("%s can't be started: %s; install the package 'openssl' anew" % (
             command, os.strerror(error.errno or 0)))  # Python 3.6 has the path in error.strerror once more
@@ -219,7 +198,7 @@ def verify(
     options: more of openssl-verification-options(1), such as ``crl_options``.
     """
     command = verify_command(openssl, trust, purpose, certificate, chain, options)
-    return_code, output, errors = run(command, directory=directory)
+    return_code, output, errors = commands.run(command, cwd=directory)
     return parse_verdict(command, return_code, (output + errors).decode("utf-8", "replace"))
 
 
@@ -241,7 +220,7 @@ def public_key(
         raise KeyFileError("%s has a line end in it, which openssl can't be given" % option)
     command = [openssl.command, "pkey", "-inform", inform, "-in", path, "-passin", "stdin",
                "-pubout", "-outform", "DER"]
-    return_code, output, errors = run(command, ((passphrase or "") + "\n").encode("utf-8", "surrogateescape"))
+    return_code, output, errors = commands.run(command, ((passphrase or "") + "\n").encode("utf-8", "surrogateescape"))
     if return_code == 0 and output:
         return output
     reason = SYSTEM_ERROR.search(errors)

@@ -23,6 +23,7 @@ import threading
 import time
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _command as commands
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _handshake as handshake
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
@@ -134,8 +135,8 @@ def look(
         relay = threading.Thread(target=_relay, args=(listener, sock, deadline))
         relay.daemon = True
         relay.start()
-        _code, output, errors = openssl.run(
-            command(program, protocol, server_name, alpn, lowered, cipher), directory=directory,
+        _code, output, errors = commands.run(
+            command(program, protocol, server_name, alpn, lowered, cipher), cwd=directory,
             seconds=max(deadline - time.monotonic(), 0.1))
         # A socket is closed when no thread uses it any more: its number may belong to another one at once.
         _end(listener, relay)

@@ -20,12 +20,12 @@ import typing as t
 from concurrent import futures
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _client_programs as programs
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _command as commands
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _java_store as java_store
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _talk as talk
 
 if t.TYPE_CHECKING:
     from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as targets
@@ -138,7 +138,7 @@ def _python(path: str, terms: Terms) -> "t.List[str]":
 
 def _node(path: str, terms: Terms) -> "t.List[str]":
     """It has anchors of its own, unless it is told to use the system's."""
-    code, output, _errors = openssl.run([path, "--help"])
+    code, output, _errors = commands.run([path, "--help"])
     system = [option for option in ("--use-system-ca", "--use-openssl-ca") if option.encode("ascii") in output]
     return [path] + ([] if terms.trust or code != 0 else system[:1]) + ["-e", programs.NODE, "--"]
 
@@ -168,10 +168,10 @@ def _make_nss_database(terms: Terms) -> None:
         return
     certutil, database = which("certutil") or "certutil", _nss_database(terms)
     os.mkdir(database[len("sql:"):], 0o700)
-    openssl.run([certutil, "-N", "-d", database, "--empty-password"])
+    commands.run([certutil, "-N", "-d", database, "--empty-password"])
     # What it does not take, NSS does not trust: the server is refused then, as it is by those that take less.
     for number, (_block, anchor) in enumerate(pem.certificate_blocks(pem.read_file(terms.trust))):
-        openssl.run([certutil, "-A", "-d", database, "-n", str(number), "-t", "C,,"], anchor)
+        commands.run([certutil, "-A", "-d", database, "-n", str(number), "-t", "C,,"], anchor)
 
 
 def _java_store(path: str, endpoints: "t.List[targets.Endpoint]", terms: Terms) -> "t.Optional[t.List[Answer]]":
@@ -233,7 +233,7 @@ def _version(client: Client, path: str) -> "t.Optional[str]":
     if client.version is None:
         return None
     try:
-        _code, output, errors = openssl.run([path] + client.version, seconds=START_SECONDS)
+        _code, output, errors = commands.run([path] + client.version, seconds=START_SECONDS)
     except OSError:
         return None  # whoever is asked for a server says why
     # Java repeats the options that its environment has, and secrets may be among them.
@@ -299,7 +299,7 @@ def _ask(one: Installed, endpoints: "t.List[targets.Endpoint]", terms: Terms) ->
     command = t.cast("Call", call)(one.path, endpoint, terms)
     if one.client.talks:
         return [_told(one.client, command, endpoint, terms)]
-    code, output, errors = openssl.run(command, seconds=terms.seconds + 2)
+    code, output, errors = commands.run(command, seconds=terms.seconds + 2)
     return [Answer(True, "") if code == 0 else _refusal(one.client, code, errors + output, terms)]
 
 
@@ -307,7 +307,7 @@ def _told(client: Client, command: "t.List[str]", endpoint: "targets.Endpoint", 
     """A command that is told a request. That the server answers is the proof: with TLS 1.3 it refuses a client after
     the handshake."""
     alone = client.talks == ANSWER_ALONE
-    code, output, errors = talk.run(command, (REQUEST % endpoint.asked).encode("ascii"), terms.seconds + 2,
+    code, output, errors = commands.run(command, (REQUEST % endpoint.asked).encode("ascii"), terms.seconds + 2,
                                     ANSWER if alone else None)
     # Among other things, what looks like the answer may stand in the server's certificate.
     if ANSWER.search(output) and (alone or code == 0):
@@ -345,7 +345,7 @@ def _in_one_program(
     command = program(one.path, terms) + ["%g" % terms.seconds, terms.trust or "", certificate[0], certificate[1]]
     for endpoint in endpoints:
         command += [_address(endpoint), str(endpoint.port), endpoint.asked]
-    code, output, errors = openssl.run(command, seconds=START_SECONDS + (terms.seconds + 1) * len(endpoints))
+    code, output, errors = commands.run(command, seconds=START_SECONDS + (terms.seconds + 1) * len(endpoints))
     found = [Answer(line.startswith("OK"), plain(line[3:]))
              for line in output.decode("utf-8", "replace").splitlines() if line[:3] in ("OK ", "NO ")]
     why = "it did not come to an end in time" if code is None else (

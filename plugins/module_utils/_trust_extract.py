@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _command as commands
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extracted as trust_extracted
@@ -115,21 +116,14 @@ def run(command: "t.Sequence[str]", root: str, given: "t.Optional[bytes]" = None
     environment = dict(os.environ, LC_ALL="C", PATH="/usr/sbin:/usr/bin:/sbin:/bin")
     environment.pop("TMPDIR", None)  # it may not be there under another root
     try:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE if given else subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment,
-                                   start_new_session=True, close_fds=False)  # it inherits the lock
+        code, output, _errors = commands.run(command, given or b"", EXTRACT_SECONDS, env=environment,
+                                            stderr=subprocess.STDOUT, close_fds=False)  # it inherits the lock
     except OSError as error:
         return 127, "%s can't be run: %s" % (command[0], error.strerror)
-    try:
-        output = process.communicate(given, timeout=EXTRACT_SECONDS)[0]
-    except BaseException as error:
-        os.killpg(process.pid, 9)
-        process.communicate()
-        if not isinstance(error, subprocess.TimeoutExpired):
-            raise
+    if code is None:
         return 124, "it did not end within %d seconds" % EXTRACT_SECONDS
     text = output.decode("utf-8", "replace")
-    return process.returncode, "".join(character for character in text if character.isprintable() or character == "\n")
+    return code, "".join(character for character in text if character.isprintable() or character == "\n")
 
 
 def restore_labels(paths: "t.Iterable[str]", root: str) -> None:

@@ -3,8 +3,6 @@
 """With this machine's openssl, and with what others print."""
 import os
 import subprocess
-import sys
-import time
 
 import pki
 import pytest
@@ -70,18 +68,6 @@ def test_one_that_cannot_be_started_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(openssl.Missing, match="%s can't be started: No such file or directory; install" % path):
         openssl.find()
-
-
-def test_run_speaks_english_has_no_terminal_and_ends_in_time(tmp_path, monkeypatch):
-    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
-    assert openssl.run([stub(tmp_path / "show", u"echo $LC_ALL; cat; echo oops >&2; exit 3")], b"given") == (
-        3, b"C\ngiven", b"oops\n")
-    leads_its_session = "import os; print(os.getsid(0) == os.getpid())"
-    assert openssl.run([sys.executable, "-c", leads_its_session])[1] == b"True\n"
-    monkeypatch.setattr(openssl, "SECONDS", 0.2)
-    begin = time.time()
-    assert openssl.run(["sleep", "30"])[0] is None
-    assert time.time() - begin < 10
 
 
 # --- where the trust lies ---

