@@ -19,8 +19,9 @@ description:
     Refused are files with a private key in them, certificates that are no CA, expired ones, ones with an RSA key below
     2048 bits, and ones that are signed with MD5 or SHA-1 by somebody else than themselves.
   - What counts is the store as applications read it, after the extract. Each certificate is looked up there by its
-    SHA-256 fingerprint. A file that was copied and never extracted, an extract that failed, and a store that was edited
-    by hand are repaired by the next run.
+    SHA-256 fingerprint. A file that was copied and never extracted, an extract that failed, and a store from which a
+    listed certificate was taken by hand are repaired by the next run. O(extract=always) makes the extracted store anew
+    whatever is in it.
   - It is all or nothing. If the extract fails, or an anchor is not in the extracted store then, or another one is gone
     from there, the former files come back and the task fails with what was found.
     A run that was killed in the middle is undone by the next one, which then does its own work.
@@ -85,7 +86,8 @@ options:
     description:
       - When to run the store's C(update-ca-trust) or C(update-ca-certificates).
       - V(auto) runs it when the extracted store is not what is wanted.
-      - V(always) runs it each time, and the task is always changed.
+      - V(always) runs it each time, and the task is always changed. What somebody has written into the extracted store
+        by hand, or cut out of it, is gone or back then, be it listed or not.
       - V(never) only writes the anchors. Nothing is proven then.
       - The stores V(bundle) and V(nss) have no extract, and are proven always.
     type: str
