@@ -313,7 +313,9 @@ diff:
   type: dict
   returned: success
   sample:
-    after: 'trusted: CN=Corp Root CA, SHA-256 4f39ec2e…, expires 2036-01-01T00:00:00Z'
+    after: >-
+      trusted: CN=Corp Root CA,O=Corp, SHA-256 4f39ec2e21a8c3d5e5b3f6f6a3e8f6cbd2ef6f0c38f0d5a1b8b2c6d4c1a0e9f7,
+      expires 2036-01-01T00:00:00Z
     after_header: trust anchors (redhat)
     before: ''
     before_header: trust anchors (redhat)

@@ -462,7 +462,7 @@ results:
           description: Its exit code, V(null) if it gave no answer in time.
           returned: always
           type: int
-          sample: 2
+          sample: 0
         output:
           description: What it printed.
           returned: always

@@ -301,7 +301,7 @@ results:
           then does not answer in HTTP has one; RV(results[].http) tells of it.
       returned: always
       type: str
-      sample: 192.0.2.10 refuses connections to port 443, nothing listens there
+      sample: "192.0.2.10 refuses connections to port 443: nothing listens there"
     milliseconds:
       description: How long it took.
       returned: always
