@@ -92,7 +92,7 @@ def _split(text: str) -> "t.Tuple[str, str]":
             text, hint or "%s and the name, such as DNS:web1.example.com"
             % ", ".join("%s:" % known for known in KINDS)))
     if not value.strip():
-        raise ValueError("%r names nothing" % text)
+        raise ValueError("%r has no name behind the colon: is its variable set?" % text)
     return found[0], value.strip()
 
 

@@ -29,6 +29,8 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 a
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._installation_plan import InstallationError
 
 FILES = (planning.CERTIFICATE, planning.CHAIN, planning.FULLCHAIN)
+# What sentences call the anchors that came as text; who uses the role has never heard of the option.
+GIVEN = "trust_content (in the role host_certificate: host_certificate_external_trust, or the private CA's root)"
 NOTHING_KNOWN = dict.fromkeys(["subject", "issuer", "serial", "fingerprint_sha256", "not_before", "not_after"])
 
 
@@ -204,7 +206,7 @@ def _judge(
     trust, name, folder = options["trust"], None, None
     try:
         if options["trust_content"] is not None:
-            folder, name = tempfile.mkdtemp(dir=tmpdir), "trust_content"
+            folder, name = tempfile.mkdtemp(dir=tmpdir), GIVEN
             trust = os.path.join(folder, "trust.pem")
             with open(trust, "wb") as stream:
                 stream.write(options["trust_content"].encode("utf-8", "surrogateescape"))

@@ -227,7 +227,7 @@ def _refuse_other_der(data: bytes, parts: "t.List[der.Element]") -> None:
         raise CertificateFileError("it is a PKCS#12 file, which usually holds a private key too: take the certificates "
                                    "out with 'openssl pkcs12 -in FILE -nokeys -out FILE.pem'")
     if version in (0, 1, 2) or tags == [der.SEQUENCE, der.OCTET_STRING]:
-        raise PrivateKeyFound("it looks like a private key, which must not lie in a trust store")
+        raise PrivateKeyFound("it looks like a private key in DER form: name the file with the certificate")
 
 
 def _of_pkcs7(data: bytes, parts: "t.List[der.Element]") -> "t.Iterator[bytes]":

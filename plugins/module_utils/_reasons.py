@@ -13,10 +13,8 @@ import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
-
-if t.TYPE_CHECKING:
-    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 
 
 class Store(t.NamedTuple):
@@ -26,6 +24,8 @@ class Store(t.NamedTuple):
     unread: "t.List[str]"   # places of anchors that could not be read
 
 
+WHAT_REFUSES = "its security level, which on EL the crypto policy sets"
+TOO_SMALL = "has a key that is too small for this host's OpenSSL (%s): have it reissued for a larger one" % WHAT_REFUSES
 # X509_V_ERR_* of OpenSSL 1.1.1 to 3.5 whose sentence needs no more than the certificate at that depth. Numbers that
 # changed their meaning between the two (24, 76 to 79) are told by their text.
 PLAIN = {
@@ -51,9 +51,9 @@ PLAIN = {
     44: "is not what the revocation lists of its issuer are about",
     47: "has a name that a CA above it is not permitted to issue for (name constraints)",
     48: "has a name that is excluded by a CA above it (name constraints)",
-    66: "has a key that is too small for this host's OpenSSL",
-    67: "has a key that is too small for this host's OpenSSL",
-    68: "is signed with a digest that is too weak for this host's OpenSSL",
+    66: TOO_SMALL,
+    67: TOO_SMALL,
+    68: "is signed with a digest that is too weak for this host's OpenSSL (%s): have it reissued" % WHAT_REFUSES,
 }
 NOT_A_CA = "invalid CA certificate"  # 24 in OpenSSL 1.1.1, 79 since 3.0
 NEEDED = {"server": "server_auth", "client": "client_auth", "email": "email_protection"}
@@ -110,7 +110,8 @@ def of_verdict(
             found.append(sentence)
     if not found and not verdict.accepted:
         if verdict.return_code is None:
-            found.append("openssl gave no answer in time")
+            found.append("openssl gave no answer within %d s: is the host overloaded, or does a file system hang?"
+                         % openssl.SECONDS)
         else:
             lines = verdict.output.strip().splitlines()
             found.append("openssl could not judge it: %s" % (lines[0] if lines else "it printed nothing"))

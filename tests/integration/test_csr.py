@@ -183,7 +183,7 @@ def test_every_bad_input_is_refused_and_nothing_is_left_behind(hosts):
         (san("web1.example.com"), "'web1.example.com' has no type that is known here: write DNS:web1.example.com"),
         (san("DNS:192.0.2.1"), "'192.0.2.1' is an IP address, which no client looks for among DNS names: write IP:"),
         (san("IP:web1"), "'web1' is no IP address"), (san("DNS:w*.example.com"), "a wildcard stands for the whole"),
-        (san("DNS:under score.example.com"), "is no host name"), (san("DNS:"), "names nothing"),
+        (san("DNS:under score.example.com"), "is no host name"), (san("DNS:"), "'DNS:' has no name"),
         (san("URI:example.com"), "is no URI"), (san("email:admin"), "is no mail address"),
         ({"key_usage": ["everything"]}, "key_usage: 'everything' is not known: use one of digitalSignature, "),
         ({"extended_key_usage": ["webServer"]}, "extended_key_usage: 'webServer' is not known: use one of serverAuth"),

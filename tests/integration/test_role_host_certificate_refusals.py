@@ -39,6 +39,7 @@ def test_what_is_refused(fleet, tmp_path):
         "no passphrase": {"private_ca_passphrase": ""},
         "wrong passphrase": {"private_ca_passphrase": "wrong"},
         "no folder": {"private_ca_dir": ""},
+        "relative folder": {"private_ca_dir": "pki"},
         "no CA": {"private_ca_dir": str(tmp_path / "mnt")},
         "no requests": {"host_certificate_source": "external"},
         "relative": {"host_certificate_source": "external", "host_certificate_external_dir": "requests"},
@@ -59,7 +60,8 @@ def test_what_is_refused(fleet, tmp_path):
     assert set(said) == set(cases), failures(done)
     assert "private_ca_passphrase, which the issuing CA's key is encrypted with, is not set" in said["no passphrase"]
     assert "issuing.key" in said["wrong passphrase"] and "passphrase" in said["wrong passphrase"]
-    assert "private_ca_dir is to be the folder of the CA" in said["no folder"]
+    assert "private_ca_dir is not set, and is to be the folder of the CA" in said["no folder"]
+    assert "private_ca_dir is pki, and is to be the folder of the CA" in said["relative folder"]
     assert f"There is no CA in {tmp_path}/mnt on localhost" in said["no CA"]
     assert "Is private_ca_dir right, mounted, and readable" in said["no CA"]
     assert "host_certificate_external_dir is not set" in said["no requests"]

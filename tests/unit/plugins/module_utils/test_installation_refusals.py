@@ -26,8 +26,9 @@ def test_an_answer_for_another_key(web1):
 
 
 @pytest.mark.parametrize("content, options, reason", [
-    (Corp.web.pem, {}, "issuer CN=Corp Issuing CA is not among the anchors in trust_content; no chain came with it: if "
-                       "that issuer is an intermediate, give its certificate along with this one"),
+    (Corp.web.pem, {}, "issuer CN=Corp Issuing CA is not among the anchors in trust_content (in the role "
+                       "host_certificate: host_certificate_external_trust, or the private CA's root); no chain came "
+                       "with it: if that issuer is an intermediate, give its certificate along with this one"),
     (Corp.web.pem + Corp.issuing.pem, {}, "CN=Corp Issuing CA, sent in the chain, was issued by CN=Corp Middle CA"),
     (Corp.web.pem + Corp.chain, {"trust_content": pki.root("Elsewhere").pem}, "was issued by CN=Corp Root CA, which is "
                                                                               "not among the anchors in trust_content"),
@@ -80,7 +81,8 @@ def test_other_names_are_compared_literally(web1):
     ({"content": "hello"}, "content: there is no certificate in it"),
     ({"content": Corp.web.pem[:200]}, "content: a PEM block in it has no end line"),
     ({"content": Corp.web.key_pem() + Corp.web.pem}, "content: there is a private key in it"),
-    ({"trust_content": "hello"}, "the trust in trust_content can't be used: there is no PEM certificate in it"),
+    ({"trust_content": "hello"},
+     "the trust in %s can't be used: there is no PEM certificate in it" % installation.GIVEN),
     ({"trust_content": None, "trust": "/nosuch"}, "the trust in /nosuch can't be used: there is no such file"),
 ])
 def test_options_that_make_no_sense(web1, options, reason):

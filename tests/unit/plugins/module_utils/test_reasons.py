@@ -45,9 +45,12 @@ def test_a_sha1_signature_is_named():
                                                            "do not say CA)"),
     ("error 24 at 0 depth lookup: issuer certificate doesn't have a public key",
      "issuer certificate doesn't have a public key (OpenSSL error 24)"),
-    ("error 66 at 0 depth lookup: EE certificate key too weak", "has a key that is too small for this host's OpenSSL"),
+    ("error 66 at 0 depth lookup: EE certificate key too weak",
+     "has a key that is too small for this host's OpenSSL (its security level, which on EL the crypto policy sets): "
+     "have it reissued for a larger one"),
     ("error 68 at 0 depth lookup: CA signature digest algorithm too weak",
-     "is signed with a digest that is too weak for this host's OpenSSL"),
+     "is signed with a digest that is too weak for this host's OpenSSL (its security level, which on EL the crypto "
+     "policy sets): have it reissued"),
     ("error 47 at 0 depth lookup: permitted subtree violation",
      "has a name that a CA above it is not permitted to issue for (name constraints)"),
     ("error 999 at 0 depth lookup: news", "news (OpenSSL error 999)"),
@@ -65,4 +68,4 @@ def test_words_of_other_versions(printed, sentence):
 def test_no_answer_in_time():
     links = [chains.Link(x509.parse(WEB.der), "CN=web1.example.com", "certificate")]
     assert reasons.of_verdict(openssl.parse_verdict([], None, ""), links, [], store(), "server", NOW) == [
-        "openssl gave no answer in time"]
+        "openssl gave no answer within 60 s: is the host overloaded, or does a file system hang?"]
