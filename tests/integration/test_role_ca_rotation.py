@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import shutil
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -384,3 +385,16 @@ def test_an_image_is_judged_by_its_own_trust(tmp_path):
             assert went(rotate(fleet, "prepare", "distribute"))
         said = fleet["web1"].run("chroot", "/mnt/image", "trust", "list", "--filter=ca-anchors").stdout
         assert "Corp 2027 Issuing CA" in said and trusted(fleet["web1"]) == before
+
+
+def test_a_ca_that_is_lost_is_replaced_with_what_hosts_have_of_it(tmp_path):
+    """As docs/guides/own-ca.md says it; the files that hosts have are named there, too."""
+    with with_an_old_ca({"web1": "el9"}, tmp_path) as fleet:
+        shutil.rmtree(tmp_path / "pki")
+        assert "put these two files back from a host" in refused(rotate(fleet))
+        for name, path in (("root/root.crt", "/etc/pki/ca-trust/source/anchors/Corp-Root-CA-????????????????.pem"),
+                           ("issuing/issuing.crt", "/etc/pki/tls/certs/web1-chain.pem")):
+            (tmp_path / "pki" / name).parent.mkdir(parents=True)
+            (tmp_path / "pki" / name).write_text(fleet["web1"].run("sh", "-c", f"cat {path}").stdout)
+        assert went(rotate(fleet))
+        assert trusted(fleet["web1"]) == NEW and issuer(fleet["web1"]) == "Corp 2027 Issuing CA"
