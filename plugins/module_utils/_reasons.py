@@ -13,8 +13,11 @@ import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _command as commands
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+if t.TYPE_CHECKING:
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 
 
 class Store(t.NamedTuple):
@@ -111,7 +114,7 @@ def of_verdict(
     if not found and not verdict.accepted:
         if verdict.return_code is None:
             found.append("openssl gave no answer within %d s: is the host overloaded, or does a file system hang?"
-                         % openssl.SECONDS)
+                         % commands.SECONDS)
         else:
             lines = verdict.output.strip().splitlines()
             found.append("openssl could not judge it: %s" % (lines[0] if lines else "it printed nothing"))
