@@ -12,8 +12,8 @@ __metaclass__ = type
 import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _command as commands
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 if t.TYPE_CHECKING:
