@@ -244,6 +244,7 @@ def _certutil(folder: str, arguments: "t.List[str]", data: "t.Optional[bytes]" =
     if code != 0 and not may_fail:
         said = " / ".join(line.strip() for line in text.splitlines() if line.strip())[:500]
         raise DatabaseError("%s: certutil %s %s: %s" % (
-            folder, arguments[0], "went on and was ended" if code is None else "failed with exit code %d" % code,
+            folder, arguments[0], "failed with exit code %d" % code if code is not None else
+            "was ended, for it went on for %d seconds, or printed without end" % SECONDS,
             said.encode("ascii", "replace").decode("ascii") or "it printed nothing"))
     return text
