@@ -90,7 +90,7 @@ with _files.lock(sys.argv[1], float(sys.argv[2])): print("held", flush=True); sy
 
 
 def test_who_waits_too_long_is_told_for_whom(hosts):
-    """Bounded, and an error that names process, command and since when; the modules wait for 60 and 120 seconds."""
+    """An error that names process, command and since when. How long modules wait: test_waiting.py of the unit tests."""
     code = (plays.ROOT / "plugins" / "module_utils" / "_files.py").read_bytes()
     for name, host in hosts.items():
         host.write("/srv/code/ansible_collections/fleetpki/host_trust/plugins/module_utils/_files.py", code)
