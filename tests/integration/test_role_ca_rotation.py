@@ -60,8 +60,7 @@ def with_an_old_ca(platforms, folder, **variables):
         inventory = json.loads(started.inventory.read_text())
         inventory["all"]["vars"].update(
             host_trust_become=False, private_ca_passphrase="sesame of the test", private_ca_name="Corp",
-            ca_rotation_serial=2, tls_smoke_test_controller=False,
-            **variables_of(text, folder) | variables)
+            tls_smoke_test_controller=False, **variables_of(text, folder) | variables)
         started.inventory.write_text(json.dumps(inventory))
         for host in started.values():
             host.write("/etc/init.d/nginx", SERVICE, 0o755)
@@ -247,6 +246,19 @@ def withdraw_waits_for_reissue(fleet):
     assert "web2: /etc/ssl/certs/web2.crt (CN=web2, SHA-256 " in sentence
 
 
+def a_batch_that_others_refuse_is_the_last(fleet):
+    """Who asks has its own certificate later, and so has the host that nobody has touched yet."""
+    fleet["web2"].write("/usr/local/bin/curl", b"#!/bin/sh\necho 'curl: (60) not today' >&2; exit 60\n", 0o755)
+    done = rotate(fleet, "reissue", ca_rotation_serial=[1])
+    fleet["web2"].run("rm", "/usr/local/bin/curl")
+    sentence = refused(done)
+    begin = "The smoke test of web1 fails:\nweb2: it refuses all that it has asked (web1), and others accept those"
+    assert sentence.startswith(begin), sentence
+    assert sentence.endswith("curl refuses it: curl: (60) not today"), sentence
+    assert {name: issuer(host) for name, host in fleet.items()} == {
+        "web1": "Corp 2027 Issuing CA", "web2": "Corp Issuing CA", "web3": "Corp Issuing CA"}
+
+
 def a_service_that_was_not_reloaded_keeps_the_old_ca(fleet):
     """It began with the old certificate and goes on with that, whatever the file says."""
     fleet["web2"].write("/root/server.py", SERVER.encode())
@@ -256,6 +268,7 @@ def a_service_that_was_not_reloaded_keeps_the_old_ca(fleet):
     sentences = said(done, "port 8443")
     assert sentences[0].startswith("port 8443 (python3) shows CN=web2 (SHA-256 ")
     assert "Reload or restart it before the phase withdraw." in sentences[1]
+    # Of web1 that was in the run before, which has ended after it.
     reloads = {name: host.run("sh", "-c", "cat /root/reloads; rm /root/reloads").stdout.split()
                for name, host in fleet.items()}
     assert reloads == {"web1": ["reload"], "web2": ["reload", "reload"], "web3": ["reload"]}
@@ -332,6 +345,7 @@ STEPS = [
     a_host_that_can_not_be_reached,
     reissue_waits_for_distribute_on_every_host,
     withdraw_waits_for_reissue,
+    a_batch_that_others_refuse_is_the_last,
     a_service_that_was_not_reloaded_keeps_the_old_ca,
     site_does_not_go_back_to_the_old_ca,
     an_anchor_that_the_inventory_would_bring_back,
