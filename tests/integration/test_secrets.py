@@ -22,9 +22,9 @@ import yaml
 
 HERE = "/srv/secrets"
 # No words that stand anywhere else, so that each is seen wherever it is.
-PHRASES = {name: f"Phrase-of-{name}-7d3f" for name in ("host", "ca", "client", "nobody", "root")}
+PHRASES = {name: f"Phrase-of-{name}-7d3f" for name in ("host", "ca", "client", "nobody", "root", "next")}
 # Plays have them in variables: where a task fails, Ansible shows its text.
-OWN, CA, CLIENT, WRONG, LOST = (f"{{{{ phrase_of_{name} }}}}" for name in PHRASES)
+OWN, CA, CLIENT, WRONG, LOST, NEXT = (f"{{{{ phrase_of_{name} }}}}" for name in PHRASES)
 ROOT = pki.root("Corp Root CA")
 WEB, USER = pki.server("web", ROOT), pki.issue("user", ROOT, purposes=["client"])
 LOOSE = pki.server("loose.example.com", ROOT, key_type="rsa")
@@ -168,7 +168,7 @@ def known(host, folder):
                 secrets.append(secrecy.private_key(path, text, phrase))
             except ValueError:
                 continue
-    assert len(secrets) >= len(made) + 7, made.keys()
+    assert len(secrets) >= len(made) + 8, made.keys()
     return secrets
 
 
@@ -211,12 +211,22 @@ def roles(folder):
              "tls_smoke_test_privatekey_passphrase": OWN, "tls_smoke_test_controller": False,
              # What traces this would end with the task, and the server with it; its processes are seen all the same.
              "ansible_python_interpreter": "/usr/bin/python3"}
+    # Of two keys it is given wrong passphrases: the report says so.
+    report = {"trust_report_dir": str(folder / "report"), "trust_report_endpoints_thorough": False,
+              "trust_report_endpoints": [THERE | LOCKED, THERE | LOCKED | {"client_key_passphrase": WRONG}],
+              "host_certificate_certificates": [certificate], "trust_report_certificates": [
+                  {"path": at("made.crt"), "private_key": at("made.key"), "private_key_passphrase": WRONG}]}
+    rotation = {"ca_rotation_phase": "prepare", "ca_rotation_from": str(folder / "ca"),
+                "ca_rotation_dir": str(folder / "next"), "ca_rotation_passphrase": NEXT,
+                "ansible_remote_tmp": str(folder / "remote")}  # it works on the controller alone
     works = [
         role("private_ca", **private_ca),
+        role("ca_rotation", **rotation),
         role("host_certificate", **private_ca, host_certificate_certificates=[certificate]),
         module("selfsigned_cert", **pair("smoke", privatekey_passphrase=OWN, subject_alt_name=["DNS:web"])),
         module("ca_trust_anchor", anchors=[{"path": at("smoke.crt")}], allow_non_ca=True),
         role("tls_smoke_test", **smoke),
+        role("trust_report", **report),
     ]
     fails = [role("tls_smoke_test", **smoke | {"tls_smoke_test_privatekey_passphrase": WRONG})]
     at_once = [
@@ -226,18 +236,25 @@ def roles(folder):
         role("host_certificate", **private_ca, host_certificate_certificates=[
             {**certificate, "privatekey_passphrase": [WRONG], "unknown": OWN}]),
         role("tls_smoke_test", **smoke | {"tls_smoke_test_privatekey_passphrase": [WRONG]}),
+        role("ca_rotation", **rotation | {"ca_rotation_passphrase": {"wrong": WRONG}}),
+        role("trust_report", **report | {"host_certificate_certificates": [
+            {**certificate, "privatekey_passphrase": [WRONG]}]}),
     ]
     return works, fails, at_once
 
 
 def test_nothing_of_it_is_anywhere(fleet, tmp_path):
     """Modules and roles, as they work and as they fail: with -vvvv, --diff and --check, files kept on the host, both
-    callbacks, the log, the system's log, the facts that are cached, and everything that any process is started with."""
+    callbacks, the log, the system's log, the facts that are cached, the report, and everything that any process is
+    started with."""
     host, folder = fleet["web"], tmp_path / "written"
     works, fails, at_once = roles(folder)
     first, processes = run(fleet, folder, [*WORKS, *works, *REFUSED[:3], *fails], ANSIBLE_PIPELINING="0")
     recap = re.search(rb"^web +: ok=[0-9]+ .* failed=0 .* ignored=([0-9]+)", first, re.MULTILINE)
-    assert recap and int(recap.group(1)) == 4, first[-3000:].decode()
+    assert recap and int(recap.group(1)) == 5, first[-3000:].decode()  # with endpoints that can't be looked at
+    report = (folder / "report" / "report.json").read_text()
+    assert all(f"{option}_passphrase is wrong, or the file is damaged" in report for option in (
+        "private_key", "client_key")), report
     second, more = run(fleet, folder, [*WORKS, *REFUSED, *at_once], "--check", python="/usr/bin/python3",
                        ANSIBLE_STDOUT_CALLBACK="ansible.posix.json")
     results = results_of(second)
@@ -250,10 +267,10 @@ def test_nothing_of_it_is_anywhere(fleet, tmp_path):
     for text in (first, second, processes, more):
         assert not secrecy.seen_in(text, secrets)
     below = secrecy.seen_below(folder, secrets)
-    # The CA's keys are the controller's; a module that is run there is kept there, too.
-    keys = {path for path in below if path.startswith("ca/") and path.endswith(".key")}
+    # The CAs' keys are the controller's; a module that is run there is kept there, too.
+    keys = {path for path in below if path.startswith(("ca/", "next/")) and path.endswith(".key")}
     kept = {path for path in below if re.match(r"remote/ansible-tmp-[^/]*/AnsiballZ_[a-z_]+\.py$", path)}
-    assert len(keys) == 2 and set(below) == keys | kept, below
+    assert len(keys) == 4 and set(below) == keys | kept, below
     for path in keys | kept:
         there = folder / path
         assert not (there.stat().st_mode & 0o077 and there.parent.stat().st_mode & 0o011), path
