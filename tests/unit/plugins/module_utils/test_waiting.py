@@ -68,7 +68,7 @@ def test_for_databases_of_nss(tmp_path, clock, monkeypatch):
 
 
 def test_for_keys_and_certificates(tmp_path, clock, monkeypatch):
-    """The time is for all folders together: somebody gives the first one back late, and somebody the other one never."""
+    """The time is for all folders together: the first one is given back late, and the other one never."""
     bench, real = Bench(tmp_path), files.lock
     os.mkdir(bench.path("keys"))
 
