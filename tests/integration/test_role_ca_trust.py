@@ -82,17 +82,22 @@ def test_each_way_to_use_it(hosts, tmp_path):
 
 
 def test_an_old_root_retired_and_one_of_the_distribution_distrusted(hosts, tmp_path):
-    """The README's example, as it stands."""
+    """The README's example, as it stands; and one that nobody has a file of any more is named by its fingerprint."""
+    lost = pki.root("Lost CA")
     text = documented.example(
         "roles/ca_trust/README.md", "- name: Retire the old root, and distrust one that the distribution brings")
     (tmp_path / "play.yml").write_text(text)
     distributions = re.search("[0-9A-F:]{95}", text).group().replace(":", "").lower()
-    retired = role(ROOT, ca_trust_anchors=[{"name": "corp-root-2014", "content": ROOT.pem}])
+    retired = role(ca_trust_anchors=[{"name": "corp-root-2014", "content": ROOT.pem}, {"content": lost.pem}])
     assert plays.run(hosts.inventory, [], roles=[retired], ignore_errors=False).code == 0
     assert all({ROOT.fingerprint, distributions} <= trusted(host) for host in hosts.values())
     done = plays.playbook(hosts.inventory, str(tmp_path / "play.yml"), variables={"ansible_become": False})
     assert done.code == 0, done.output
     assert not any({ROOT.fingerprint, distributions} & trusted(host) for host in hosts.values())
+    assert all(lost.fingerprint in trusted(host) for host in hosts.values())
+    ended = role(ca_trust_anchors=[{"fingerprint": lost.fingerprint, "state": "absent"}])
+    assert plays.run(hosts.inventory, [], roles=[ended], ignore_errors=False).code == 0
+    assert not any(lost.fingerprint in trusted(host) for host in hosts.values())
 
 
 def test_one_execution_and_one_more_to_verify(hosts):

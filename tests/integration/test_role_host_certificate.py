@@ -109,7 +109,7 @@ def test_selfsigned_and_several(fleet, tmp_path):
               {"name": "*.apps.example.com", "services": ["ldap", "httpd"], "privatekey_passphrase": secret,
                "ocsp_must_staple": "no"},
               {"name": "10.0.0.1", "profile": "client", "services": [], "path": "/root/client.crt",
-               "privatekey_path": "/root/client.key"}]
+               "privatekey_path": "/root/client.key", "digest": "sha384", "not_after": "+20d", "renew_before": "5d"}]
     settings = {"host_certificate_source": "selfsigned", "host_certificate_certificates": listed}
     heard = yaml.safe_load(documented.example("roles/host_certificate/README.md", "handlers:"))["handlers"]
     for host in fleet.values():
@@ -125,13 +125,15 @@ def test_selfsigned_and_several(fleet, tmp_path):
         assert "DNS:*.apps.example.com" in apps.text() and "ENCRYPTED" in host.read(apps.key).decode()
         client = host.run("openssl", "x509", "-in", "/root/client.crt", "-noout", "-text").stdout
         assert "IP Address:10.0.0.1" in client and "TLS Web Client Authentication" in client
+        assert "ecdsa-with-SHA384" in client and "ecdsa-with-SHA256" in apps.text()
     listed[1]["subject_alt_name"] = ["DNS:*.apps.example.com", "DNS:apps.example.com"]
     listed[1]["services"] = ["ldap"]
+    listed[2].update(not_after="+180d", renew_before="21d")
     second = run(fleet, [play(vars=settings, handlers=heard)])
     assert second.code == 0 and reloaded(fleet) == dict.fromkeys(NAMES, ["ldap reload"]), failures(second)
     for name in NAMES:
         made = next(one for one in second.of(name) if one["task"] == "Make key and certificate")
-        assert [one["changed"] for one in made["results"]] == [False, True, False]
+        assert [one["changed"] for one in made["results"]] == [False, True, True]
 
 
 def test_certificates_say_where_the_ca_publishes(fleet, tmp_path):
@@ -177,15 +179,16 @@ def test_owners_and_modes(fleet):
                 "host_certificate_group": "daemon", "host_certificate_mode": "0640",
                 "host_certificate_privatekey_owner": "root", "host_certificate_privatekey_group": "daemon",
                 "host_certificate_privatekey_mode": "0440",
-                "host_certificate_certificates": [{"name": "owned"}, {"name": "own", "privatekey_mode": "0400",
-                                                                      "group": "root"}]}
+                "host_certificate_certificates": [{"name": "owned"}, {
+                    "name": "own", "owner": "root", "group": "root", "mode": "0644", "privatekey_owner": "daemon",
+                    "privatekey_group": "root", "privatekey_mode": "0400"}]}
     first, second = (run(fleet, [play(vars=settings)]) for _time in range(2))
     assert first.code == second.code == 0, failures(first)
     assert not any(one.get("changed") for results in second.results.values() for one in results)
     for host in fleet.values():
         paths = [path for name in ("owned", "own") for path in (Files(host, name).certificate, Files(host, name).key)]
         assert host.run("stat", "-c", "%U:%G %a", *paths).stdout.splitlines() == [
-            "daemon:daemon 640", "root:daemon 440", "daemon:root 640", "root:daemon 400"]
+            "daemon:daemon 640", "root:daemon 440", "root:root 644", "daemon:root 400"]
 
 
 def test_missing_packages(tmp_path):

@@ -19,9 +19,10 @@ ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
+PLAYS = set().union(*(re.findall(r"\w+", path.read_text(encoding="utf-8")) for path in ROOT.glob("playbooks/*.yml")))
 FILTERS = sorted(path.stem for path in (ROOT / "plugins/filter").glob("*.py"))
-# What the tests of the whole set: on real hosts, and what the playbooks that those run set.
-ON_HOSTS = [*ROOT.glob("tests/integration/*.py"), *ROOT.glob("molecule/*/*.yml"), *ROOT.glob("playbooks/*.yml")]
+# The tests of the whole, on real hosts.
+ON_HOSTS = [*ROOT.glob("tests/integration/*.py"), *ROOT.glob("molecule/*/*.yml")]
 # Besides, with real servers and files on this machine. (This file names everything.)
 HERE = list(ROOT.glob("tests/unit/plugins/**/*.py"))
 
@@ -35,9 +36,20 @@ def words(path):
     return set(re.findall(r"[A-Za-z0-9_]+", path.read_text(encoding="utf-8")))
 
 
+@cache
+def given(path):
+    """What stands there as the key of a dict, or as the name of an argument."""
+    return set(re.findall(r"""\b(\w+)["']?\]?\s*(?::|=(?!=))""", path.read_text(encoding="utf-8")))
+
+
 def is_tested(*names, paths=tuple(ON_HOSTS)):
     """Whether some test has all of these as words."""
     return any(words(path).issuperset(names) for path in paths)
+
+
+def is_set(name, *others):
+    """Whether some test on hosts gives this a value, and has the others as words."""
+    return any(name in given(path) and words(path).issuperset(others) for path in ON_HOSTS)
 
 
 def specified(role):
@@ -89,7 +101,28 @@ def test_a_roles_variables_are_specified_used_described_and_tested(role):
     read_somewhere |= set(re.findall(r"\{\{[^}]*?\b(\w+)", (folder / "defaults/main.yml").read_text(encoding="utf-8")))
     assert not set(listed) - read_somewhere, "variables that nothing reads"
     assert not set(listed) - words(folder / "README.md"), "variables that README.md leaves out"
-    assert [name for name in listed if not is_tested(name)] == [], "variables that no test sets"
+    assert [name for name in listed if not is_set(name)] == [], "variables that no test sets"
+    below = {f"{name}: {each}": is_set(each, name) for name, option in listed.items()
+             for each in option.get("options", {})}
+    assert [name for name, tested in below.items() if not tested] == [], "keys that no test sets"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_are_what_the_readme_says(role):
+    """And choices, in its tables of variables; what it tells in words is not looked at."""
+    listed, others = specified(role), set().union(*map(specified, ROLES))
+    text, compared = (ROOT / "roles" / role / "README.md").read_text(encoding="utf-8"), 0
+    for name, kind, default in re.findall(rf"^\| `({role}_\w+)` \| ([^|]*) \| ([^|]*?) ?\|", text, re.MULTILINE):
+        option, literal = listed.get(name), re.fullmatch("`([^`]+)`", default)
+        if option is None:
+            assert name in PLAYS, f"{name} is no variable of the role, nor of a playbook"
+        elif kind.startswith("`"):
+            assert re.findall("`([^`]+)`", kind) == list(filter(None, option["choices"])), name
+        if option and literal and literal.group(1) not in others:
+            compared += 1
+            # As text, for True is 1 to Python.
+            assert repr(yaml.safe_load(literal.group(1))) == repr(option.get("default", "none")), name
+    assert compared > 4
 
 
 def facts(folder):
@@ -107,7 +140,7 @@ def test_a_modules_options_are_tested(module):
     assert is_tested(module)
     # The words of unit tests are those of the functions below the module.
     for names in options(options_of(module)):
-        assert any(is_tested(module, name) or is_tested(f"{module}_{name}") or is_tested(name, paths=tuple(HERE))
+        assert any(is_set(name, module) or is_set(f"{module}_{name}") or is_tested(name, paths=tuple(HERE))
                    for name in names), f"no test with this module sets {names[0]}"
 
 
@@ -117,10 +150,10 @@ def test_all_that_can_be_run_is_in_the_readme_and_tested():
                        (PLAYBOOKS, "| `fleetpki.host_trust.NAME` |")):
         assert not [name for name in names if row.replace("NAME", name) not in readme], row
     assert not [name for name in ROLES if not is_tested(name)]
-    used = set().union(*map(words, [*ON_HOSTS, *ROOT.glob("roles/*/*/*.yml")]))
+    used = set().union(*map(words, [*ON_HOSTS, *ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/*/*.yml")]))
     assert not [name for name in FILTERS if name not in used]
     run = "".join(path.read_text(encoding="utf-8") for path in [*ON_HOSTS, ROOT / "Makefile"])
-    assert not [name for name in PLAYBOOKS if f"fleetpki.host_trust.{name}" not in run]
+    assert not [name for name in PLAYBOOKS if f"fleetpki.host_trust.{name}" not in run and f'"{name}"' not in run]
 
 
 def test_choices_of_roles_are_those_of_modules():
