@@ -20,6 +20,11 @@ EVERYWHERE = "EVERYWHERE" in os.environ  # everything on every host, as make kil
 PLACE = "/srv/interrupt"  # where the code lies on a host
 TLS = "/srv/tls"  # where keys and certificates are
 STAYS, FIRST, SECOND = pki.root("Stays Root CA"), pki.root("First Root CA"), pki.root("Second Root CA")
+# It belongs to nobody that is killed, and ends with its host.
+SERVE = """openssl s_server -quiet -www -accept 4433 -cert /srv/server.pem </dev/null >/dev/null 2>&1 &
+for try in $(seq 500); do
+    openssl s_client -connect localhost:4433 </dev/null 2>&1 | grep -q CONNECTED && exit; sleep 0.02
+done; exit 1"""
 
 # Few certificates of the distribution: what is tested does not depend on how many, and an extract takes 25 ms.
 CUT = {
@@ -61,7 +66,8 @@ STORES = {
 
 
 def prepare(host):
-    """Brings the modules and what interrupts them to a host, and cuts its distribution's certificates to two."""
+    """Brings the modules and what interrupts them to a host, cuts its distribution's certificates to two, and starts a
+    server that those who trust STAYS accept."""
     packed = io.BytesIO()
     ansible_folder = Path(ansible.__file__).parent
     with tarfile.open(fileobj=packed, mode="w") as archive:
@@ -77,6 +83,9 @@ def prepare(host):
     host.run("python3", "-c", CUT[family])
     host.write("/srv/stays.pem", STAYS.pem.encode())
     host.run("sh", "-c", STORES[family]["extract"])
+    server = pki.server("localhost", STAYS)
+    host.write("/srv/server.pem", (server.pem + server.key_pem()).encode(), 0o600)
+    host.run("sh", "-c", SERVE)
 
 
 def store(host, before, task, **options):

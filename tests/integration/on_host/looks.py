@@ -22,6 +22,8 @@ SCRAP = re.compile(r"\.[A-Za-z0-9]{6}(?=$|/)")  # mkstemp(3)
 # What is no fault of the collection, and told apart:
 APART = "apart"  # between two renames, a certificate is in place and its key is still beside its own
 WINDOW = "window"  # the platform's own command has taken OpenSSL's links away, and not made them anew yet
+# With the trust of the host, to the server that interruptions.prepare has started.
+CURL = ["curl", "--silent", "--show-error", "--max-time", "20", "--output", "/dev/null", "https://localhost:4433/"]
 
 Look = collections.namedtuple("Look", ["files", "trusted"])
 
@@ -159,6 +161,9 @@ class Store(Common):
                                       check=False)
                 if said.returncode:
                     yield f"openssl verify {' '.join(options)} {name}: {said.stdout} {said.stderr}"
+        said = subprocess.run(CURL, capture_output=True, text=True, check=False)
+        if said.returncode:
+            yield f"curl refuses a server that it has accepted: {said.stderr}"
         yield from self._extracted_by_itself(look)
 
     @staticmethod
