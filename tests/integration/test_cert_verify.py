@@ -7,6 +7,8 @@ It changes nothing, so that most tests share their hosts.
 
 from __future__ import annotations
 
+import json
+
 import conftest
 import pki
 import plays
@@ -289,3 +291,28 @@ def test_arguments_that_make_no_sense(hosts):
                      hosts="el9")
     for (_arguments, sentence), result in zip(cases, play.of("el9"), strict=True):
         assert result["failed"] and sentence in result["msg"], result["msg"]
+
+
+def test_three_hundred_refusals_are_read_in_a_terminal(tmp_path):
+    """From where verify.yml has judged: what 300 hosts are refused for, no two in the same words, whatever is set."""
+    refused = {}
+    for number in range(300):
+        reasons = [f"expired {number + 1} days ago (2025-{number % 12 + 1:02}-{number % 28 + 1:02}T21:17:24Z)",
+                   f"asked for web{number}.example.com, the certificate is for old{number}.example.com"]
+        results = [{"name": f"/etc/web{number}.crt (CN=web{number})", "verified": False, "reasons": reasons},
+                   {"name": "/etc/ca.crt (CN=CA)", "verified": True, "reasons": []}]
+        refused[f"web{number}"] = {
+            "host_trust_verified": {"verified": False, "msg": f"long words of web{number}", "results": results}}
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"all": {"hosts": refused}}), encoding="utf-8")
+    done = plays.started(inventory, "fleetpki.host_trust.verify", "--start-at-task", "Say what is refused*",
+                         "-e", "host_trust_become=false", environment={
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default", "ANSIBLE_STRATEGY": "ansible.builtin.free"})
+    said = done.stdout.decode()
+    summary, _task, failures = said.partition("TASK [All certificates verify]")
+    failures, _recap, _counts = failures.partition("PLAY RECAP")
+    assert done.returncode != 0 and summary.count("expired") == summary.count(", and the like") == 1, said
+    assert len(summary.splitlines()) < 30 and "and 290 more" in summary and "web0: /etc/web0.crt (CN=web0)" in summary
+    lines = [line for line in failures.splitlines() if line.startswith("fatal: ")]
+    assert len(lines) == 300 and max(map(len, lines)) < 120 and "long words" not in said, said
+    assert "1 of 2 certificates refused: said above" in lines[0]
