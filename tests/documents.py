@@ -10,6 +10,7 @@ import subprocess
 import typing as t
 from pathlib import Path
 
+import jinja2
 import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -91,14 +92,15 @@ def rows(page: str) -> list[list[list[Token]]]:
 
 
 def literals(path: Path) -> t.Iterator[tuple[str, bool]]:
-    """The texts of a Python file with … for what is put in, and whether an error is raised with it."""
+    """The texts of a Python file with … for what is put in, and whether an error is raised with it. No docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     raised = {id(part) for node in ast.walk(tree) if isinstance(node, ast.Raise) for part in ast.walk(node)}
     inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             text = "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside | docstrings:
             text = VARIABLE.sub("…", node.value)
         else:
             continue
@@ -117,6 +119,38 @@ def sentences() -> list[str]:
         if path.parent.name != "meta":
             found += texts(yaml.safe_load(path.read_text(encoding="utf-8")))
     return found
+
+
+def told() -> t.Iterator[tuple[str, str]]:
+    """(file, text) of what roles and playbooks can say, with … for what is put in."""
+    for path in [*(ROOT / "roles").rglob("*.yml"), *(ROOT / "playbooks").glob("*.yml")]:
+        if path.parent.name in ("tasks", "vars", "playbooks"):
+            for text in _told(yaml.safe_load(path.read_text(encoding="utf-8")), path.parent.name == "vars"):
+                yield str(path.relative_to(ROOT)), " ".join(VARIABLE.sub("…", text).split())
+
+
+def _told(value: t.Any, everything: bool) -> t.Iterator[str]:
+    """The texts of templates; what is outside of expressions counts in messages alone, unless ``everything`` does."""
+    if isinstance(value, dict):
+        for name, one in value.items():
+            if name != "name":
+                yield from _told(one, everything or name in ("msg", "fail_msg"))
+    elif isinstance(value, list):
+        for one in value:
+            yield from _told(one, everything)
+    elif isinstance(value, str):
+        template = jinja2.Environment(autoescape=True).parse(value)  # which is only read
+        if everything:
+            for one in template.find_all(jinja2.nodes.Output):
+                yield "".join(part.data if isinstance(part, jinja2.nodes.TemplateData) else "…" for part in one.nodes)
+        joined = [one.nodes for one in template.find_all(jinja2.nodes.Concat)]
+        yield from ("".join(map(_constant, nodes)) for nodes in joined)
+        inside = {id(node) for nodes in joined for node in nodes}
+        yield from (_constant(node) for node in template.find_all(jinja2.nodes.Const) if id(node) not in inside)
+
+
+def _constant(node: jinja2.nodes.Node) -> str:
+    return node.value if isinstance(node, jinja2.nodes.Const) and isinstance(node.value, str) else "…"
 
 
 def texts(value: t.Any) -> list[str]:
