@@ -112,6 +112,19 @@ def plugins() -> list[Path]:
     return [path for path in sorted((ROOT / "plugins").rglob("*.py")) if path.parent.name != "doc_fragments"]
 
 
+def tasks() -> dict[tuple[str, str], dict[str, t.Any]]:
+    """The examples of modules and filters, which are tasks, by (file, name)."""
+    found: dict[tuple[str, str], dict[str, t.Any]] = {}
+    for path in [path for path in plugins() if path.parent.name in ("modules", "filter")]:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "EXAMPLES":
+                for task in yaml.safe_load(ast.literal_eval(node.value)):
+                    key = (str(path.relative_to(ROOT)), task["name"])
+                    assert key not in found, f"two examples have the same name: {key}"
+                    found[key] = task
+    return found
+
+
 def sentences() -> list[str]:
     """All texts of plugins, roles and playbooks, with … for what is put in."""
     found = [text for path in plugins() for text, _raised in literals(path)]

@@ -156,8 +156,8 @@ EXAMPLES = r"""
 - name: The certificate, signed on the controller
   fleetpki.host_trust.signed_cert:
     csr_content: "{{ request.csr }}"
-    ca_path: ca/intermediate.crt
-    ca_privatekey_path: ca/intermediate.key
+    ca_path: /srv/ca/issuing.crt
+    ca_privatekey_path: /srv/ca/issuing.key
     ca_privatekey_passphrase: "{{ vault_ca_passphrase }}"
   delegate_to: localhost
   register: signed

@@ -20,17 +20,62 @@ COLLECTION = "fleetpki.host_trust."
 TESTS = documents.ROOT / "tests" / "integration"
 EXAMPLES = [one for page in documents.pages() for one in documents.examples(page)
             if one.language in ("yaml", "sh") or one.is_file]
+COMMAND = re.compile(r"(?:[A-Z][A-Z0-9_]*=\S+ )*(?:ansible[a-z-]*|echo|git|make|openssl|pip|podman|python3?|trust) ")
+DOWNLOADS = "it downloads, which tests do not; "
+HOSTS = "tests have made their hosts with it before they begin: tests/hosts/README.md is about these"
+SERVERS = "it is about servers of others; each of its options is in test_tls_"
 OTHERS = "it is what somebody has before, of others' roles and modules"
 NOT_RUN = {
     ("CONTRIBUTING.md", "bugfixes:"): "antsibull-changelog lints such files",
     ("README.md", "collections:"): "it downloads; test_pipelines.py has the same in execution-environment.yml",
     ("docs/guides/coming-from-elsewhere.md", "certificate_requests:"): OTHERS,
     ("docs/guides/coming-from-elsewhere.md", "- name: Copy the company's CAs"): OTHERS,
+    ("README.md", "git clone https://github.com/fleetpki/host_trust.git"):
+        DOWNLOADS + "test_release.py runs the quickstart of what is released",
+    ("README.md", "make test"): "it runs this test, too",
+    ("README.md", "pip install 'cryptography>=49'"): DOWNLOADS + "test_release.py installs what is released",
+    ("README.md", "HOST_TRUST_IMAGE_EL9=registry.access.redhat.com/ubi9/ubi make molecule"):
+        DOWNLOADS + "molecule has the same with the images that are here",
+    ("docs/guides/first-fleet.md", "pip install 'ansible-core>=2.16' 'cryptography>=49'"):
+        DOWNLOADS + "test_release.py installs what is released",
+    ("docs/guides/first-fleet.md", "ansible-playbook fleetpki.host_trust.smoke_test -i hosts.yml"):
+        "it needs hosts that reach each other: test_role_tls_smoke_test.py has the playbook's role on such",
+    ("docs/images-and-pipelines.md", "podman build --tag corp/ubi9 ."):
+        "test_images.py builds the same, with options that keep podman from the network",
+    ("docs/images-and-pipelines.md", "ansible-builder build --tag localhost/host-trust-ee"):
+        DOWNLOADS + "test_pipelines.py has ansible-builder make all that it builds from",
+    ("docs/rotation.md", "ansible-playbook fleetpki.host_trust.rotate_ca -i hosts --ask-vault-pass"):
+        "it needs hosts with services: test_role_ca_rotation.py runs the playbook on such",
+    ("roles/ca_rotation/README.md", "ansible-playbook fleetpki.host_trust.rotate_ca -i hosts --ask-vault-pass"):
+        "the same as in docs/rotation.md: test_role_ca_rotation.py runs the playbook",
+    ("tests/hosts/README.md", "python tests/hosts/build.py                  # all that is missing: some minutes the "
+                              "first time, then no time"): HOSTS,
+    ("tests/hosts/README.md", "HOST_TRUST_IMAGE_EL9=quay.io/centos/centos:stream9 python tests/hosts/build.py el9"):
+        DOWNLOADS + "the same is run without the variable",
+    ("tests/hosts/README.md", "CONTAINERS_STORAGE_CONF=.build/storage.conf podman ps --all --filter "
+                              "label=fleetpki.host_trust.test-host"): "it only lists what other tests have left",
+    ("plugins/filter/certificate_to_serve.py", "The web server shows the certificate that the role has made"):
+        SERVERS + "endpoint_info.py, the filter in test_role_tls_smoke_test.py",
+    ("plugins/modules/ca_trust_anchor.py", "Chromium and Firefox of two users"):
+        "it needs two users with browsers: test_nss.py has the same with such",
+    ("plugins/modules/ca_trust_anchor.py", "In an image that is mounted"):
+        "it needs a whole system below a folder: test_role_ca_trust.py has the same",
+    ("plugins/modules/tls_client_info.py", "Everything on this host that speaks TLS accepts the company's server"):
+        SERVERS + "client_info.py",
+    ("plugins/modules/tls_client_info.py", "Java and curl accept the new server before DNS points to it"):
+        SERVERS + "client_info.py",
+    ("plugins/modules/tls_endpoint_info.py", "The web server shows a complete, trusted chain that lasts another month, "
+                                             "and speaks TLS 1.2 or later"): SERVERS + "endpoint_info.py",
+    ("plugins/modules/tls_endpoint_info.py", "The new server answers before DNS points to it"):
+        SERVERS + "endpoint_info.py",
+    ("plugins/modules/tls_endpoint_info.py", "An API with mutual TLS, behind a proxy, keeps connections and resumes "
+                                             "sessions"): SERVERS + "endpoint_info.py",
 }
 FILES = {"hosts.yml", "execution-environment.yml", "handlers:", "dependencies:", "collections:"}  # no variables
 FILE_OPTIONS = {"attributes", "group", "mode", "owner", "selevel", "serole", "setype", "seuser", "unsafe_writes"}
 NO_MODULE = {"become", "become_user", "delegate_to", "name", "notify", "register", "run_once", "tags", "vars", "when",
-             "loop", "listen", "loop_control", "no_log", "changed_when", "failed_when", "block", "module_defaults"}
+             "loop", "listen", "loop_control", "no_log", "ignore_errors", "ignore_unreachable", "changed_when",
+             "failed_when", "block", "module_defaults"}
 
 
 def taken():
@@ -39,8 +84,9 @@ def taken():
     for path in TESTS.glob("test_*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "example":
-                found.add(tuple(ast.literal_eval(argument) for argument in node.args))
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("documented.example", "documented.tasks"):
+                given, *names = [ast.literal_eval(argument) for argument in node.args]
+                found |= {(given, name) for name in names}
         if path.name in ("test_images.py", "test_pipelines.py"):  # which take those of one page, by the name alone
             found |= {("docs/images-and-pipelines.md", node.value) for node in ast.walk(tree)
                       if isinstance(node, ast.Constant) and isinstance(node.value, str)}
@@ -49,11 +95,18 @@ def taken():
 
 def test_every_example_is_run_or_has_a_reason():
     known = {(one.page, one.name) for one in EXAMPLES}
-    assert len(known) == len(EXAMPLES) > 50, "two examples of a page begin alike"
+    assert len(known) == len(EXAMPLES) > 60, "two examples of a page begin alike"
+    known |= set(documents.tasks())
     run = taken()
     assert sorted(known - run - set(NOT_RUN)) == [], "take it in tests/integration/test_documented.py"
     assert sorted(set(NOT_RUN) - known) == sorted(set(NOT_RUN) & run) == [], "there is no reason needed any more"
     assert all(len(reason) > 20 for reason in NOT_RUN.values())
+
+
+@pytest.mark.parametrize("page", documents.pages())
+def test_commands_are_marked_as_such(page):
+    """Or none of these tests would look at them."""
+    assert [one.name for one in documents.examples(page) if not one.language and COMMAND.match(one.text)] == []
 
 
 def test_tests_that_reasons_name_are_there():
@@ -116,12 +169,14 @@ def parsed():
 
 
 def test_modules_and_their_options_are_known():
-    listed = [(one, name, arguments) for one, value in parsed() if isinstance(value, list) for task in tasks(value)
-              for name, arguments in task.items() if name not in NO_MODULE]
-    known = documentation(*(name for _one, name, _arguments in listed))
-    assert len(listed) > 15
-    assert [wrong for one, name, arguments in listed if not name.endswith("_role")
-            for wrong in unknown(arguments, known[name], f"{one.page}: {one.name}: {name}")] == []
+    every = [(one.page, task) for one, value in parsed() if isinstance(value, list) for task in tasks(value)]
+    every += [(page, task) for (page, _name), task in documents.tasks().items()]
+    listed = [(page, task.get("name"), name, arguments) for page, task in every for name, arguments in task.items()
+              if name not in NO_MODULE]
+    known = documentation(*(name for _page, _task, name, _arguments in listed))
+    assert len(listed) > 60
+    assert [wrong for page, task, name, arguments in listed if not name.endswith("_role")
+            for wrong in unknown(arguments, known[name], f"{page}: {task}: {name}")] == []
 
 
 def test_roles_and_their_variables_are_known():
