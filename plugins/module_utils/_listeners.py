@@ -9,6 +9,7 @@ __metaclass__ = type
 import collections
 import errno
 import os
+import re
 import socket
 import struct
 import typing as t
@@ -22,6 +23,7 @@ if t.TYPE_CHECKING:
 
 TABLES = (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6))
 LISTEN = "0A"
+PLACE = re.compile(r"([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})\Z", re.ASCII)  # an address and a port
 UNSEEN = "speaks TLS, and its certificate could not be seen: %s"
 UNREACHABLE = ("listens, and can't be reached from the host itself, as in a VRF or behind a firewall: %s. See what it "
                "shows, and name its port in ignore_ports")
@@ -53,23 +55,29 @@ def listening(proc: str = "/proc") -> "t.List[Listener]":
     """
     found = []
     for table, family in TABLES:
+        path = os.path.join(proc, "net", table)
         try:
-            with open(os.path.join(proc, "net", table)) as stream:
+            with open(path) as stream:
                 found += parse(stream.read(), family)
         except EnvironmentError as error:
             if error.errno != errno.ENOENT or family == socket.AF_INET:
                 raise
+        except ValueError as error:
+            raise EnvironmentError(errno.EINVAL, str(error), path)
     return list(collections.OrderedDict.fromkeys(found))
 
 
 def parse(table: str, family: int) -> "t.List[Listener]":
-    """The listening sockets of /proc/net/tcp or tcp6; see proc(5)."""
+    """The listening sockets of /proc/net/tcp or tcp6; see proc(5). Raises ValueError for what is no such table."""
     found = []
     for line in table.splitlines()[1:]:
         fields = line.split()
         if len(fields) < 10 or fields[3] != LISTEN:
             continue
-        address, _colon, port = fields[1].partition(":")
+        place = PLACE.match(fields[1])
+        if not place:
+            raise ValueError("it is no table of sockets, for it has %r" % fields[1][:80])
+        address, port = place.groups()
         words = [int(address[start:start + 8], 16) for start in range(0, len(address), 8)]
         packed = struct.pack("=%dI" % len(words), *words)  # each as this machine has it in memory
         found.append(Listener(socket.inet_ntop(family, packed), int(port, 16), fields[9]))

@@ -16,6 +16,7 @@ import os
 import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 if t.TYPE_CHECKING:
     Command = t.Tuple[str, ...]  # with its arguments
@@ -309,7 +310,7 @@ def p11_kit_modules(root: str) -> "t.List[str]":
 
 
 def _os_release(root: str) -> "t.Dict[str, str]":
-    """os-release(5) as a dict; empty where there is none."""
+    """os-release(5) as a dict, harmless to a terminal: an image may be anybody's. Empty where there is none."""
     for path in ("/etc/os-release", "/usr/lib/os-release"):
         try:
             with open(files.resolve(root, path), "rb") as stream:
@@ -317,7 +318,7 @@ def _os_release(root: str) -> "t.Dict[str, str]":
         except EnvironmentError:
             continue
         pairs = (line.partition("=") for line in lines if "=" in line)
-        return {key.strip(): value.strip().strip("\"'") for key, _equals, value in pairs}
+        return {key.strip(): x509.printable(value.strip().strip("\"'")) for key, _equals, value in pairs}
     return {}
 
 

@@ -12,6 +12,7 @@ import base64
 import datetime
 import functools
 import ipaddress
+import struct
 import typing as t
 from pathlib import Path
 
@@ -147,6 +148,26 @@ def keys() -> list[bytes]:
     for key in (_rsa(), ec.derive_private_key(7, ec.SECP256R1()), ec.derive_private_key(7, ec.SECP384R1())):
         made += [key.private_bytes(serialization.Encoding.DER, one, none)
                  for one in (form.PKCS8, form.TraditionalOpenSSL)]
+    return made
+
+
+def _java_text(text: bytes) -> bytes:
+    return struct.pack(">H", len(text)) + text
+
+
+@functools.cache
+def java_keystores() -> list[bytes]:
+    """Java's keystores in the form JKS: of both versions, with a key that has a chain, and without anything."""
+    made = []
+    for version in (1, 2):
+        sealed = [(_java_text(b"X.509") if version == 2 else b"") + struct.pack(">I", len(data)) + data
+                  for data in certificates()[:3]]
+        trusted = [struct.pack(">I", 2) + _java_text(b"debian:%d.pem" % number) + bytes(8) + data
+                   for number, data in enumerate(sealed)]
+        key = (struct.pack(">I", 1) + _java_text(b"mine") + bytes(8) + struct.pack(">I", 4) + b"seal"
+               + struct.pack(">I", 2) + sealed[2] + sealed[1])
+        made += [struct.pack(">III", 0xFEEDFEED, version, len(entries)) + b"".join(entries) + bytes(20)
+                 for entries in (trusted, [trusted[0], key, trusted[1]], [])]
     return made
 
 

@@ -3,7 +3,8 @@
 """Fires at every parser of what others wrote: python tests/fuzz/fuzz.py [--inputs N] [TARGET ...]
 
 Each target runs in a process of its own, which may take 200 MiB more than it has when it begins, and a second of
-processor time for an input. Prints for each how many inputs it had, how long they took, and the slowest one.
+processor time for an input, or five by the clock. Prints for each how many inputs it had, how long they took, and the
+slowest one.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ import targets
 
 INPUTS = 200_000
 SECONDS = 1.0            # of processor time, for one input
+WAITING = 5.0            # seconds by the clock, for one input: more than a busy machine lets any of them wait
 MEBIBYTES = 200          # above what a process has before its first input
 PART = 2000              # inputs that a process gets
 SHOWN = 3000             # characters of a failure
 FAILURES = Path(__file__).resolve().parents[2] / ".build" / "fuzz"
-STALLED = 900            # seconds after which a target that waits for something, instead of working, is given up
+STALLED = 900            # seconds after which a target that hears no signal either is given up
 
 
 class TooSlow(Exception):
@@ -64,16 +66,19 @@ def fire(name: str, inputs: int, deterministic: bool) -> Report:
     def attempt(value: t.Any) -> None:
         begin = time.process_time()
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, WAITING)
         try:
             one.check(value)
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
             took = time.process_time() - begin
             seen["inputs"] += 1
             if took > seen["slowest"]:
                 seen.update(slowest=took, input=f"{str(value)[:60]!r}, {len(str(value))} characters")
 
     signal.signal(signal.SIGPROF, _too_slow)
+    signal.signal(signal.SIGALRM, _stands_still)
     begin, before, failure = time.monotonic(), _mebibytes(), None
     _limit_memory()
     try:
@@ -86,6 +91,10 @@ def fire(name: str, inputs: int, deterministic: bool) -> Report:
 
 def _too_slow(*_: t.Any) -> None:
     raise TooSlow(f"more than {SECONDS:g} s")
+
+
+def _stands_still(*_: t.Any) -> None:
+    raise TooSlow(f"it waits for more than {WAITING:g} s")
 
 
 def _mebibytes() -> int:

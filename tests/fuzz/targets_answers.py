@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What programs print, and what servers say."""
+"""What programs and the system print, and what servers say."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connec
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _handshake as handshake
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _http_talk as http_talk
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _listeners as listeners
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss_database as nss_database
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
@@ -80,6 +81,13 @@ def what_certutil_prints(printed):
                              corpus.recorded("openssl-s_client.txt").decode(), "*** Fatal error: x", "curl 7.88 (x)"]))
 def what_tls_clients_print(printed):
     return [tls_clients.words(printed, client.words) for client in tls_clients.CLIENTS.values()]
+
+
+@target(st.tuples(mutations.printed_of([corpus.recorded(f"{name}.txt").decode() for name in ("tcp", "tcp6")]),
+                  st.sampled_from([socket.AF_INET, socket.AF_INET6])), (ValueError,))
+def a_table_of_sockets(value):
+    for one in listeners.parse(*value):
+        assert 0 <= one.port <= 65535 and socket.inet_pton(value[1], one.address)
 
 
 # What servers say

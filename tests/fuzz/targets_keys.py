@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys and requests. What is wrong with a private key is said without it."""
+"""Keys, keystores and requests. What is wrong with a private key is said without it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from targeting import file_of, target
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keystore as keystore
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _private_key as private_key
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _requests as requests
@@ -41,6 +42,12 @@ def a_public_key(data):
     assert openssl.same_key(data, data)
     openssl.same_key(data, x509.parse(corpus.certificates()[0]).spki_der)
     return found
+
+
+@target(mutations.bytes_of(corpus.java_keystores()), (ValueError,))
+def a_java_keystore(data):
+    for alias, content in keystore.entries(data):
+        assert isinstance(alias, str) and content in data
 
 
 # Requests

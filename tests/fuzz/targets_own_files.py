@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of the collection's own that somebody else may have written to."""
+"""Files of the collection's own that somebody else may have written to, and files of systems that are mounted."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from targeting import file_of, scratch, target
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _firefox as firefox
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journal as journals
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 
 
 @target(mutations.bytes_of([b'[{"folder": 0, "name": "a.crt", "number": 0, "existed": true}]', b"[]", b"{}", b"[[[[",
@@ -27,6 +28,16 @@ def a_journal(data):
     journal.overlay()
     for entry in journal.entries:
         assert os.path.normpath(entry["path"]).startswith(f"{folder}/") and os.path.dirname(entry["undo"]) == str(stage)
+
+
+@target(mutations.bytes_of([b'NAME="AlmaLinux"\nID="almalinux"\nID_LIKE="rhel centos fedora"\n', b"ID=alpine\n",
+                            b"ID=debian\nPRETTY_NAME='Debian GNU/Linux 12'\n", b"ID\nID=\nID_LIKE=\n=\n"]),
+        (stores.StoreError,))
+def an_os_release(data):
+    root = scratch() / "system"
+    (root / "etc").mkdir(parents=True, exist_ok=True)
+    (root / "etc/os-release").write_bytes(data)
+    assert stores.store_of_family(str(root)) in stores.STORES
 
 
 @target(mutations.bytes_of([b'{"policies": {"SecurityDevices": {"Add": {"a": "b"}, "Delete": ["c"]}}}', b"[" * 5000,

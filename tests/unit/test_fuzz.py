@@ -4,30 +4,42 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 FUZZ = Path(__file__).resolve().parents[1] / "fuzz" / "fuzz.py"
 INPUTS = 4000
-# A parser that hangs, one that takes memory, one that raises what it must not, one that says something raw.
+TAKES_APART = re.compile(
+    r"struct\.unpack|json\.loads?\(|\.splitlines\(|fromhex\(|b64decode\(|int\([^()]*, (?:8|16)\)")
+NO_TARGET = {
+    "_as_user": "what a child of the same process has found is read",
+    "_nss": "the same: certificates that the child has taken out of a database",
+    "_trust_plan": "lines are switched in a file of root's, and stay what they are",
+    "_trust_store": "what the system's own command has said is put into one line",
+    "_webpki_pyca": "the words of a library",
+}
+# A parser that hangs, one that waits, one that takes memory, one that raises what it must not, one that says something
+# raw.
 WRONG = r"""
-import sys
+import sys, time
 sys.path[:0] = sys.argv[1:3]
 import conftest, fuzz, targeting, targets
 from hypothesis import strategies as st
 
 def hangs(_): return [number for number in iter(int, 1) if number]
+def sleeps(_): return time.sleep(60)
 def eats(_): return bytearray(300 << 20)
 def raises(_): return {}["x"]
 def raw(_): return "\x1b"
 def good(_): return "fine"
 
-parsers = [hangs, eats, raises, raw, good]
+parsers = [hangs, sleeps, eats, raises, raw, good]
 targets.TARGETS.update((parser.__name__, targeting.target(st.just(b""))(parser)) for parser in parsers)
-fuzz.SECONDS = 0.2
+fuzz.SECONDS, fuzz.WAITING = 0.2, 2
 for report in fuzz.run([parser.__name__ for parser in parsers], 5, True, 2):
-    print(report.name, [word for word in ("TooSlow", "MemoryError", "KeyError", "not harmless")
+    print(report.name, [word for word in ("TooSlow", "waits", "MemoryError", "KeyError", "not harmless")
                         if word in str(report.failure)])
 """
 
@@ -41,5 +53,18 @@ def test_every_parser_withstands_the_sample():
 def test_it_finds_what_is_wrong(tmp_path):
     done = subprocess.run([sys.executable, "-c", WRONG, str(FUZZ.parents[1]), str(FUZZ.parent)], capture_output=True,
                           text=True, check=False, cwd=tmp_path)
-    assert done.stdout.splitlines() == ["hangs ['TooSlow']", "eats ['MemoryError']", "raises ['KeyError']",
-                                        "raw ['not harmless']", "good []"], done.stderr
+    assert done.stdout.splitlines() == [
+        "hangs ['TooSlow']", "sleeps ['TooSlow', 'waits']", "eats ['MemoryError']", "raises ['KeyError']",
+        "raw ['not harmless']", "good []"], done.stderr
+
+
+def test_every_parser_is_a_target():
+    """What takes bytes and texts apart is a module that a target has, or what it reads is nobody else's."""
+    imported = {name for path in FUZZ.parent.glob("targets_*.py")
+                for name in re.findall(r"_utils import (\w+)", path.read_text(encoding="utf-8"))}
+    parsers = {path.stem for folder in ("module_utils", "plugin_utils")
+               for path in (FUZZ.parents[2] / "plugins" / folder).glob("*.py")
+               if TAKES_APART.search(path.read_text(encoding="utf-8"))}
+    assert len(parsers & imported) > 10
+    assert sorted(parsers - imported - set(NO_TARGET)) == [], "see CONTRIBUTING.md, A new parser"
+    assert sorted(set(NO_TARGET) - parsers) == sorted(set(NO_TARGET) & imported) == [], "there is no reason needed"

@@ -183,6 +183,14 @@ def test_a_table_that_can_not_be_read_is_not_empty(tmp_path, table):
         listeners.listening(str(tmp_path))
 
 
+@pytest.mark.parametrize("place", ["-100007F:1F90", "0100007F", "0100007F:", "0100007F:-001", "01:1F90", "0:0", "x"])
+def test_what_is_no_table_is_not_empty_either(tmp_path, place):
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "tcp").write_text(TABLE.replace("0100007F:1F90", place))
+    with pytest.raises(EnvironmentError, match="it is no table of sockets"):
+        listeners.listening(str(tmp_path))
+
+
 def test_an_address_that_each_link_may_have(tmp_path):
     (tmp_path / "net").mkdir()
     (tmp_path / "net" / "if_inet6").write_text("""00000000000000000000000000000001 01 80 10 80       lo

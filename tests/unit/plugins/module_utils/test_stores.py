@@ -40,6 +40,12 @@ def test_an_unknown_family_is_an_error_that_says_what_is_known(tmp_path, release
     assert "redhat (rhel, fedora, centos)" in str(caught.value) and "store: bundle" in str(caught.value)
 
 
+def test_an_image_has_no_say_in_how_a_terminal_looks(tmp_path):
+    with pytest.raises(stores.StoreError, match=r"ID=\\1B\[2Jalpine") as caught:
+        stores.choose("auto", None, system(tmp_path, "ID=\x1b[2Jalpine\nID_LIKE=\x00\n"))
+    assert str(caught.value).isprintable()
+
+
 @pytest.mark.parametrize("name, commands, packages", [
     ("redhat", [], ["ca-certificates", "p11-kit-trust"]), ("redhat", ["update-ca-trust"], ["p11-kit-trust"]),
     ("redhat", ["trust"], ["ca-certificates"]), ("debian", ["trust"], ["ca-certificates", "openssl"])])
