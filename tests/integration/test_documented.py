@@ -308,6 +308,12 @@ def test_certificates_from_an_external_ca(place):
 def test_trust_in_the_private_ca(with_ca):
     with_ca.run(documented.example("roles/private_ca/README.md", "- name: Trust the private CA"))
     assert bundle(with_ca) == 1
+    with_ca.shell(documented.example(
+        "roles/private_ca/README.md",
+        "openssl crl -in /srv/pki/issuing/issuing.crl -outform DER -out issuing.crl").replace(" /", f" {with_ca.folder}/"))
+    published = [openssl(kind, "-inform", "DER", "-in", with_ca.folder / name, "-noout", "-issuer") for kind, name in (
+        ("crl", "issuing.crl"), ("crl", "root.crl"), ("x509", "issuing.crt"))]
+    assert ["Issuing CA" in issuer for issuer in published] == [True, False, False]
 
 
 @pytest.mark.parametrize("command", [

@@ -26,6 +26,7 @@ PIECES = {  # which other sentences go on with, or that are none
     "in the system below …", "sent in the chain", "finish its answer to", "the server … the connection …",
     "a protocol in the clear", "IMAP in the clear", "POP3 in the clear", r"\] (?:[^:]*: )?(.*?) \(_ssl\.c",
     "GET … HTTP/1.1 Host: … User-Agent: fleetpki.host_trust Accept: */*",
+    "its security level, which on EL the crypto policy sets",
 }
 NEWS = (  # as such a sentence of roles and playbooks begins: what is done or would be, or what another goes on with
     "Would have hosts trust", "Would replace certificates", "Would end the trust in", "Would distrust",
