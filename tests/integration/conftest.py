@@ -13,7 +13,9 @@ import pytest
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "hosts"), str(TESTS / "integration")]
 
-import host_certificates  # noqa: E402  (found through the path above)
+import documented  # noqa: E402  (found through the path above)
+import host_certificates  # noqa: E402
+import places  # noqa: E402
 import plays  # noqa: E402
 import podman  # noqa: E402
 
@@ -54,6 +56,23 @@ def fleet():
     """Hosts for tests of the role host_certificate; other files have fleets of their own."""
     with host_certificates.started() as fleet:
         yield fleet
+
+
+@pytest.fixture()
+def place(tmp_path):
+    """What the documentation's examples are run in."""
+    return places.Place(tmp_path)
+
+
+@pytest.fixture()
+def with_ca(place):
+    """The same with the private CA in it, in /srv/pki and of the passphrase in the vault."""
+    variables = {"private_ca_passphrase": place.variables["vault_private_ca_passphrase"]}
+    place.run(documented.example("roles/private_ca/README.md", "- name: Make the company's CA"), hosts="localhost",
+              variables=variables)
+    place.variables["private_ca_dir"] = f"{place.folder}/srv/pki"
+    place.variables.update(variables)
+    return place
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,8 @@ NOT_RUN = {
     ("README.md", "git clone https://github.com/fleetpki/host_trust.git"):
         DOWNLOADS + "test_release.py runs the quickstart of what is released",
     ("README.md", "make test"): "it runs this test, too",
-    ("README.md", "pip install 'ansible-core>=2.16' 'cryptography>=49'"): DOWNLOADS + "test_release.py installs what is released",
+    ("README.md", "pip install 'ansible-core>=2.16' 'cryptography>=49'"):
+        DOWNLOADS + "test_release.py installs what is released",
     ("README.md", "HOST_TRUST_IMAGE_EL9=registry.access.redhat.com/ubi9/ubi make molecule"):
         DOWNLOADS + "molecule has the same with the images that are here",
     ("docs/guides/first-fleet.md", "python3 -m venv ~/ansible && . ~/ansible/bin/activate"):
@@ -81,7 +82,7 @@ NO_MODULE = {"become", "become_user", "delegate_to", "name", "notify", "register
 def taken():
     """(page, name) of the examples that tests take from the documentation."""
     found = set()
-    for path in TESTS.glob("test_*.py"):
+    for path in [*TESTS.glob("test_*.py"), TESTS / "conftest.py"]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("documented.example", "documented.tasks"):
