@@ -72,6 +72,14 @@ def test_root_becomes_the_user_for_good():
         as_user.run(user, work)
 
 
+@pytest.mark.parametrize("written", ["[1]", "1", "null", "{}", "[" * 100000, "\"error\""])
+def test_what_somebody_else_writes_in_its_place(monkeypatch, written):
+    """Whoever has these rights may trace it, and end it."""
+    monkeypatch.setattr(as_user.json, "dumps", lambda _answer: written)
+    with pytest.raises(as_user.UserError, match="was killed"):
+        as_user.run(as_user.by_name(""), lambda: None)
+
+
 def test_what_goes_wrong_is_said_in_a_sentence(monkeypatch):
     me = as_user.by_name("")
 
