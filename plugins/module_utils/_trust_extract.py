@@ -117,7 +117,7 @@ def run(command: "t.Sequence[str]", root: str, given: "t.Optional[bytes]" = None
     environment.pop("TMPDIR", None)  # it may not be there under another root
     try:
         code, output, _errors = commands.run(command, given or b"", EXTRACT_SECONDS, env=environment,
-                                            stderr=subprocess.STDOUT, close_fds=False)  # it inherits the lock
+                                             stderr=subprocess.STDOUT, close_fds=False)  # it inherits the lock
     except OSError as error:
         return 127, "%s can't be run: %s" % (command[0], error.strerror)
     if code is None:

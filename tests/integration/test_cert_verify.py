@@ -305,9 +305,9 @@ def test_three_hundred_refusals_are_read_in_a_terminal(tmp_path):
             "host_trust_verified": {"verified": False, "msg": f"long words of web{number}", "results": results}}
     inventory = tmp_path / "hosts.json"
     inventory.write_text(json.dumps({"all": {"hosts": refused}}), encoding="utf-8")
+    environment = {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default", "ANSIBLE_STRATEGY": "ansible.builtin.free"}
     done = plays.started(inventory, "fleetpki.host_trust.verify", "--start-at-task", "Say what is refused*",
-                         "-e", "host_trust_become=false", environment={
-        "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default", "ANSIBLE_STRATEGY": "ansible.builtin.free"})
+                         "-e", "host_trust_become=false", environment=environment)
     said = done.stdout.decode()
     summary, _task, failures = said.partition("TASK [All certificates verify]")
     failures, _recap, _counts = failures.partition("PLAY RECAP")
