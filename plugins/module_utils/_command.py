@@ -18,7 +18,7 @@ import time
 import typing as t
 
 SECONDS = 60  # no single answer takes longer, unless something hangs
-MAX_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024  # keytool prints 2 kB for each anchor
 READ_BYTES = 64 * 1024
 
 if t.TYPE_CHECKING:
