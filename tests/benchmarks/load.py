@@ -227,14 +227,19 @@ CASES = [
 
 
 def growth(few: Cost, many: Cost, nothing: Cost) -> tuple[float, float]:
-    """How much more time and memory the many take, in what the few take; without what it takes to begin at all."""
+    """How much more time and memory the many take, in what the few take; without what it takes to begin at all.
+
+    Of memory, that of the host or the controller, whichever grows more: both are of the largest of several processes, and
+    which that is may change.
+    """
     def time(cost: Cost) -> float:
         return cost.host + cost.controller - nothing.host - nothing.controller
 
-    def space(cost: Cost) -> float:
-        return cost.host_memory + cost.memory - nothing.host_memory - nothing.memory
+    def space(of: str) -> float:
+        least, less, more = (getattr(cost, of) for cost in (nothing, few, many))
+        return (more - least) / max(less - least, SPACE)
 
-    return time(many) / max(time(few), STEP), space(many) / max(space(few), SPACE)
+    return time(many) / max(time(few), STEP), max(space("host_memory"), space("memory"))
 
 
 def limit(costs: list[tuple[int, Cost]]) -> float:
