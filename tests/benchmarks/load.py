@@ -229,8 +229,8 @@ CASES = [
 def growth(few: Cost, many: Cost, nothing: Cost) -> tuple[float, float]:
     """How much more time and memory the many take, in what the few take; without what it takes to begin at all.
 
-    Of memory, that of the host or the controller, whichever grows more: both are of the largest of several processes, and
-    which that is may change.
+    Of memory, that of the host or the controller, whichever grows more: both are of the largest of several processes,
+    and which that is may change.
     """
     def time(cost: Cost) -> float:
         return cost.host + cost.controller - nothing.host - nothing.controller

@@ -66,7 +66,7 @@ def place(tmp_path):
 @pytest.fixture()
 def with_ca(place):
     """The same with the private CA in it, in /srv/pki and of the passphrase in the vault."""
-    import documented  # it reads Markdown, with a library that is not where tools/matrix runs a few tests of this folder
+    import documented  # it reads Markdown, with a library that tools/matrix does without
 
     variables = {"private_ca_passphrase": place.variables["vault_private_ca_passphrase"]}
     place.run(documented.example("roles/private_ca/README.md", "- name: Make the company's CA"), hosts="localhost",
