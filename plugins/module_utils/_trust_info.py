@@ -60,7 +60,7 @@ def info(store: stores.Store) -> "t.Dict[str, t.Any]":
 
 def _without_effect(store: stores.Store, observed: trust_state.State) -> "t.List[str]":
     """Warnings of distrust that does not count, as it is after an upgrade to another generation of p11-kit."""
-    in_force = {held.fingerprint for held in trust_state.in_force(store, observed)}
+    in_force = trust_state.fingerprints_in_force(store, observed)
     passed_over = {held.path for held in observed.distrusted if held.fingerprint not in in_force}
     return ["%s distrusts nothing: this host's p11-kit does not read that folder, but %s; move it there, or remove it"
             % (path, store.distrusted[0]) for path in sorted(passed_over)]

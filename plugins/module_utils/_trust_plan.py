@@ -146,7 +146,7 @@ def by_fingerprint(listed: "t.Iterable[One]") -> "t.Dict[t.Optional[str], t.List
 def _steps(store: stores.Store, observed: state.State, wanted: "t.List[Wanted]", purge: str) -> "t.List[Step]":
     steps = []
     local, distrust = by_fingerprint(observed.anchors), by_fingerprint(observed.distrusted)
-    in_force = {held.fingerprint for held in state.in_force(store, observed)}
+    in_force = state.fingerprints_in_force(store, observed)
     blocked = proof.blocked_keys(store, observed, wanted)
 
     def step(action: str, path: str, want: Wanted, reason: str) -> None:

@@ -56,7 +56,7 @@ def deviations(
     reasons = []
     trusted = [path for _purpose, path in store.bundles] + stores.mirrors(store)
     local = {held.fingerprint for held in observed.anchors}
-    distrusted = {held.fingerprint for held in state.in_force(store, observed)}
+    distrusted = state.fingerprints_in_force(store, observed)
     for want in wanted:
         found = [path for path in trusted if want.fingerprint in observed.extracted[path][0]]
         if want.state == "present" and want.certificate is not None:
@@ -89,8 +89,7 @@ def lost(store: stores.Store, before: state.State, after: state.State) -> "t.Lis
     """
     anchors = {held.fingerprint: held.path for held in after.anchors if held.plain}
     trusted = dict(after.distribution, **anchors)
-    blocked = {held.fingerprint for held in state.in_force(store, after)}
-    keys = blocked_keys(store, after, [])
+    blocked, keys = state.fingerprints_in_force(store, after), blocked_keys(store, after, [])
     reasons = []
     for path in sorted(before.extracted):
         gone = (before.extracted[path][0] & set(trusted)) - after.extracted[path][0] - blocked

@@ -166,6 +166,11 @@ def in_force(store: stores.Store, observed: State) -> "t.List[Held]":
     return [held for held in observed.distrusted if store.distrust != "folder" or os.path.dirname(held.path) in folders]
 
 
+def fingerprints_in_force(store: stores.Store, observed: State) -> "t.Set[str]":
+    """Those of what is distrusted in a way that counts."""
+    return {held.fingerprint for held in in_force(store, observed)}
+
+
 def _inside(store: stores.Store, path: str) -> str:
     """Where a path leads, its links followed inside the store's root."""
     return path if store.root == "/" else files.resolve(store.root, path[len(store.root):])
