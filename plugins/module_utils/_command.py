@@ -19,6 +19,7 @@ import typing as t
 
 SECONDS = 60  # no single answer takes longer, unless something hangs
 MAX_BYTES = 16 * 1024 * 1024  # keytool prints 2 kB for each anchor
+SERVERS_BYTES = 64 * 1024  # of what prints what a server sends, which may be without end
 READ_BYTES = 64 * 1024
 
 if t.TYPE_CHECKING:
@@ -45,13 +46,14 @@ def run(
     words: bytes = b"",
     seconds: float = SECONDS,
     until: "t.Optional[t.Pattern[bytes]]" = None,
+    most: int = MAX_BYTES,
     **options: t.Any
 ) -> "t.Tuple[t.Optional[int], bytes, bytes]":
     """(exit code, bytes of stdout, bytes of stderr) of a command that is told ``words`` (bytes).
 
     The code is None where it was ended here: when stdout has what is looked for (``until``, a compiled pattern), after
-    ``seconds``, or with more than MAX_BYTES of output. It speaks English, and gets a session of its own, so
-    that it has no terminal to ask for a passphrase; ``options`` of subprocess.Popen say otherwise.
+    ``seconds``, or with more than ``most`` bytes of output. It speaks English, and gets a session of its own, so that
+    it has no terminal to ask for a passphrase; ``options`` of subprocess.Popen say otherwise.
     Raises OSError where it can't be started.
     """
     given = dict({"stderr": subprocess.PIPE, "start_new_session": True, "env": dict(os.environ, LC_ALL="C")}, **options)
@@ -61,7 +63,7 @@ def run(
         heard = {stream: bytearray() for stream in (stdout, process.stderr) if stream}
 
         def enough() -> bool:
-            return sum(len(said) for said in heard.values()) > MAX_BYTES or bool(until and until.search(heard[stdout]))
+            return sum(len(said) for said in heard.values()) > most or bool(until and until.search(heard[stdout]))
 
         code = None
         if _talk(stdin, words, heard, end, enough):

@@ -62,7 +62,7 @@ def _chain(endpoint: "targets.Endpoint", terms: "tls_clients.Terms") -> "t.List[
     command = [program.command, "s_client", "-connect",
                connection.place(endpoint.address or endpoint.host, endpoint.port), "-showcerts"]
     command += openssl.name_options(program, endpoint.server_name)
-    _code, output, _errors = commands.run(command, b"Q\n", terms.seconds + 2)
+    _code, output, _errors = commands.run(command, b"Q\n", terms.seconds + 2, most=commands.SERVERS_BYTES)
     found: t.List[bytes] = s_client.parse(output.decode("utf-8", "replace"))["chain"]
     return found
 

@@ -32,6 +32,7 @@ except ImportError:  # Debian's python3-minimal is without
     sqlite3 = None  # type: ignore[assignment]  # a module that may be missing is nothing that types can say
 
 SECONDS = 30  # for one call of certutil; it takes some 10 ms
+MAX_OUTPUT = 4 * 1024 * 1024
 FILES = ("cert9.db", "key4.db", "pkcs11.txt")
 TOKEN = "NSS Certificate DB:"  # where certutil would take what stands before a colon for a token's name
 WRONG_PASSWORD = "SEC_ERROR_BAD_PASSWORD"
@@ -238,7 +239,7 @@ def _certutil(folder: str, arguments: "t.List[str]", data: "t.Optional[bytes]" =
     """What certutil prints. It gets an empty password, for without a terminal it may ask for ever for a new one."""
     command = ["certutil", "-d", "sql:" + folder, "-f", os.devnull] + arguments
     code, output, _errors = commands.run(
-        [word.encode("utf-8", "surrogateescape") for word in command], data or b"", SECONDS,
+        [word.encode("utf-8", "surrogateescape") for word in command], data or b"", SECONDS, most=MAX_OUTPUT,
         env=os.environ, stderr=subprocess.STDOUT, start_new_session=False)  # it ends with the user's other processes
     text = output.decode("utf-8", "surrogateescape")
     if code != 0 and not may_fail:

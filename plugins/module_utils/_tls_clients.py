@@ -308,7 +308,7 @@ def _told(client: Client, command: "t.List[str]", endpoint: "targets.Endpoint", 
     the handshake."""
     alone = client.talks == ANSWER_ALONE
     code, output, errors = commands.run(command, (REQUEST % endpoint.asked).encode("ascii"), terms.seconds + 2,
-                                        ANSWER if alone else None)
+                                        ANSWER if alone else None, commands.SERVERS_BYTES)
     # Among other things, what looks like the answer may stand in the server's certificate.
     if ANSWER.search(output) and (alone or code == 0):
         return Answer(True, "")

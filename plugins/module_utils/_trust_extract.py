@@ -121,7 +121,7 @@ def run(command: "t.Sequence[str]", root: str, given: "t.Optional[bytes]" = None
     except OSError as error:
         return 127, "%s can't be run: %s" % (command[0], error.strerror)
     if code is None:
-        return 124, "it did not end within %d seconds" % EXTRACT_SECONDS
+        return 124, "it did not end within %d seconds, or printed without end" % EXTRACT_SECONDS
     text = output.decode("utf-8", "replace")
     return code, "".join(character for character in text if character.isprintable() or character == "\n")
 

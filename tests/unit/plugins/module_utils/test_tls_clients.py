@@ -10,6 +10,7 @@ import pki
 import pytest
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _client_verdicts as verdicts
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _command as commands
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoint as targets
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _java_store as java_store
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
@@ -180,16 +181,27 @@ def test_bad_servers_are_refused_in_bounded_time(trust, talk):
     assert all(one["said"] for one in result["clients"].values()) and time.time() - begin < 15
 
 
-def test_a_flood_is_not_kept(trust):
+@pytest.mark.parametrize("begin, accepted", [(b"HTTP/1.0 200 OK\r\n\r\n", True), (b"", False)])
+def test_a_flood_is_not_kept(trust, monkeypatch, begin, accepted):
+    run, heard, most = commands.run, [], commands.SERVERS_BYTES
+
+    def listen(*arguments, **options):
+        done = run(*arguments, **options)
+        heard.append(len(done[1]))
+        return done
+
     def flood(connection):
         servers.head_of(connection)
-        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+        connection.sendall(begin)
         while True:
             connection.sendall(b"x" * 65536)
 
+    monkeypatch.setattr(commands, "run", listen)
     with servers.Server(servers.tls(servers.context(WEB, ISSUING), flood)) as server:
         result, = look(trust, at(server), clients=["openssl"])["results"]
-    assert result["accepted"]
+        _code, output, _errors = run(["sh", "-c", "yes"], b"", 5, most=most)
+    assert result["accepted"] is accepted and most < len(output) <= 3 * most
+    assert max(heard) <= 3 * most and (max(heard) > most) is not accepted
 
 
 def test_that_nobody_is_asked_is_no_success(trust, monkeypatch):
