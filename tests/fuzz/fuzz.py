@@ -17,6 +17,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 import traceback
 import typing as t
@@ -139,10 +140,20 @@ def _joined(one: Report, other: Report) -> Report:
 
 
 def _apart(name: str, inputs: int, deterministic: bool) -> Report:
-    """Runs a target in a child of this process, whose limits and memory are its own."""
+    """Runs a target in a child of this process, whose limits, memory and folder for temporary files are its own."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        return _in_a_child(name, inputs, deterministic, folder)
+
+
+def _in_a_child(name: str, inputs: int, deterministic: bool, folder: str) -> Report:
+    def target() -> None:
+        tempfile.tempdir = folder
+        there.send(fire(name, inputs, deterministic))
+
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
-    child = context.Process(target=lambda: there.send(fire(name, inputs, deterministic)))
+    child = context.Process(target=target)
     child.start()
     there.close()
     try:

@@ -9,8 +9,6 @@ words are harmless to a terminal. What a parser says of it is compared with pyca
 from __future__ import annotations
 
 import collections.abc as c
-import functools
-import os
 import tempfile
 import typing as t
 import warnings
@@ -59,13 +57,9 @@ def harmless(said: t.Any) -> None:
             harmless(one)
 
 
-@functools.cache
 def scratch() -> Path:
-    """A folder for the parsers that read files themselves; in memory, where there is such a one."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    folder = tempfile.TemporaryDirectory(dir=memory)
-    scratch.folder = folder  # type: ignore[attr-defined]  # it goes when the program ends
-    return Path(folder.name)
+    """The folder of this process for the parsers that read files themselves."""
+    return Path(tempfile.gettempdir())
 
 
 def file_of(data: bytes, name: str = "file") -> str:

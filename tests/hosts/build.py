@@ -39,6 +39,8 @@ def ensure(names: Iterable[str] = ()) -> dict[str, str]:
     table = images.platforms()
     wanted = [table[name] for name in names or table]
     with _only_one_builder():
+        if left := hosts.remove_abandoned():
+            print(f"removed what killed test runs have left: {', '.join(left)}", file=sys.stderr)
         present = _present()
         missing = [platform for platform in wanted if platform.image not in present]
         outcome = {platform.name: "cached" for platform in wanted}

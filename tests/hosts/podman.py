@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import resource
 import shlex
 import shutil
@@ -287,6 +288,28 @@ def fleet(platforms: Iterable[str] | Mapping[str, str],
                 subprocess.run(end, capture_output=True, check=False)
             list(pool.map(Host.remove, hosts.values()))
             podman("network", "rm", "--force", network)
+
+
+def remove_abandoned() -> list[str]:
+    """Remove the hosts and networks of test runs that have been killed; their names.
+
+    They would go on for ever, and so would podman's redirection of their published ports: nothing else that listens
+    on one of these, which the kernel gives away again, could be reached.
+    """
+    containers = _abandoned("ps", "--all", f"--filter=label={LABEL}", "--format={{.Names}}")
+    networks = _abandoned("network", "ls", "--format={{.Name}}")
+    for name in containers:
+        podman("rm", "--force", "--ignore", "--time=0", name, check=False)
+    for name in networks:
+        podman("network", "rm", "--force", name, check=False)
+    return containers + networks
+
+
+def _abandoned(*listing: str) -> list[str]:
+    """The names in a listing of podman's that a process gave which is no more."""
+    names = podman(*listing).stdout.decode().split()
+    owners = {name: re.match(r"host-trust-([0-9]+)-", name) for name in names}
+    return [name for name, owner in owners.items() if owner and not Path("/proc", owner[1]).exists()]
 
 
 def _inventory(hosts: Iterable[Host], key: Path) -> dict:
