@@ -25,9 +25,9 @@ quickstart: $(collection)  ## the whole story on this machine: no root, no conta
 	@tools/make-venv requirements/quickstart.txt .build/venv-quickstart
 	@.build/venv-quickstart/bin/ansible-playbook fleetpki.host_trust.quickstart -e quickstart_profile=strict
 
-test: venv  ## lint, docs, units, sanity, integration and molecule, with a count at the end
+test: venv  ## lint, docs, units, versions, integration and molecule, with a count at the end
 	-@tools/system-packages $(containers) $(judges)
-	@tools/run-parts --prepare hosts lint docs units sanity integration molecule
+	@tools/run-parts --prepare hosts lint docs units versions integration molecule
 
 lint: lint-yaml lint-ansible lint-python lint-shell lint-types lint-spelling lint-licences lint-changelog lint-docs  ## all linters
 
@@ -66,6 +66,10 @@ units: venv  ## unit tests, also with the Pythons of EL 8, 9 and 10 where they a
 
 sanity: venv  ## ansible-test sanity
 	python tools/sanity.py
+
+# integration has their share of itself: tests/integration/test_matrix.py.
+versions: venv  ## units and sanity with the oldest and the newest ansible-core
+	PARTS='units sanity' tools/matrix 2.16 2.21
 
 # Three keep two cores busy: each waits a third of its time.
 integration: hosts  ## the modules against real hosts
