@@ -69,7 +69,10 @@ sanity: venv  ## ansible-test sanity
 
 # integration has their share of itself: tests/integration/test_matrix.py.
 versions: venv  ## units and sanity with the oldest and the newest ansible-core
-	PARTS='units sanity' tools/matrix 2.16 2.21
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=recurse version-2.16 version-2.21
+
+version-%:
+	@PARTS='units sanity' tools/matrix $*
 
 # Three keep two cores busy: each waits a third of its time.
 integration: hosts  ## the modules against real hosts

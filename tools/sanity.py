@@ -3,7 +3,8 @@
 
 """Runs ansible-test's sanity tests on a copy of this checkout, at the path that ansible-test insists on.
 
-Everything that ansible-test keeps goes into .build/home, and nothing into the user's own home.
+Everything that ansible-test keeps goes into a home below .build, and nothing into the user's own. Both are of one
+Python, so that two may be at work at the same time.
 Arguments are passed on: `python tools/sanity.py --test validate-modules`.
 """
 
@@ -18,9 +19,9 @@ import checkout
 from ansible_test._internal.python_requirements import get_venv_packages
 
 ROOT = checkout.ROOT
-COLLECTION = ROOT / ".build/sanity/ansible_collections/fleetpki/host_trust"
-HOME = ROOT / ".build/home"
 PYTHON = "{}.{}".format(*sys.version_info)
+HOME = ROOT / ".build/sanity" / PYTHON / "home"
+COLLECTION = ROOT / ".build/sanity" / PYTHON / "ansible_collections/fleetpki/host_trust"
 
 
 def copy_checkout():
@@ -37,10 +38,10 @@ def furnish_home():
     bootstrap.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "tools/get_pip.py", bootstrap)
     for folder in ".config/pip", ".cache/pip":
-        (HOME / folder).parent.mkdir(exist_ok=True)
+        (HOME / folder).parent.mkdir(parents=True, exist_ok=True)
         if not (HOME / folder).is_symlink():
             (HOME / folder).symlink_to(pathlib.Path.home() / folder)
-    (HOME / ".pip").mkdir(exist_ok=True)
+    (HOME / ".pip").mkdir(parents=True, exist_ok=True)
     (HOME / ".pip/pip.conf").write_text("[global]\nquiet = 2\n")
 
 
