@@ -38,10 +38,10 @@ def furnish_home():
     bootstrap.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "tools/get_pip.py", bootstrap)
     for folder in ".config/pip", ".cache/pip":
-        (HOME / folder).parent.mkdir(parents=True, exist_ok=True)
+        (HOME / folder).parent.mkdir(exist_ok=True)
         if not (HOME / folder).is_symlink():
             (HOME / folder).symlink_to(pathlib.Path.home() / folder)
-    (HOME / ".pip").mkdir(parents=True, exist_ok=True)
+    (HOME / ".pip").mkdir(exist_ok=True)
     (HOME / ".pip/pip.conf").write_text("[global]\nquiet = 2\n")
 
 
