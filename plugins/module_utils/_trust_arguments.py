@@ -65,15 +65,15 @@ def wanted(anchors: "t.List[t.Dict[str, t.Any]]") -> "t.List[trust_plan.Wanted]"
     """What the action plugin hands over, one certificate an element, as list of trust_plan.Wanted."""
     found = []
     for anchor in anchors:
-        certificate = pem.read_certificates(anchor["content"].encode("ascii"))[0] if anchor["content"] else None
-        fingerprint = certificate.fingerprint if certificate else anchor["fingerprint"]
+        certificate = pem.read_certificates(anchor["content"].encode("ascii"))[0] if anchor.get("content") else None
+        fingerprint = certificate.fingerprint if certificate else anchor.get("fingerprint")
         found.append(trust_plan.Wanted(anchor["state"], anchor["name"],
                                        x509.plain_fingerprint(fingerprint) if fingerprint else "", certificate))
     return found
 
 
 def told(options: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
-    """ca_trust_anchor's options for its result, to which Ansible adds them; the certificates would be most of it."""
+    """ca_trust_anchor's options as its result has them: with the certificates left out."""
     return dict(options, anchors=[
         {key: "(PEM)" if key == "content" else value for key, value in anchor.items() if value is not None}
         for anchor in options["anchors"]])

@@ -18,7 +18,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 a
 if t.TYPE_CHECKING:
     from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss_plan as nss_plan
     from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
-    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_look as trust_look
 
     AnyStep = t.Union[trust_plan.Step, nss_plan.Step]
 
@@ -43,7 +43,7 @@ class Look(t.NamedTuple):
     orphans: "t.Set[str]"                                            # see _orphans
 
 
-def report(store: "stores.Store", outcome: "trust_store.Outcome", check: bool) -> "t.Dict[str, t.Any]":
+def report(store: "stores.Store", outcome: "trust_look.Outcome", check: bool) -> "t.Dict[str, t.Any]":
     """The module's result (without ``changed`` and ``failed``); short where nothing is changed."""
     plan = outcome.plan
     look = Look(store, plan, outcome.after, check, trust_plan.by_fingerprint(plan.steps),

@@ -15,6 +15,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journa
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extract as trust_extract
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extracted as trust_extracted
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_look as trust_look
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_proof as trust_proof
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
@@ -24,12 +25,7 @@ LOCK_SECONDS = 120
 # Others run the extract too (RPM's scriptlets), none of them takes a lock, and runs at the same time fail.
 RETRY_AFTER_SECONDS = (0.2, 0.6, 1.5)
 
-
-class Outcome(t.NamedTuple):
-    plan: trust_plan.Plan     # that was carried out, or would be in check mode
-    before: trust_state.State
-    after: trust_state.State  # in check mode the same as before
-    extracted: bool           # whether the extract ran
+Outcome = trust_look.Outcome
 
 
 class TrustError(Exception):
@@ -48,9 +44,9 @@ def converge(
     With ``check`` nothing is touched. A plan whose ``unsent`` is not empty is not carried out either.
     Raises files.FilesError or trust_plan.PlanError before anything is changed, TrustError after taking it back.
     """
-    outcome = _look(store, wanted, purge, extract)
+    outcome = trust_look.look(store, wanted, purge, extract)
     idle = not outcome.plan.steps
-    if check or outcome.plan.unsent or idle and not _left_over(store):
+    if check or outcome.plan.unsent or idle and not trust_look.left_over(store):
         return outcome
     if store.anchors:
         files.make_folder(store.anchors)
@@ -66,27 +62,11 @@ def converge(
             journal.clean()
         elif idle:
             journal.clean()
-        outcome = _look(store, wanted, purge, extract, interrupted)  # others may have been here before the lock was
+        # Others may have been here before the lock was.
+        outcome = trust_look.look(store, wanted, purge, extract, interrupted)
         if outcome.plan.unsent or not outcome.plan.steps:
             return outcome
         return _apply(store, outcome, purge, journal)
-
-
-def _left_over(store: stores.Store) -> bool:
-    """Whether a run that was killed has left something to be taken away, though nothing is to be changed."""
-    return journals.Journal(store.staging).left_over() or bool(
-        store.instead and stores.is_bridge(store.instead, store.bundles[0][1]))
-
-
-def _look(
-    store: stores.Store, wanted: "t.List[trust_plan.Wanted]", purge: str, extract: str, interrupted: bool = False
-) -> Outcome:
-    observed = trust_state.observe(store)
-    observed = observed._replace(interrupted=observed.interrupted or interrupted)
-    wanted = [want if want.certificate or want.fingerprint not in observed.distribution else want._replace(
-        certificate=trust_state.find(store, observed.distribution[want.fingerprint], want.fingerprint))
-        for want in wanted]
-    return Outcome(trust_plan.plan(store, observed, wanted, purge, extract), observed, observed, False)
 
 
 def _apply(store: stores.Store, outcome: Outcome, purge: str, journal: journals.Journal) -> Outcome:

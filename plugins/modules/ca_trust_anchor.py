@@ -336,8 +336,8 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_arguments as arguments
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_look as trust_look
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_report as trust_report
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
 
 
@@ -360,9 +360,7 @@ def converge(options: "t.Dict[str, t.Any]", check_mode: bool) -> "t.Dict[str, t.
         return nss_anchor(options, wanted, check_mode)
     store = stores.choose(options["store"], options["bundle_path"], options["root"])
     outcome = trust_store.converge(store, wanted, options["purge"], options["extract"], check_mode)
-    if outcome.plan.unsent:
-        return {"changed": False, "unsent": outcome.plan.unsent}
-    return dict(trust_report.report(store, outcome, check_mode), changed=bool(outcome.plan.steps))
+    return trust_look.told(store, outcome, check_mode)
 
 
 def nss_anchor(
@@ -395,7 +393,7 @@ def main() -> None:
         module.fail_json(msg=str(files.explain(error, "used")))
     for warning in result.pop("warnings", ()):
         module.warn(warning)
-    module.exit_json(invocation={"module_args": arguments.told(options)}, **result)
+    module.exit_json(invocation={}, **result)  # the controller tells it; the certificates would be most of it
 
 
 if __name__ == "__main__":

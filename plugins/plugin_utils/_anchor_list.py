@@ -19,6 +19,11 @@ SENT_AT_ONCE_BYTES = 16 * 1024
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")  # the option's type takes the second slash away
 
 
+# What a host that has been looked at says of itself, and a play gets; nothing else that it may say.
+LOOKED_AT = {"store": str, "bundle": str, "extracted": bool, "anchors": list, "plan": list, "diff": dict,
+             "changed": bool, "warnings": list}
+
+
 class AnchorListError(Exception):
     """What is wrong with the list: all of it, a sentence each."""
 
@@ -137,13 +142,36 @@ def _label(anchor: Anchor) -> str:
     return f"{x509.label(anchor.certificate)} (SHA-256 {anchor.fingerprint})"
 
 
-def to_send(listed: list[Anchor], missing: c.Container[str] | None = None) -> list[dict[str, t.Any]]:
-    """The list for the module: with the certificates that the host is missing, or at first those of a short list."""
-    size = sum(len(anchor.certificate.der) for anchor in listed if anchor.certificate)
+def to_send(listed: list[Anchor], asked: c.Iterable[str] | None = None) -> list[dict[str, t.Any]]:
+    """The list for the host: with the certificates that it has asked for (fingerprints), besides only fingerprints.
+
+    The few that it need not have, as they are not to be present, go along, and without ``asked`` all of a short list.
+    """
+    small = _few(listed if asked is None else [anchor for anchor in listed if anchor.state != "present"])
+    along = {anchor.fingerprint for anchor in small} | set(asked or ())
     sent = []
     for anchor in listed:
-        along = size <= SENT_AT_ONCE_BYTES if missing is None else anchor.fingerprint in missing
-        content = pem.to_pem(anchor.certificate.der) if anchor.certificate and along else None
+        content = pem.to_pem(anchor.certificate.der) if anchor.certificate and anchor.fingerprint in along else None
         which = {"content": content} if content else {"fingerprint": anchor.fingerprint} if anchor.fingerprint else {}
         sent.append({"state": anchor.state, "name": anchor.name, **which})
     return sent
+
+
+def _few(listed: list[Anchor]) -> list[Anchor]:
+    """All of them, or none where they are too much to be sent unasked."""
+    size = sum(len(anchor.certificate.der) for anchor in listed if anchor.certificate)
+    return listed if size <= SENT_AT_ONCE_BYTES else []
+
+
+def settled(answer: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
+    """The module's result where a look at the host has found that it is to be left as it is, else None."""
+    if answer is None or not all(isinstance(answer.get(name), kind) for name, kind in LOOKED_AT.items()):
+        return None
+    found = {name: answer[name] for name in LOOKED_AT}
+    return found if found["warnings"] else {name: found[name] for name in LOOKED_AT if name != "warnings"}
+
+
+def unsent(answer: dict[str, t.Any] | None) -> list[str] | None:
+    """The fingerprints of the certificates that a host has asked for; None where it has not said."""
+    asked = (answer or {}).get("unsent")
+    return [one for one in asked if isinstance(one, str)] if isinstance(asked, list) else None

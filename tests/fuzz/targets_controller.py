@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+
 import corpus
 import mutations
 from ansible.errors import AnsibleFileNotFound
@@ -12,12 +14,14 @@ from hypothesis import strategies as st
 from targeting import NOW, target
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _lean as lean
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchor_list as anchor_list
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchors as anchors
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _answers as answers
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _controller_files as controller_files
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _lean_run as lean_run
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _verdicts as verdicts
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki as webpki
 
@@ -82,3 +86,17 @@ def answers_of_hosts(texts):
     result = {"name": name, "accepted": False, "unmet": [said], "clients": {client: {"accepted": False, "said": said}}}
     heard = {asker: [result], "other": [dict(result, name="other")]}
     return answers.matrix(heard), answers.refusals(heard)
+
+
+LOOKED_AT = lean.MARK + json.dumps({
+    "store": "redhat", "bundle": "/b", "extracted": False, "anchors": [{}], "plan": [], "diff": {}, "changed": False,
+    "warnings": ["a"]})
+
+
+@target(mutations.texts_of(
+    [LOOKED_AT, lean.MARK + '{"unsent": ["aa", 1]}', f"Welcome\n{lean.MARK}[]", *corpus.HOSTILE]))
+def a_host_that_is_looked_at(text):
+    answer = lean_run.answered(text)
+    found, asked = anchor_list.settled(answer), anchor_list.unsent(answer)
+    assert found is None or set(found) <= set(anchor_list.LOOKED_AT)
+    assert asked is None or all(isinstance(one, str) for one in asked)

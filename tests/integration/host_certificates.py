@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 
+import counting
 import pki
 import plays
 import podman
@@ -21,7 +22,6 @@ PLACES = {"web1": "/etc/pki/tls", "web2.example.com": "/etc/ssl"}
 SERVICE = b"""#!/bin/sh
 case $1 in status) echo running;; *) echo "$(basename "$0") $1" >> /root/services;; esac
 """
-COUNTING = b'#!/bin/sh\necho >> /root/executions\nexec /usr/bin/python3 "$@"\n'
 # Becoming root is a matter of its own: on hosts it works, on the controller it would fail.
 SUDO = b'#!/bin/sh\nwhile [ "$1" != /bin/sh ]; do shift; done; exec "$@"\n'
 BECOME = {"ansible_become": True, "ansible_become_exe": "/usr/local/bin/sudo-of-the-test"}
@@ -33,10 +33,10 @@ def started():
     with podman.fleet(PLATFORMS) as fleet:
         for host in fleet.values():
             for path, script in (("/etc/init.d/httpd", SERVICE), ("/etc/init.d/ldap", SERVICE),
-                                 ("/usr/local/bin/counting-python", COUNTING), (BECOME["ansible_become_exe"], SUDO)):
+                                 (counting.PYTHON, counting.SCRIPT), (BECOME["ansible_become_exe"], SUDO)):
                 host.write(path, script, 0o755)
         inventory = json.loads(fleet.inventory.read_text())
-        inventory["all"]["vars"].update(BECOME, ansible_python_interpreter="/usr/local/bin/counting-python")
+        inventory["all"]["vars"].update(BECOME, ansible_python_interpreter=counting.PYTHON)
         fleet.inventory.write_text(json.dumps(inventory))
         yield fleet
 
@@ -89,8 +89,7 @@ def failure(done, host):
 
 def executed(fleet):
     """How often Ansible executed something on each host since the last call."""
-    count = ("sh", "-c", "cat /root/executions | wc -l; rm -f /root/executions")
-    return {name: int(host.run(*count).stdout) for name, host in fleet.items()}
+    return {name: len(counting.executed(host)) for name, host in fleet.items()}
 
 
 def reloaded(fleet):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 
+import counting
 import pki
 import plays
 import podman
@@ -304,15 +305,17 @@ def test_missing_tools_name_the_package(one_of_each):
 
 def test_the_role(fleet):
     """One execution for each of them, none where they are not asked for; the second run changes nothing."""
-    from test_role_ca_trust import COUNTING, executions, role
+    from test_role_ca_trust import executions, role
 
-    fleet["web"].write("/usr/local/bin/counting-python", COUNTING, 0o755)
+    counting.bring(fleet["web"])
     given = role(ROOT, ca_trust_nss_databases=[ALICE, "~bob/.pki/nssdb"], ca_trust_firefox_policy="present")
     first, times = executions(fleet, roles=[given])
     second, again = executions(fleet, roles=[given])
     _third, alone = executions(fleet, roles=[role(ROOT)])
     assert first.code == second.code == 0, first.output
-    assert times == again == {"web": "3"} and alone == {"web": "1"}
+    more = [counting.MODULE, counting.MODULE]
+    assert times == {"web": [counting.LOOK, counting.MODULE, *more]}
+    assert again == {"web": [counting.LOOK, *more]} and alone == {"web": [counting.LOOK]}
     assert sum(one["changed"] for one in first.of("web")) == 3 and not any(one["changed"] for one in second.of("web"))
     assert len(held(fleet["web"], BOB)) == 1
     assert b"p11-kit-trust.so" in fleet["web"].read("/etc/firefox/policies/policies.json")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import concurrent.futures
 import re
 
+import counting
 import documented
 import local_apt
 import pki
@@ -14,6 +15,7 @@ import plays
 import podman
 import pytest
 import yaml
+from counting import LOOK, MODULE
 from test_ca_trust_anchor import BUNDLE, held, trusted
 
 ROLE = "fleetpki.host_trust.ca_trust"
@@ -23,7 +25,6 @@ WEB = pki.server("web1.example.com", ISSUING)
 STRANGER = pki.server("stranger.example.com", pki.root("Nobody's CA"))
 CERTIFICATE = {"path": "/root/web1.crt", "hostnames": ["web1.example.com"]}
 STRANGE = {"path": "/root/stranger.crt"}
-COUNTING = b'#!/bin/sh\necho >> /root/executions\nexec /usr/bin/python3 "$@"\n'
 
 
 def bring(fleet):
@@ -31,7 +32,7 @@ def bring(fleet):
     for host in fleet.values():
         host.write("/root/web1.crt", (WEB.pem + ISSUING.pem).encode())
         host.write("/root/stranger.crt", STRANGER.pem.encode())
-        host.write("/usr/local/bin/counting-python", COUNTING, 0o755)
+        counting.bring(host)
     return fleet
 
 
@@ -42,13 +43,12 @@ def hosts(one_of_each):
 
 
 def executions(fleet, **play):
-    """Runs a play; returns it, and how often Ansible executed something on each host."""
+    """Runs a play; returns it, and what Ansible executed on each host."""
     for host in fleet.values():
-        host.run("rm", "-f", "/root/executions")
-    done = plays.run(fleet.inventory, play.pop("tasks", []), "-e",
-                     "ansible_python_interpreter=/usr/local/bin/counting-python", **{"ignore_errors": False, **play})
-    count = ("sh", "-c", "cat /root/executions | wc -l")
-    return done, {name: host.run(*count).stdout.strip() for name, host in fleet.items()}
+        counting.executed(host)
+    done = plays.run(fleet.inventory, play.pop("tasks", []), "-e", f"ansible_python_interpreter={counting.PYTHON}",
+                     **{"ignore_errors": False, **play})
+    return done, {name: counting.executed(host) for name, host in fleet.items()}
 
 
 def role(*pairs, **variables):
@@ -78,7 +78,7 @@ def test_each_way_to_use_it(hosts, tmp_path):
         assert {root.fingerprint for root in roots.values()} <= trusted(host)
         assert [sum(result["changed"] for result in done.of(name)) for done in (first, second)] == [4, 0], name
         assert any(file.startswith("include_role-") for file in held(host))
-    assert set(times.values()) == {"4"}, "one for each time that the role is used, no more"
+    assert list(times.values()) == [[LOOK] * 4] * len(hosts), "one for each time that the role is used, no more"
 
 
 def test_an_old_root_retired_and_one_of_the_distribution_distrusted(hosts, tmp_path):
@@ -100,12 +100,13 @@ def test_an_old_root_retired_and_one_of_the_distribution_distrusted(hosts, tmp_p
     assert not any(lost.fingerprint in trusted(host) for host in hosts.values())
 
 
-def test_one_execution_and_one_more_to_verify(hosts):
-    """On hosts that have all that is needed, from the first run on; a file of the play's is found."""
+def test_one_look_and_one_execution_more_to_change_or_to_verify(hosts):
+    """On hosts that have all that is needed; a file of the play's is found."""
     with_both = role(ROOT, ISSUING, ca_trust_verify_certificates=[CERTIFICATE])
-    for given, expected in ((role(ROOT, ISSUING), "1"), (role(ROOT, ISSUING), "1"), (with_both, "2")):
+    for given, expected in (
+            (role(ROOT, ISSUING), [LOOK, MODULE]), (role(ROOT, ISSUING), [LOOK]), (with_both, [LOOK, MODULE])):
         play, times = executions(hosts, roles=[given])
-        assert play.code == 0 and set(times.values()) == {expected}, play.output
+        assert play.code == 0 and list(times.values()) == [expected] * len(hosts), play.output
     for name in hosts:
         verified = play.of(name)[-2]  # and then comes what is skipped
         assert verified["verified"] and [one["subject"] for one in verified["results"]] == ["CN=web1.example.com"]
@@ -126,9 +127,9 @@ def test_the_entry_for_large_fleets(hosts):
             "vars": {"ca_trust_anchors": [{"content": ROOT.pem}]}}
     skipped = plays.run(hosts.inventory, [task], "--skip-tags", "ca_trust")
     assert skipped.code == 0 and not any(skipped.results.values()), skipped.output
-    for changed in (True, False):
+    for changed, expected in ((True, [LOOK, MODULE]), (False, [LOOK])):
         play, times = executions(hosts, tasks=[task])
-        assert play.code == 0 and set(times.values()) == {"1"}, play.output
+        assert play.code == 0 and list(times.values()) == [expected] * len(hosts), play.output
         assert [[one["changed"] for one in results] for results in play.results.values()] == [[changed]] * len(hosts)
     assert all(ROOT.fingerprint in trusted(host) for host in hosts.values())
     for host in hosts.values():
@@ -240,7 +241,7 @@ def test_missing_packages(lacking, tmp_path):
         assert {ROOT.fingerprint, ISSUING.fingerprint} <= trusted(lacking[name])
         status = lacking[name].run("dpkg-query", "-W", "-f${Status}\n", *LACKING[name][1]).stdout
         assert set(status.splitlines()) == {"install ok installed"}
-        assert any(one.get("verified") for one in first.of(name)) and times[name] == "2"
+        assert any(one.get("verified") for one in first.of(name)) and times[name] == [LOOK, MODULE]
         assert not any(one["changed"] for one in again.of(name)) and not foreseen.of(name)[-1].get("failed")
     for name in ("not-ours", "nowhere", "hollow", "hollow-openssl"):
         package = "openssl" if name == "hollow-openssl" else "ca-certificates"
@@ -273,7 +274,7 @@ def test_an_image(el9_with_image):
     given = role(ROOT, ISSUING, ca_trust_root="/mnt/image", ca_trust_verify_certificates=[CERTIFICATE],
                  ca_trust_firefox_policy="present")
     play, times = executions(el9_with_image, roles=[given])
-    assert play.code == 0 and times == {"el9": "3"}, play.output
+    assert play.code == 0 and times == {"el9": [LOOK, MODULE, MODULE, MODULE]}, play.output
     assert "p11-kit-trust.so" in host.read("/mnt/image/etc/firefox/policies/policies.json").decode()
     assert not host.exists("/etc/firefox")
     assert result(play, "el9")["changed"] and held(host) == {} and trusted(host) == before

@@ -9,12 +9,13 @@ from converging import A, B, actions, converge, want
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journal as journals
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extract as trust_extract
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_look as trust_look
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
 
 
 def test_interrupted_runs_are_undone_and_done_again(system):
     converge(system, want(A))
-    outcome = trust_store._look(system.store, [want(B), want(A, "absent")], "none", "auto")
+    outcome = trust_look.look(system.store, [want(B), want(A, "absent")], "none", "auto")
     journals.Journal(system.store.staging).change(outcome.plan.changes, ())
     # Killed here. What is said in check mode is what the next run does, whatever is asked of it.
     foreseen = converge(system, want(A), check=True)
@@ -25,7 +26,7 @@ def test_interrupted_runs_are_undone_and_done_again(system):
 
 
 def test_an_interrupted_run_whose_successor_fails_is_not_forgotten(system):
-    outcome = trust_store._look(system.store, [want(A)], "none", "auto")
+    outcome = trust_look.look(system.store, [want(A)], "none", "auto")
     journals.Journal(system.store.staging).change(outcome.plan.changes, ())
     system.extract()  # and killed here
     leaf = pki.issue("leaf", dns=["leaf"])
@@ -42,7 +43,7 @@ def test_an_interrupted_run_whose_successor_fails_is_not_forgotten(system):
 
 
 def test_killed_in_the_middle_of_the_recovery(system, monkeypatch):
-    outcome = trust_store._look(system.store, [want(A)], "none", "auto")
+    outcome = trust_look.look(system.store, [want(A)], "none", "auto")
     journals.Journal(system.store.staging).change(outcome.plan.changes, ())
     system.extract()
 

@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""A trust store looked at: observe and plan, nothing more. All that a host runs where nothing is to be done."""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import os
+import typing as t
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journal as journals
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_arguments as arguments
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_report as trust_report
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
+
+
+class Outcome(t.NamedTuple):
+    plan: trust_plan.Plan     # that was carried out, or would be in check mode
+    before: trust_state.State
+    after: trust_state.State  # in check mode the same as before
+    extracted: bool           # whether the extract ran
+
+
+def look(
+    store: stores.Store, wanted: "t.List[trust_plan.Wanted]", purge: str, extract: str, interrupted: bool = False
+) -> Outcome:
+    """What is to be done to make the store what is ``wanted``; nothing is done here.
+
+    interrupted: whether the caller knows of a run that was killed. Raises files.FilesError or trust_plan.PlanError.
+    """
+    observed = trust_state.observe(store)
+    observed = observed._replace(interrupted=observed.interrupted or interrupted)
+    wanted = [want if want.certificate or want.fingerprint not in observed.distribution else want._replace(
+        certificate=trust_state.find(store, observed.distribution[want.fingerprint], want.fingerprint))
+        for want in wanted]
+    return Outcome(trust_plan.plan(store, observed, wanted, purge, extract), observed, observed, False)
+
+
+def left_over(store: stores.Store) -> bool:
+    """Whether a run that was killed has left something to be taken away, though nothing is to be changed."""
+    return journals.Journal(store.staging).left_over() or bool(
+        store.instead and stores.is_bridge(store.instead, store.bundles[0][1]))
+
+
+def told(store: stores.Store, outcome: Outcome, check_mode: bool) -> "t.Dict[str, t.Any]":
+    """An Outcome as ca_trust_anchor's result, or which certificates the controller has to send along."""
+    if outcome.plan.unsent:
+        return {"changed": False, "unsent": outcome.plan.unsent}
+    return dict(trust_report.report(store, outcome, check_mode), changed=bool(outcome.plan.steps))
+
+
+def glance(options: "t.Dict[str, t.Any]", check_mode: bool) -> "t.Dict[str, t.Any]":
+    """ca_trust_anchor's result where the store is to be left as it is: it is what is wanted, or this is check mode.
+
+    options: of a store that is none of NSS, paths not expanded. Otherwise ``unsent`` alone: the SHA-256 fingerprints
+    of the certificates that are missing, an empty list where something else is to be done.
+    """
+    places = {name: options[name] and os.path.expanduser(os.path.expandvars(options[name]))
+              for name in ("bundle_path", "root")}
+    store = stores.choose(options["store"], places["bundle_path"], places["root"])
+    outcome = look(store, arguments.wanted(options["anchors"]), options["purge"], options["extract"])
+    if not check_mode and (outcome.plan.steps or left_over(store)):
+        return {"unsent": outcome.plan.unsent}
+    return told(store, outcome, check_mode)

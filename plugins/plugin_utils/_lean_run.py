@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: may change without notice.
+"""A question to a host, answered by our code alone, for what a fleet is asked each day and mostly needs no change.
+
+Nine tenths of what a module's execution costs a host are what Ansible sends around it and Python compiles each time.
+Where this can't be had, or is not answered, the module itself is run: here nothing may be changed on the host.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import re
+import typing as t
+import zlib
+from pathlib import Path
+
+from ansible import constants
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _lean as lean
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.action import ActionBase
+
+Answer = dict[str, t.Any]
+# -I: no module out of a folder that others may write to, least of all the one that it is started in. -S: nor pip's.
+PYTHON = "-I -S -"
+
+
+# What a module of the package imports of it as soon as it is imported.
+IMPORTS = re.compile(rf"^from {re.escape(lean.PACKAGE)} import (\w+)", re.MULTILINE)
+
+
+def _source(name: str) -> str:
+    return Path(lean.__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+
+
+def sources(module: str) -> dict[str, str]:
+    """The text of a module of module_utils and of all that it imports of them, by name; each after what it imports."""
+    found: dict[str, str] = {}
+
+    def add(name: str) -> None:
+        source = _source(name)
+        for imported in IMPORTS.findall(source):
+            if imported not in found:
+                add(imported)
+        found[name] = source
+
+    add(module)
+    return found
+
+
+@functools.cache
+def packed(module: str) -> str:
+    """The same, as the host wants it.
+
+    Once a process: whoever asks many hosts does it before Ansible makes a process for each.
+    """
+    pairs = json.dumps(list(sources(module).items()))
+    return base64.b64encode(zlib.compress(pairs.encode("ascii"), 9)).decode("ascii")
+
+
+def interpreter(action: ActionBase, task_vars: dict[str, t.Any]) -> str | None:
+    """The host's Python, where it is known without asking: as it is configured, or was found by a task before.
+
+    None also where modules don't go through the connection as they are (pipelining).
+    """
+    if action._task.delegate_to or not action._is_pipelining_enabled("new"):
+        return None
+    configured = constants.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars)
+    python: str | None = action._templar.template(configured)
+    if not python or python.startswith("auto"):
+        python = task_vars.get("ansible_facts", {}).get("discovered_interpreter_python")
+    return python
+
+
+def ask(
+    action: ActionBase, task_vars: dict[str, t.Any], module: str, function: str, arguments: dict[str, t.Any]
+) -> Answer | None:
+    """What a function of a file of module_utils returns on the action's host, None where that is not to be had.
+
+    Raises what Ansible raises where the host can't be reached.
+    """
+    python = interpreter(action, task_vars)
+    if python is None:
+        return None
+    command = f"{action._compute_environment_string()} {python} {PYTHON}".strip()
+    text = f"{_source('_lean')}\n\ncall({packed(module)!r}, {function!r}, {json.dumps(arguments)!r})\n"
+    done = action._low_level_execute_command(command, in_data=text.encode("utf-8"))
+    return answered(done["stdout"]) if done["rc"] == 0 else None
+
+
+def answered(stdout: str) -> Answer | None:
+    """The answer in what a host says, be it another one than its own Python would give; None where there is none."""
+    said = [line for line in stdout.splitlines() if line.startswith(lean.MARK)]
+    try:
+        answer = json.loads(said[-1][len(lean.MARK):]) if said else None
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None

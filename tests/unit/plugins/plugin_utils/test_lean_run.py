@@ -1,0 +1,44 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is asked of hosts without running a module: the program that is sent, and what is taken for an answer."""
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _lean as lean
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchor_list as anchor_list
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _lean_run as lean_run
+
+LOOKED_AT = {"store": "redhat", "bundle": "/b", "extracted": False, "anchors": [], "plan": [], "diff": {},
+             "changed": False, "warnings": []}
+
+
+def test_what_a_look_needs_is_packed_and_what_changes_hosts_is_not():
+    sources = lean_run.sources("_trust_look")
+    assert {"_trust_look", "_trust_plan", "_trust_state", "_stores", "_pem", "_x509", "_der"} <= set(sources)
+    assert not {"_trust_store", "_trust_extract", "_command", "_nss", "_cryptography"} & set(sources)
+    assert all("ansible.module_utils" not in source for source in sources.values())
+
+
+@pytest.mark.parametrize("stdout, answer", [
+    (f"{lean.MARK}{{\"a\": 1}}\n", {"a": 1}),
+    (f"Last login: today\n\n{lean.MARK}{{\"a\": 1}}\nbye\n", {"a": 1}),
+    ("", None),
+    ("{\"a\": 1}\n", None),
+    (f"{lean.MARK}[1]\n", None),
+    (f"{lean.MARK}{{\"a\": \n", None),
+    (f"{lean.MARK}{'[' * 100000}\n", None),
+])
+def test_only_an_object_behind_the_mark_is_an_answer(stdout, answer):
+    assert lean_run.answered(stdout) == answer
+
+
+def test_a_play_gets_of_an_answer_what_it_expects_and_nothing_else():
+    hostile = {**LOOKED_AT, "ansible_facts": {"x": 1}, "_ansible_no_log": True, "failed": False, "warnings": ["w"]}
+    assert anchor_list.settled(LOOKED_AT) == {name: LOOKED_AT[name] for name in LOOKED_AT if name != "warnings"}
+    assert anchor_list.settled(hostile) == {**LOOKED_AT, "warnings": ["w"]}
+    for name in LOOKED_AT:
+        assert anchor_list.settled({**LOOKED_AT, name: None}) is None, name
+    assert anchor_list.settled(None) is None and anchor_list.settled({"unsent": []}) is None
+    assert anchor_list.unsent({"unsent": ["aa", 1, None]}) == ["aa"]
+    assert anchor_list.unsent(None) is anchor_list.unsent(LOOKED_AT) is anchor_list.unsent({"unsent": 1}) is None
