@@ -47,12 +47,14 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": str(error)}
         passed = {name: options[name] for name in (
             "store", "bundle_path", "nss_databases", "root", "purge", "extract")}
-        look = self._look(passed, listed, task_vars or {})
-        answer = anchor_list.settled(look)
+        # Where a file of the host had to be read, the module has been executed already.
+        look = None if named else self._look(passed, listed, task_vars or {})
+        answer, asked = anchor_list.settled(look), anchor_list.unsent(look)
         if answer is None:
-            answer = execute(module_args={**passed, "anchors": anchor_list.to_send(listed, anchor_list.unsent(look))})
+            answer = execute(module_args={**passed, "anchors": anchor_list.to_send(listed, asked)})
         if answer.get("unsent"):
-            answer = execute(module_args={**passed, "anchors": anchor_list.to_send(listed, anchor_list.unsent(answer))})
+            asked |= anchor_list.unsent(answer)
+            answer = execute(module_args={**passed, "anchors": anchor_list.to_send(listed, asked)})
         if answer.pop("unsent", None):
             answer.update(failed=True, msg="a certificate that is to be distrusted is known by its fingerprint only, "
                                            "and nothing on this host has it: give it with src, content or path")
@@ -64,7 +66,7 @@ class ActionModule(ActionBase):
         """What the host says of itself where it can be asked at a third of what the module costs it; see glance()."""
         if passed["store"] == "nss":
             return None
-        options = {**passed, "anchors": anchor_list.to_send(listed, ())}
+        options = {**passed, "anchors": anchor_list.to_send(listed, look=True)}
         return lean_run.ask(
             self, task_vars, LOOK, "glance", {"options": options, "check_mode": self._task.check_mode})
 

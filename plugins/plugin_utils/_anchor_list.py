@@ -142,16 +142,18 @@ def _label(anchor: Anchor) -> str:
     return f"{x509.label(anchor.certificate)} (SHA-256 {anchor.fingerprint})"
 
 
-def to_send(listed: list[Anchor], asked: c.Iterable[str] | None = None) -> list[dict[str, t.Any]]:
-    """The list for the host: with the certificates that it has asked for (fingerprints), besides only fingerprints.
+def to_send(listed: list[Anchor], asked: c.Container[str] = (), look: bool = False) -> list[dict[str, t.Any]]:
+    """The list for the host: certificates that it has asked for (fingerprints), and those of a short list.
 
-    The few that it need not have, as they are not to be present, go along, and without ``asked`` all of a short list.
+    look: whether it is only looked at. Then it is fingerprints, but for the few that it need not have to tell of them.
     """
-    small = _few(listed if asked is None else [anchor for anchor in listed if anchor.state != "present"])
-    along = {anchor.fingerprint for anchor in small} | set(asked or ())
+    unwanted = [anchor for anchor in listed if anchor.state != "present"]
+    small = _few(unwanted) if look else _few(listed) or _few(unwanted)
+    few = {anchor.fingerprint for anchor in small}
     sent = []
     for anchor in listed:
-        content = pem.to_pem(anchor.certificate.der) if anchor.certificate and anchor.fingerprint in along else None
+        along = anchor.fingerprint in few or anchor.fingerprint in asked
+        content = pem.to_pem(anchor.certificate.der) if anchor.certificate and along else None
         which = {"content": content} if content else {"fingerprint": anchor.fingerprint} if anchor.fingerprint else {}
         sent.append({"state": anchor.state, "name": anchor.name, **which})
     return sent
@@ -171,7 +173,7 @@ def settled(answer: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
     return found if found["warnings"] else {name: found[name] for name in LOOKED_AT if name != "warnings"}
 
 
-def unsent(answer: dict[str, t.Any] | None) -> list[str] | None:
-    """The fingerprints of the certificates that a host has asked for; None where it has not said."""
+def unsent(answer: dict[str, t.Any] | None) -> set[str]:
+    """The fingerprints of the certificates that a host asks for."""
     asked = (answer or {}).get("unsent")
-    return [one for one in asked if isinstance(one, str)] if isinstance(asked, list) else None
+    return {one for one in asked if isinstance(one, str)} if isinstance(asked, list) else set()

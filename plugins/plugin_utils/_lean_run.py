@@ -19,6 +19,7 @@ import zlib
 from pathlib import Path
 
 from ansible import constants
+from ansible.errors import AnsibleError
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _lean as lean
 
@@ -27,9 +28,9 @@ if t.TYPE_CHECKING:
 
 Answer = dict[str, t.Any]
 # -I: no module out of a folder that others may write to, least of all the one that it is started in. -S: nor pip's.
-PYTHON = "-I -S -"
-
-
+# -B: what is imported leaves no compiled files behind.
+PYTHON = "-I -B -S -"
+DISCOVERED = ("auto", "auto_silent")
 # What a module of the package imports of it as soon as it is imported.
 IMPORTS = re.compile(rf"^from {re.escape(lean.PACKAGE)} import (\w+)", re.MULTILINE)
 
@@ -63,6 +64,11 @@ def packed(module: str) -> str:
     return base64.b64encode(zlib.compress(pairs.encode("ascii"), 9)).decode("ascii")
 
 
+def program(module: str, function: str, arguments: dict[str, t.Any]) -> str:
+    """The program that prints what a function of that module returns."""
+    return f"{_source('_lean')}\n\ncall({packed(module)!r}, {function!r}, {json.dumps(arguments)!r})\n"
+
+
 def interpreter(action: ActionBase, task_vars: dict[str, t.Any]) -> str | None:
     """The host's Python, where it is known without asking: as it is configured, or was found by a task before.
 
@@ -70,11 +76,13 @@ def interpreter(action: ActionBase, task_vars: dict[str, t.Any]) -> str | None:
     """
     if action._task.delegate_to or not action._is_pipelining_enabled("new"):
         return None
-    configured = constants.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars)
-    python: str | None = action._templar.template(configured)
-    if not python or python.startswith("auto"):
+    try:
+        python = action._templar.template(constants.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars))
+    except AnsibleError:
+        return None  # nothing that is defined, or omit: the module's execution says which, or knows better
+    if not python or python in DISCOVERED:
         python = task_vars.get("ansible_facts", {}).get("discovered_interpreter_python")
-    return python
+    return python if isinstance(python, str) and not python.startswith("auto") else None
 
 
 def ask(
@@ -87,9 +95,10 @@ def ask(
     python = interpreter(action, task_vars)
     if python is None:
         return None
-    command = f"{action._compute_environment_string()} {python} {PYTHON}".strip()
-    text = f"{_source('_lean')}\n\ncall({packed(module)!r}, {function!r}, {json.dumps(arguments)!r})\n"
-    done = action._low_level_execute_command(command, in_data=text.encode("utf-8"))
+    # As Ansible itself starts it, so that no Python is found here which a module would not be executed with.
+    command = action._connection._shell.build_module_command(action._compute_environment_string(), f"#!{python}", "")
+    text = program(module, function, arguments)
+    done = action._low_level_execute_command(f"{command.strip()} {PYTHON}", in_data=text.encode("utf-8"))
     return answered(done["stdout"]) if done["rc"] == 0 else None
 
 

@@ -23,4 +23,4 @@ def bring(host: podman.Host) -> None:
 def executed(host: podman.Host) -> list[str]:
     """What was executed since the last call: LOOK or MODULE, in order."""
     lines = host.run("sh", "-c", "cat /root/executions 2>/dev/null; rm -f /root/executions").stdout.splitlines()
-    return [LOOK if line == "-I -S -" else MODULE for line in lines]
+    return [LOOK if line == "-I -B -S -" else MODULE for line in lines]

@@ -17,6 +17,7 @@ ROOT = pki.root("Corp Root CA")
 LATER = pki.root("Later Root CA")
 UNKNOWN = pki.root("Unknown Root CA")
 ORPHAN = pki.issue("An Issuing CA", UNKNOWN, ca=True, path_length=0)
+MANY = [pki.root(f"Root CA {number}", key=ROOT.key) for number in range(60)]  # more than are sent unasked
 BUNDLE = {"store": "bundle", "bundle_path": "~/app/ca.pem"}
 WITH_COUNTING = ("-e", f"ansible_python_interpreter={counting.PYTHON}")
 AS_FILES = ("-e", "ansible_pipelining=false ansible_ssh_pipelining=false")  # the module is executed, always
@@ -48,6 +49,7 @@ def test_a_look_says_what_the_module_says(hosts):
         plays.anchors(root, gone(LATER), purge="none", extract="never"),
         plays.anchors(root, ORPHAN),
         plays.anchors(ROOT, ORPHAN, **BUNDLE),
+        plays.anchors(root, *MANY, gone(UNKNOWN)),
     ]
     foreseen = [{**task, "check_mode": True, "diff": True} for task in (
         plays.anchors(gone(ROOT), {"name": "no such name", "state": "absent"}),
@@ -70,7 +72,9 @@ def test_a_look_says_what_the_module_says(hosts):
         assert [one["changed"] for one in looked.of(name)] == [False] * len(settled) + [True] * len(foreseen), name
         assert looked.of(name) == done.of(name), name
         assert any("Install the root, too" in warning for warning in looked.of(name)[2]["warnings"])
-        assert looked.of(name)[0]["anchors"][2]["subject"] == "CN=Unknown Root CA", "though the host has never seen it"
+        for long_or_short in (looked.of(name)[0], looked.of(name)[4]):
+            said = long_or_short["anchors"][-1]["subject"]
+            assert said == "CN=Unknown Root CA", "though the host has never seen it"
 
 
 def test_the_module_does_what_a_look_finds_to_be_done(hosts):
@@ -107,3 +111,17 @@ def test_where_the_interpreter_is_not_known_the_module_finds_it(el9):
     host.write(counting.PYTHON, b'#!/bin/sh\n[ "$1" != -I ] || exit 3\nexec /usr/bin/python3 "$@"\n', 0o755)
     play = plays.run(el9.inventory, [plays.anchors(ROOT, LATER), plays.anchors(ROOT, LATER)], *WITH_COUNTING)
     assert [one["changed"] for one in play.of("el9")] == [True, False]
+
+
+@pytest.mark.parametrize("others", [[], MANY])
+def test_what_another_run_takes_away_after_the_look_is_there_again(el9, others):
+    """Whether the list is short, and sent to the module whole, or the module has to ask for it as well."""
+    host, path = el9["el9"], "/etc/pki/ca-trust/source/anchors/later.crt"
+    host.write(path, LATER.pem.encode())
+    host.run("update-ca-trust", "extract")
+    host.write(counting.PYTHON, f"""#!/bin/sh
+if [ "$1" = -I ]; then /usr/bin/python3 "$@" && rm -f {path} && update-ca-trust extract
+else exec /usr/bin/python3 "$@"; fi
+""".encode(), 0o755)
+    play = plays.run(el9.inventory, [plays.anchors(ROOT, LATER, *others)], *WITH_COUNTING, ignore_errors=False)
+    assert play.of("el9")[0]["changed"] and {ROOT.fingerprint, LATER.fingerprint} <= trusted(host)
