@@ -68,11 +68,11 @@ sanity: venv  ## ansible-test sanity
 	python tools/sanity.py
 
 # integration has their share of itself: tests/integration/test_matrix.py.
-versions: venv  ## units and sanity with the oldest and the newest ansible-core
+versions: venv  ## the controller's units and sanity, with the oldest and the newest ansible-core
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=recurse version-2.16 version-2.21
 
 version-%:
-	@PARTS='units sanity' tools/matrix $*
+	@PARTS='controller sanity' tools/matrix $*
 
 # Three keep two cores busy: each waits a third of its time.
 integration: hosts  ## the modules against real hosts

@@ -24,7 +24,7 @@ lean_run.packed(LOOK)  # while this is one process, and not one for each host
 
 
 class ActionModule(ActionBase):
-    """Runs the module once where the host has all that it needs, else once more with what it is missing."""
+    """Looks at the host, and runs the module where something is to be done: with what is missing there."""
 
     TRANSFERS_FILES = False
     _requires_connection = True
@@ -49,16 +49,22 @@ class ActionModule(ActionBase):
             "store", "bundle_path", "nss_databases", "root", "purge", "extract")}
         # Where a file of the host had to be read, the module has been executed already.
         look = None if named else self._look(passed, listed, task_vars or {})
-        answer, asked = anchor_list.settled(look), anchor_list.unsent(look)
-        if answer is None:
-            answer = execute(module_args={**passed, "anchors": anchor_list.to_send(listed, asked)})
+        answer = anchor_list.settled(look) or self._converge(execute, passed, listed, anchor_list.unsent(look))
+        return {**result, **answer, "invocation": {"module_args": arguments.told(options)}}
+
+    def _converge(
+        self, execute: t.Callable[..., dict[str, t.Any]], passed: dict[str, t.Any], listed: list[anchor_list.Anchor],
+        asked: set[str],
+    ) -> dict[str, t.Any]:
+        """The module's answer; asked: the certificates that the host is known to be missing, by fingerprint."""
+        answer = execute(module_args={**passed, "anchors": anchor_list.to_send(listed, asked)})
         if answer.get("unsent"):
-            asked |= anchor_list.unsent(answer)
+            asked = asked | anchor_list.unsent(answer)
             answer = execute(module_args={**passed, "anchors": anchor_list.to_send(listed, asked)})
         if answer.pop("unsent", None):
             answer.update(failed=True, msg="a certificate that is to be distrusted is known by its fingerprint only, "
                                            "and nothing on this host has it: give it with src, content or path")
-        return {**result, **answer, "invocation": {"module_args": arguments.told(options)}}
+        return answer
 
     def _look(
         self, passed: dict[str, t.Any], listed: list[anchor_list.Anchor], task_vars: dict[str, t.Any]

@@ -123,9 +123,9 @@ notes:
     when the run that has started it is killed, and the next one waits for that. When the whole host dies just then,
     its OpenSSL trusts nothing until the next run or the next C(update-ca-trust). On Debian that is so only while a run
     undoes what an earlier one has left.
-  - A host is first looked at, which is a third of the work of a module, changes nothing, and is not in the host's system
-    log. The module is executed, and logged as any other, where something is to be done. And where nobody can look. That
-    is without pipelining, while the Python of a host is not known, with C(delegate_to), with O(anchors[].path), and for
+  - A host is first looked at, which is a third of the work of a module, changes nothing, and is not in its system log.
+    The module is executed, and logged as any other, where something is to be done, and where nobody can look. That is
+    without pipelining, while the Python of a host is not known, with C(delegate_to), with O(anchors[].path), and for
     O(store=nss).
   - Files are owned by root and have mode 0644; where SELinux is on, their context is restored.
   - On hosts nothing but Python 3.6 or later and the distribution's trust store tools is needed.

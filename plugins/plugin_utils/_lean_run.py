@@ -4,7 +4,7 @@
 # Private to this collection: may change without notice.
 """A question to a host, answered by our code alone, for what a fleet is asked each day and mostly needs no change.
 
-Nine tenths of what a module's execution costs a host are what Ansible sends around it and Python compiles each time.
+Three quarters of what a module's execution costs a host are what Ansible sends around it and Python compiles each time.
 Where this can't be had, or is not answered, the module itself is run: here nothing may be changed on the host.
 """
 
