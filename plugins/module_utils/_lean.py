@@ -28,4 +28,5 @@ def call(packed, function, arguments):  # type: (str, str, str) -> None
         sys.modules[module.__name__] = module
         exec(compile(source, name + ".py", "exec"), module.__dict__)
         setattr(package, name, module)
-    print("\n" + MARK + json.dumps(getattr(module, function)(**json.loads(arguments))))
+    answer = json.dumps(getattr(module, function)(**json.loads(arguments)))
+    sys.stdout.write("\n%s%s\n" % (MARK, answer))
