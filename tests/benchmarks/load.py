@@ -276,13 +276,14 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Measure what much of everything costs.")
     parser.add_argument("--divide", type=int, default=1, help="only this part of each size")
+    parser.add_argument("--rounds", type=int, default=1, help="of which the least counts")
     parser.add_argument("--only", type=int, nargs="+", default=list(range(len(CASES))), help="numbers of the cases")
     options = parser.parse_args()
     print(f"{machine()}\n{'':>8}{'':<36}{'host s':>9}{'MiB':>6}{'controller s':>14}{'MiB':>6}{'extract s':>11}")
     missed = 0
     with podman.fleet(["el9"]) as fleet, tempfile.TemporaryDirectory(prefix="load-") as folder:
         cases = [CASES[number] for number in options.only]
-        for case, costs, grown in judge(Bench(fleet, Path(folder)), cases, options.divide):
+        for case, costs, grown in judge(Bench(fleet, Path(folder)), cases, options.divide, options.rounds):
             for size, cost in costs:
                 print(f"{size:>8}{' ' + case.what:<36}{cost.host:>9.2f}{cost.host_memory:>6.0f}{cost.controller:>14.2f}"
                       f"{cost.memory:>6.0f}{cost.extract:>11.2f}   {cost.counted}")

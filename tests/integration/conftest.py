@@ -18,32 +18,8 @@ import places  # noqa: E402
 import plays  # noqa: E402
 import podman  # noqa: E402
 
-# What takes minutes, the longest first.
-LONG = ("test_role_ca_rotation.py::test_a_rotation_with", "test_secrets.py::test_nothing_of_it",
-        "test_killed_anywhere.py::test_ca_trust_anchor", "test_every_fault.py::test_ca_trust_anchor", "test_matrix.py",
-        "test_killed_anywhere.py::test_the_module_alone", "test_load.py", "test_images.py", "test_concurrency.py",
-        "test_pipelines.py", "test_release.py", "test_versions.py")
 ALL = ("el8", "el9", "el10", "debian12", "debian13")
 EL = ("el8", "el9", "el10")
-
-
-def pytest_collection_modifyitems(config, items):
-    """Each worker begins with what is long: begun last, it would leave the others idle, who can take only whole tests.
-
-    Items are dealt out to the workers in equal parts, as they lie, and who has done with his takes others' last ones.
-    """
-    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
-    places = {item: next((place for place, name in enumerate(LONG) if name in item.nodeid), None) for item in items}
-    long = sorted((item for item in items if places[item] is not None), key=places.get)
-    others = [item for item in items if places[item] is None]
-    part = -(-len(items) // workers)
-    ordered = []
-    for number in range(workers):
-        mine = long[number::workers]
-        left = max(0, part - len(mine))
-        ordered += mine + others[:left]
-        others = others[left:]
-    items[:] = ordered + others
 
 
 @pytest.fixture()
