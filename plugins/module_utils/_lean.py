@@ -13,6 +13,9 @@ import types
 import zlib
 
 PACKAGE = "ansible_collections.fleetpki.host_trust.plugins.module_utils"
+# -I: no module out of a folder that others may write to, least of all the one that it is started in. -S: nor pip's.
+# -B: what is imported leaves no compiled files behind.
+OPTIONS = "-I -B -S -"
 MARK = "fleetpki.host_trust: "  # before the answer, for hosts whose shells say something of their own
 
 

@@ -169,8 +169,7 @@ def settled(answer: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
     """The module's result where a look at the host has found that it is to be left as it is, else None."""
     if answer is None or not all(isinstance(answer.get(name), kind) for name, kind in LOOKED_AT.items()):
         return None
-    found = {name: answer[name] for name in LOOKED_AT}
-    return found if found["warnings"] else {name: found[name] for name in LOOKED_AT if name != "warnings"}
+    return {name: answer[name] for name in LOOKED_AT if name != "warnings" or answer["warnings"]}
 
 
 def unsent(answer: dict[str, t.Any] | None) -> set[str]:

@@ -27,9 +27,6 @@ if t.TYPE_CHECKING:
     from ansible.plugins.action import ActionBase
 
 Answer = dict[str, t.Any]
-# -I: no module out of a folder that others may write to, least of all the one that it is started in. -S: nor pip's.
-# -B: what is imported leaves no compiled files behind.
-PYTHON = "-I -B -S -"
 DISCOVERED = ("auto", "auto_silent")
 # What a module of the package imports of it as soon as it is imported.
 IMPORTS = re.compile(rf"^from {re.escape(lean.PACKAGE)} import (\w+)", re.MULTILINE)
@@ -56,17 +53,18 @@ def sources(module: str) -> dict[str, str]:
 
 @functools.cache
 def packed(module: str) -> str:
-    """The same, as the host wants it.
+    """The same as the begin of a program, which is alike for all hosts.
 
     Once a process: whoever asks many hosts does it before Ansible makes a process for each.
     """
     pairs = json.dumps(list(sources(module).items()))
-    return base64.b64encode(zlib.compress(pairs.encode("ascii"), 9)).decode("ascii")
+    text = base64.b64encode(zlib.compress(pairs.encode("ascii"), 9)).decode("ascii")
+    return f"{_source('_lean')}\n\nPACKED = {text!r}\n"
 
 
 def program(module: str, function: str, arguments: dict[str, t.Any]) -> str:
     """The program that prints what a function of that module returns."""
-    return f"{_source('_lean')}\n\ncall({packed(module)!r}, {function!r}, {json.dumps(arguments)!r})\n"
+    return f"{packed(module)}call(PACKED, {function!r}, {json.dumps(arguments)!r})\n"
 
 
 def interpreter(action: ActionBase, task_vars: dict[str, t.Any]) -> str | None:
@@ -98,7 +96,7 @@ def ask(
     # As Ansible itself starts it, so that no Python is found here which a module would not be executed with.
     command = action._connection._shell.build_module_command(action._compute_environment_string(), f"#!{python}", "")
     text = program(module, function, arguments)
-    done = action._low_level_execute_command(f"{command.strip()} {PYTHON}", in_data=text.encode("utf-8"))
+    done = action._low_level_execute_command(f"{command.strip()} {lean.OPTIONS}", in_data=text.encode("utf-8"))
     return answered(done["stdout"]) if done["rc"] == 0 else None
 
 

@@ -289,7 +289,7 @@ def main() -> int:
                       f"{cost.memory:>6.0f}{cost.extract:>11.2f}   {cost.counted}")
             met = max(grown) <= limit(costs)
             missed += not met
-            print(f"{'':>8} {sentence(costs, grown)}: {'met' if met else 'MISSED'}", flush=True)
+            print(f"{'':>8} {case.what}: {sentence(costs, grown)}: {'met' if met else 'MISSED'}", flush=True)
     return 1 if missed else 0
 
 

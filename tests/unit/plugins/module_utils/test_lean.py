@@ -22,7 +22,7 @@ def run(sources, folder, **arguments):
     packed = base64.b64encode(zlib.compress(json.dumps(sources).encode("ascii"))).decode("ascii")
     with io.open(lean.__file__.replace(".pyc", ".py"), encoding="ascii") as source:
         text = "%s\n\ncall(%r, 'told', %r)\n" % (source.read(), packed, json.dumps(arguments))
-    done = subprocess.run([sys.executable, "-I", "-S", "-"], input=text.encode("ascii"), cwd=str(folder),
+    done = subprocess.run([sys.executable] + lean.OPTIONS.split(), input=text.encode("ascii"), cwd=str(folder),
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     return done.stdout.decode("ascii"), done.stderr.decode("utf-8").strip().split("\n")[-1]
 

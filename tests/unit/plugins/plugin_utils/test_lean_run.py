@@ -29,7 +29,7 @@ def test_the_program_runs_with_what_is_packed(tmp_path):
     options = {"store": "bundle", "bundle_path": str(tmp_path / "ca.pem"), "root": "/", "purge": "none",
                "extract": "auto", "anchors": [{"state": "present", "name": None, "fingerprint": 64 * "a"}]}
     text = lean_run.program("_trust_look", "glance", {"options": options, "check_mode": False})
-    done = subprocess.run([sys.executable, *lean_run.PYTHON.split()], input=text.encode("utf-8"), cwd=tmp_path,
+    done = subprocess.run([sys.executable, *lean.OPTIONS.split()], input=text.encode("utf-8"), cwd=tmp_path,
                           capture_output=True, check=False)
     assert lean_run.answered(done.stdout.decode()) == {"unsent": [64 * "a"]}, done.stderr.decode()
     assert list(tmp_path.iterdir()) == []
