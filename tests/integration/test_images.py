@@ -51,10 +51,15 @@ def copy(system, host, place):
 
 
 def script(host, text):
-    """Runs it in /work; returns what it said."""
-    done = host.run("sh", "-c", f"cd /work && export ANSIBLE_NOCOLOR=1 && {text}", check=False)
+    """
+    Runs it in /work; returns what Ansible said.
+
+    From Ansible's log: ansible-pull passes its playbook's warnings and its output on as one, ten bytes of each in turn.
+    """
+    log = "/work/said.log"
+    done = host.run("sh", "-c", f"cd /work && rm -f {log} && export ANSIBLE_LOG_PATH={log} && {text}", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return host.run("cat", log).stdout
 
 
 def changes(said):
