@@ -53,13 +53,13 @@ def look(
     pool = intermediates(old + new, list(found.values()) + [_parsed(one.chain) for one in shown])
     used, undecided = [], wanted.undecided + unreadable
     for path, certificates in found.items():
-        used += _used({"path": path}, [one for one in certificates if not x509.is_ca(one)], pool, old, now)
+        used += _used({"path": path}, [one for one in certificates if not x509.is_ca(one)], pool, old, new, now)
     for one in shown:
         where = {"address": one.listener.address, "port": one.listener.port, "server_name": one.server_name,
                  "inode": one.listener.inode}
         sent = _parsed(one.chain)
         if sent:
-            used += _used(where, sent[:1], pool, old, now)
+            used += _used(where, sent[:1], pool, old, new, now)
         else:
             undecided.append("%s %s" % (connection.place(one.listener.address, one.listener.port),
                                         one.finding or "shows a certificate that can't be read"))
@@ -186,13 +186,16 @@ def intermediates(cas: "t.Iterable[x509.Certificate]", files: "t.Iterable[t.List
 
 
 def issued_by(
-    certificate: x509.Certificate, pool: "chains.Pool", wanted: "t.List[x509.Certificate]", now: int
+    certificate: x509.Certificate, pool: "chains.Pool", wanted: "t.List[x509.Certificate]", now: int,
+    successors: "t.Iterable[x509.Certificate]" = (),
 ) -> "t.Optional[x509.Certificate]":
     """The first of the CAs ``wanted`` on the way up from a certificate, directly or at some remove, or None.
 
-    A CA is known by its key: one that was renewed with the same key is the same CA.
+    A CA is known by its key: one that was renewed with the same key is the same CA. The way ends at one of the
+    successors: who trusts it needs nothing above it, though a CA that is wanted may have cross-signed it.
     """
     owners = {one.spki_der: one for one in wanted}
+    ends = {one.spki_der for one in successors}
     left, seen = [certificate], set()
     while left:
         one = left.pop(0)
@@ -203,7 +206,7 @@ def issued_by(
         for issuer in issuers:
             if issuer.spki_der in owners:
                 return owners[issuer.spki_der]
-            if issuer.fingerprint not in seen:
+            if issuer.fingerprint not in seen and issuer.spki_der not in ends:
                 seen.add(issuer.fingerprint)
                 left.append(issuer)
     return None
@@ -214,11 +217,12 @@ def _used(
     certificates: "t.List[x509.Certificate]",
     pool: "chains.Pool",
     old: "t.List[x509.Certificate]",
+    new: "t.List[x509.Certificate]",
     now: int,
 ) -> "t.List[t.Dict[str, t.Any]]":
     """The results (list of dict) of those certificates that chain to an old CA and are not expired."""
     blank = {"path": None, "address": None, "port": None, "server_name": None, "inode": None}
-    found = [(one, issued_by(one, pool, old, now)) for one in certificates if one.not_after >= now]
+    found = [(one, issued_by(one, pool, old, now, new)) for one in certificates if one.not_after >= now]
     return [dict(blank, authority=x509.label(authority), **dict(x509.describe(one), **where))
             for one, authority in found if authority]
 

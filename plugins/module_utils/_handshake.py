@@ -50,6 +50,10 @@ class Broken(connection.Finding):
     """The server ended the connection, or stood still, after the handshake."""
 
 
+class CutOff(connection.Finding):
+    """The server has ended the connection without a word."""
+
+
 class Refused(connection.Finding):
     """This host's own OpenSSL ended the handshake."""
 
@@ -238,9 +242,10 @@ class Stream(object):
                 % connection.spoken(self.seconds) if self.heard else
                 "the server accepts the connection and says nothing: no answer to the ClientHello within %s"
                 % connection.spoken(self.seconds))
-        when = "in the middle of the handshake" if self.heard else (
-            "after the ClientHello, without a TLS alert: it does not speak TLS there, or wants another version or name")
-        return connection.Finding("the server %s the connection %s" % (does, when))
+        if not self.heard:
+            return CutOff("the server %s the connection after the ClientHello, without a TLS alert: it does not speak "
+                          "TLS there, or wants another version or name" % does)
+        return connection.Finding("the server %s the connection in the middle of the handshake" % does)
 
     def _failure(self, error: ssl.SSLError) -> connection.Finding:
         """The sentence on a handshake that failed: whose OpenSSL ended it, and why."""

@@ -145,8 +145,8 @@ def shown(
     if not first.result["reachable"]:
         there = [(one.address, one.port) for one in listening()]
         return [Shown(listener, None, [], UNREACHABLE % first.result["finding"])] if listener[:2] in there else []
-    if not first.speaks_tls and not first.chain:
-        return []
+    if not first.speaks_tls and not first.chain and not first.cut_off:
+        return []  # some, such as Envoy, end the connection of whoever names nobody
     answers = [(None, first)] + [(name, _ask(listener, name, program, seconds, tmpdir)) for name in names]
     seen = [_told(listener, name, answer) for name, answer in answers if answer.speaks_tls or answer.chain]
     # One that wants to be asked for a name shows nothing without one, and that is no riddle then.

@@ -37,6 +37,7 @@ class Seen(t.NamedTuple):
     untried: "t.List[str]"
     speaks_tls: bool  # whether the server has answered with TLS, be it that it refused
     shown: "t.Optional[bytes]"  # the server's own certificate in the first handshake, as DER, or None
+    cut_off: bool  # whether it has ended the first handshake without a word
 
 
 class Wanted(t.NamedTuple):
@@ -74,7 +75,7 @@ def look(endpoint: "targets.Endpoint", wanted: Wanted, program: "openssl.OpenSSL
         result["finding"] = result["finding"] or str(error)
     if wanted.versions and looker.speaks_tls:
         result["versions"] = looker.versions()
-    return Seen(result, looker.chain, looker.untried, looker.speaks_tls, looker.shown)
+    return Seen(result, looker.chain, looker.untried, looker.speaks_tls, looker.shown, looker.cut_off)
 
 
 class _Looker(object):
@@ -90,7 +91,7 @@ class _Looker(object):
     ) -> None:
         self.endpoint, self.wanted, self.program, self.tmpdir, self.result = endpoint, wanted, program, tmpdir, result
         self.budget = connection.Budget(wanted.timeout)
-        self.lowered, self.speaks_tls, self.heard = False, False, b""
+        self.lowered, self.speaks_tls, self.cut_off, self.heard = False, False, False, b""
         self.chain: t.List[bytes] = []
         self.session: t.Optional[ssl.SSLSession] = None
         self.settings: t.Optional[ssl.SSLContext] = None
@@ -154,6 +155,7 @@ class _Looker(object):
             result["finding"] = str(error)
             version = records.version_chosen(self.heard) if self.heard and records.is_tls(self.heard) else None
             self.speaks_tls = isinstance(error, (handshake.Alert, handshake.Refused)) or bool(version)
+            self.cut_off = isinstance(error, handshake.CutOff)
             if version in handshake.VERSIONS:
                 result["protocol"] = version
                 result["client_certificate_requested"] = records.wants_certificate(self.heard)

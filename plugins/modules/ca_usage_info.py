@@ -31,6 +31,7 @@ options:
   successors:
     description:
       - The certificates of the CAs that take their place, in PEM form. RV(shared_keys) tells if they are none.
+      - What these have issued needs none of O(authorities), though one of them may have cross-signed a successor.
     type: list
     elements: str
     default: []
@@ -80,7 +81,9 @@ options:
 notes:
   - Not in use are certificates of CAs themselves, and expired ones.
   - Not seen are keystores of Java and NSS, PKCS#12, certificates that a running client has in its memory, and servers
-    that listen in another network namespace, as in a container.
+    that listen in another network namespace, as in a container. Nor are those seen that don't answer a plain TLS client
+    on the host itself, as behind the PROXY protocol; and of two certificates of one service, RSA and ECDSA, one is.
+    Name their files in O(paths).
   - On the ports of SMTP, IMAP, POP3, LDAP, MySQL, XMPP and PostgreSQL TLS is begun as these protocols do.
   - Issuers are found by name and key identifier. A certificate without an authority key identifier counts as issued by
     any CA of the issuer's name.

@@ -102,6 +102,14 @@ def test_a_new_issuing_ca_below_the_same_root(look, tmp_path):
     assert told(result) == [(str(tmp_path / "old.crt"), OLD_WEB.fingerprint)] and result["shared_keys"] == []
 
 
+def test_a_new_root_that_the_old_one_has_cross_signed(look, tmp_path):
+    """The way up from a new certificate ends at the new root, wherever else it leads."""
+    cross = pki.issue("Corp Root CA", OLD, ca=True, key=NEW.key)
+    files = {"new.crt": NEW_WEB.pem + NEW_ISSUING.pem + cross.pem, "old.crt": OLD_WEB.pem}
+    assert told(look(files)) == [(str(tmp_path / "old.crt"), OLD_WEB.fingerprint)]
+    assert {path for path, _one in told(look(files, successors=[]))} == {str(tmp_path / name) for name in files}
+
+
 def test_shared_keys_are_told(look):
     renewed = pki.root("Corp Root CA 2", key=OLD.key)
     result = look(successors=[renewed.pem, OLD.pem])  # the same certificate is no other one
@@ -253,6 +261,21 @@ def test_a_service_that_shows_nothing_is_told(only):
         sentence, = usage.look(dict(GIVEN, listeners=True))["undecided"]
     assert sentence.startswith("127.0.0.1:%d speaks TLS, and its certificate could not be seen: " % server.port)
     assert "handshake failure" in sentence
+
+
+def test_a_service_that_says_nothing_to_whoever_names_nobody(only):
+    """As Envoy does with filters by name; and one that ends all connections shows nothing, whoever is named."""
+    context = servers.context(OLD_WEB, OLD_ISSUING)
+
+    def choosy(connection):
+        hello = connection.recv(4096, socket.MSG_PEEK)
+        if b"web1" in hello:
+            servers.tls(context, servers.http())(connection)
+    with servers.Server(choosy) as server, servers.Server(lambda connection: connection.recv(4096)) as closing:
+        only(server, closing)
+        result = usage.look(dict(GIVEN, listeners=True, server_names=["other", "web1"]))
+    assert told(result) == [(server.port, OLD_WEB.fingerprint)] and result["undecided"] == []
+    assert result["certificates"][0]["server_name"] == "web1"
 
 
 def test_a_service_that_can_not_be_reached_is_undecided_and_one_that_has_ended_is_not(monkeypatch):
