@@ -1,22 +1,22 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter: the first certificate of the role host_certificate, as a server needs it."""
+"""Filter: the first certificate of the role host_certificate that is for servers, as one needs it."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: certificate_to_serve
-short_description: The first certificate of the role host_certificate, as a server needs it
+short_description: The first certificate of the role host_certificate that is for servers, as one needs it
 version_added: 0.1.0
 author: fleetpki.host_trust contributors (@fleetpki)
 description:
-  - Makes of the role's C(host_certificate_certificates) where the files of the first one are, what its key is encrypted
-    with, and the name to ask a server for that uses it.
-positional: inventory_hostname, source
+  - Makes of the role's C(host_certificate_certificates) where the files of the first one are that is for servers, what
+    its key is encrypted with, and the name to ask a server for that uses it.
+positional: inventory_hostname, source, profile
 options:
   _input:
-    description: The list C(host_certificate_certificates). An empty one is that of a certificate with all defaults.
+    description: The list C(host_certificate_certificates).
     type: list
     elements: dict
     required: true
@@ -28,6 +28,10 @@ options:
     description: The role's C(host_certificate_source). With V(selfsigned) there is no chain.
     type: str
     default: private_ca
+  profile:
+    description: The role's C(host_certificate_profile), V(server) or V(client), for certificates without one.
+    type: str
+    default: server
 """
 
 EXAMPLES = r"""
@@ -46,6 +50,7 @@ _value:
     - C(name) is that of the certificate if it is valid for it, else the first that it is valid for.
     - C(certificate) is the file with certificate and chain, C(privatekey) that with the key, as the role is told them;
       C(privatekey_passphrase) may be empty.
+    - If none is for servers, C(name) is O(inventory_hostname), and the others are empty.
   type: dict
   sample:
     name: web1

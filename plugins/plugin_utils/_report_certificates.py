@@ -16,10 +16,15 @@ def to_verify(certificates: list[dict[str, t.Any]], inventory_hostname: str, sou
             for one in certificates]
 
 
-def to_serve(certificates: list[dict[str, t.Any]], inventory_hostname: str,
-             source: str = "private_ca") -> dict[str, str]:
-    """What a server needs for the first of host_certificate_certificates, and the name that it is asked for."""
-    one = next(iter(certificates), {})
+def to_serve(certificates: list[dict[str, t.Any]], inventory_hostname: str, source: str = "private_ca",
+             profile: str = "server") -> dict[str, str]:
+    """What a server needs for the first of host_certificate_certificates that is for servers.
+
+    name: what to ask it for. Without such a certificate all but the name is empty.
+    """
+    one = next((one for one in certificates if (one.get("profile") or profile) == "server"), None)
+    if one is None:
+        return {"name": inventory_hostname, "certificate": "", "privatekey": "", "privatekey_passphrase": ""}
     name = one.get("name") or inventory_hostname
     hostnames, ips = _names(one, name)
     return {

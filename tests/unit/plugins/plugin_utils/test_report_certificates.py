@@ -44,7 +44,9 @@ def test_files_that_are_not_written():
 
 
 @pytest.mark.parametrize("given, more", [
-    ([], {}), ([{}, {"name": "other"}], {}),
+    ([{}], {}), ([{}, {"name": "other"}], {}), ([{"profile": "client", "name": "a"}, {"profile": "server"}], {}),
+    ([], {"certificate": "", "privatekey": ""}),
+    ([{"profile": "client", "name": "a"}], {"certificate": "", "privatekey": ""}),
     ([{"privatekey_path": "/k", "fullchain_path": "/f.pem", "privatekey_passphrase": "secret"}],
      {"privatekey": "/k", "certificate": "/f.pem", "privatekey_passphrase": "secret"}),
     ([{"fullchain_path": "", "path": "/a.crt"}], {"certificate": "/a.crt"}),
@@ -58,6 +60,10 @@ def test_files_that_are_not_written():
 ])
 def test_what_a_server_needs(given, more):
     assert serve(given, "web1") == {**SERVED, **more}
+
+
+def test_what_clients_need_is_nothing_for_a_server():
+    assert serve([{}, {"profile": "server", "name": "b"}], "web1", profile="client")["certificate"] == "b-fullchain.pem"
 
 
 def test_what_a_server_needs_that_is_self_signed():
