@@ -51,8 +51,8 @@ KINDS = {
         "host_certificate makes. If the host does not know the root, list it in ca_trust_anchors."),
     "anchor-expired": Kind(
         "critical", "Anchors have expired",
-        "List the renewed one in ca_trust_anchors, and the old one with state: absent. With ca_trust_purge=managed it "
-        "is enough to take the old one off.", "distribute_trust"),
+        "List the renewed one in ca_trust_anchors and the old one with state: absent, and run distribute_trust. With "
+        "ca_trust_purge=managed it is enough to take the old one off. If it is the private CA, rotate_ca replaces it."),
     "anchor-missing": Kind(
         "critical", "Anchors that are wanted are missing",
         "Distribute what ca_trust_anchors lists.", "distribute_trust"),
@@ -69,8 +69,9 @@ KINDS = {
         "issue_certificates"),
     "anchor-expires": Kind(
         "warning", "Anchors end soon",
-        "Plan their replacement now: list the new one in ca_trust_anchors beside the old one, distribute both, have "
-        "certificates made by the new one, and only then take the old one off.", "distribute_trust"),
+        "Plan their replacement now. If it is the private CA, rotate_ca does all of it, as docs/rotation.md says. "
+        "Otherwise list the new one in ca_trust_anchors beside the old one, run distribute_trust, have certificates "
+        "made by the new one, and only then take the old one off."),
     "endpoint-expires": Kind(
         "warning", "Servers show certificates that end soon",
         "Have them renewed. If the file on the host is new already, the service was not reloaded: list it in "

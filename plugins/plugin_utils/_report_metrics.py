@@ -33,8 +33,13 @@ def _labels(labels: dict[str, str]) -> str:
     return "{%s}" % ",".join(f'{name}="{value.translate(ESCAPES)}"' for name, value in labels.items())
 
 
+def _of(report: dict[str, t.Any]) -> dict[str, str]:
+    """The label of what is about no single host, so that reports of several fleets or slices can lie in one folder."""
+    return {"report": report["title"]}
+
+
 def _generated(report: dict[str, t.Any]) -> c.Iterator[Sample]:
-    yield {}, findings.epoch(report["generated"])
+    yield _of(report), findings.epoch(report["generated"])
 
 
 def _reachable(report: dict[str, t.Any]) -> c.Iterator[Sample]:
@@ -52,14 +57,15 @@ def _anchors_end(report: dict[str, t.Any]) -> c.Iterator[Sample]:
     for fingerprint in report["anchors"]:
         facts = report["certificates"][fingerprint]
         if facts["not_after"]:
-            yield {"fingerprint": fingerprint, "subject": facts["subject"] or ""}, findings.epoch(facts["not_after"])
+            labels = {**_of(report), "fingerprint": fingerprint, "subject": facts["subject"] or ""}
+            yield labels, findings.epoch(facts["not_after"])
 
 
 def _anchor_hosts(report: dict[str, t.Any]) -> c.Iterator[Sample]:
     for fingerprint, counts in report["anchors"].items():
         subject = report["certificates"][fingerprint]["subject"] or ""
         for state, number in counts.items():
-            yield {"fingerprint": fingerprint, "subject": subject, "state": state}, number
+            yield {**_of(report), "fingerprint": fingerprint, "subject": subject, "state": state}, number
 
 
 def _distribution(report: dict[str, t.Any]) -> c.Iterator[Sample]:

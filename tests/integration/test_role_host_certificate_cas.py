@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
 
 import pki
+import plays
 from host_certificates import CA_ROLE, NAMES, PASSPHRASE, ROLE, changes, failure, failures, files, play, reloaded, run
 
 ROOT = pki.root("Outside Root CA")
@@ -90,7 +92,7 @@ def test_an_external_ca(fleet, tmp_path):
     assert reloaded(fleet) == dict.fromkeys(NAMES, [])
 
 
-def test_a_ca_on_one_of_the_hosts(fleet):
+def test_a_ca_on_one_of_the_hosts(fleet, tmp_path):
     """Made and used there, from a play that goes over the hosts one by one; its key never comes to the controller."""
     settings = {"private_ca_dir": "/root/pki", "private_ca_passphrase": PASSPHRASE, "private_ca_host": NAMES[1],
                 "private_ca_become": True, "host_certificate_certificates": [{"name": "far.example.com"}]}
@@ -103,3 +105,17 @@ def test_a_ca_on_one_of_the_hosts(fleet):
     for host, one in files(fleet, "far.example.com").items():
         fleet[host].write("/root/far.pem", root)
         assert one.verified("far.example.com", "-CAfile", "/root/far.pem") and one.fits()
+    # A report knows what hosts are to trust, wherever that is kept; and says so where it can't be read.
+    for playbook in ("distribute_trust", "report"):
+        done = report_of(fleet, tmp_path, playbook, **settings)
+    assert [one for one in done if one.startswith(("anchor", "wanted"))] == []
+    assert "wanted-refused" in report_of(fleet, tmp_path, "report", **{**settings, "private_ca_dir": "/root/nosuch"})
+
+
+def report_of(fleet, folder, playbook, **settings):
+    """Runs a playbook; the kinds of findings that the last report has."""
+    variables = {"host_trust_become": False, "trust_report_dir": str(folder / "report"), **settings}
+    done = plays.playbook(fleet.inventory, f"fleetpki.host_trust.{playbook}", variables=variables)
+    assert done.code == 0, failures(done)
+    made = folder / "report" / "report.json"
+    return [one["kind"] for one in json.loads(made.read_text())["findings"]] if made.exists() else []

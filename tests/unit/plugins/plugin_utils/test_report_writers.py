@@ -75,11 +75,11 @@ def small():
 
 def test_metrics():
     found = samples(small())
-    assert found["host_trust_report_generated_seconds"] == [({}, told.NOW)]
+    assert found["host_trust_report_generated_seconds"] == [({"report": "Trust report"}, told.NOW)]
     assert found["host_trust_host_reachable"] == [({"host": "web1"}, 1), ({"host": "web2"}, 1), ({"host": "web3"}, 0)]
     assert found["host_trust_host_in_sync"] == [
         ({"host": "web1", "store": "redhat"}, 1), ({"host": "web2", "store": "redhat"}, 0)]
-    root = {"fingerprint": ROOT["fingerprint_sha256"], "subject": ROOT["subject"]}
+    root = {"report": "Trust report", "fingerprint": ROOT["fingerprint_sha256"], "subject": ROOT["subject"]}
     assert (root, told.epoch(ROOT["not_after"])) in found["host_trust_anchor_not_after_seconds"]
     assert ({**root, "state": "unmanaged"}, 1) in found["host_trust_anchor_hosts"]
     assert found["host_trust_certificate_verified"] == [({"host": "web1", "path": "/web.crt"}, 1)]
@@ -105,6 +105,15 @@ def test_metrics_have_each_series_once_with_any_name_in_it():
     # Of what is listed twice, the worse is told.
     assert [value for _labels, value in found["host_trust_certificate_verified"]] == [0]
     assert [value for _labels, value in found["host_trust_endpoint_trusted"]] == [0]
+
+
+def test_metrics_of_several_reports_share_no_series():
+    """Such as those of slices, that lie in one folder of node_exporter's."""
+    trust = told.trust(told.anchor(ROOT))
+    series = [(name, tuple(sorted(labels.items()))) for host, title in (("web1", "Slice 1"), ("web2", "Slice 2"))
+              for name, listed in samples(build({host: {"trust": trust}}, title=title)).items()
+              for labels, _value in listed]
+    assert len(series) == len(set(series)) > 6
 
 
 def test_metrics_of_nothing():
