@@ -81,6 +81,9 @@ integration: hosts  ## the modules against real hosts
 molecule: hosts  ## the roles against fleets of containers
 	tools/molecule
 
+rotation: hosts  ## a CA is replaced under load; it wants the machine for itself, and takes 12 minutes
+	tools/molecule rotation
+
 matrix: hosts  ## units, sanity and a short integration with every supported ansible-core
 	tools/matrix $(CORES)
 
@@ -135,5 +138,5 @@ $(collection):
 	@ln -sfn ../../../.. $@
 
 .PHONY: help quickstart test lint lint-yaml lint-ansible lint-python lint-shell lint-types lint-spelling lint-licences \
-	lint-changelog lint-docs units sanity integration molecule matrix bench bench-fleet bench-tls load \
+	lint-changelog lint-docs units sanity integration molecule rotation matrix bench bench-fleet bench-tls load \
 	kill-everywhere oracle release fuzz hosts docs venv clean
