@@ -223,6 +223,30 @@ def test_other_ways_to_run(fleet, tmp_path):
     assert not [one for found in again.results.values() for one in found if one.get("changed")]
 
 
+def test_a_rotation_and_a_report_by_a_user_who_becomes_root(fleet, tmp_path):
+    """Among what is delegated to the controller and to other hosts, nothing becomes somebody it should not."""
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps(part(fleet, [NAMES[1], NAMES[3]])))
+    variables = {"private_ca_passphrase": "sesame-of-the-slices", "tls_smoke_test_controller": False}
+    old, new = tmp_path / "pki", tmp_path / "pki-2"
+    for playbook, more in (
+            (SITE, {"private_ca_dir": str(old)}), ("fleetpki.host_trust.rotate_ca", {"ca_rotation_dir": str(new)}),
+            ("fleetpki.host_trust.report", {"private_ca_dir": str(new), "trust_report_dir": str(tmp_path / "report")})):
+        given = json.loads(inventory.read_text())
+        given["all"].setdefault("vars", {}).update(more)
+        inventory.write_text(json.dumps(given))
+        play = plays.playbook(inventory, playbook, variables=variables)
+        assert play.code == 0, trouble(play)
+    issuing = authority(new, "issuing")
+    for name in (NAMES[1], NAMES[3]):
+        path = f"{folder_of(name)}/certs/{name}"
+        x509.load_pem_x509_certificate(fleet[name].read(f"{path}.crt")).verify_directly_issued_by(issuing)
+        fleet[name].run("openssl", "verify", "-untrusted", f"{path}-chain.pem", f"{path}.crt")
+    found = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert {name: host["status"] for name, host in found["hosts"].items()} == {NAMES[1]: "ok", NAMES[3]: "ok"}
+    assert [one["kind"] for one in found["findings"] if one["severity"] != "notice"] == []
+
+
 def test_tags(fleet, tmp_path):
     """Each tag is on all tasks of its role, be they included, and on what the playbooks do for it."""
     certificate = f"{folder_of(NAMES[1])}/certs/{NAMES[1]}"

@@ -24,6 +24,7 @@ import yaml
 
 PLATFORMS = {"web1": "el9", "web2": "debian12", "web3": "el8"}
 PLACES = {"web1": "/etc/pki/tls", "web2": "/etc/ssl", "web3": "/etc/pki/tls"}
+URL = "http://pki.example.com/{}.crl".format
 SERVER = """
 import os, ssl, socket, sys, threading
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -53,20 +54,23 @@ def variables_of(example, folder):
 
 
 @contextmanager
-def with_an_old_ca(platforms, folder, **variables):
-    """Hosts that site.yml has given an old CA's certificates."""
+def with_an_old_ca(platforms, folder, own=None, **variables):
+    """Hosts that site.yml has given an old CA's certificates. own: {host: variables of it alone}."""
     text = documented.example("roles/ca_rotation/README.md", "private_ca_dir: /srv/pki         # the old CA, as before")
     with podman.fleet(platforms) as started:
         inventory = json.loads(started.inventory.read_text())
         inventory["all"]["vars"].update(
             host_trust_become=False, private_ca_passphrase="sesame of the test", private_ca_name="Corp",
             tls_smoke_test_controller=False, **variables_of(text, folder) | variables)
+        for group in inventory["all"]["children"].values():
+            for name, one in group["hosts"].items():
+                one.update((own or {}).get(name, {}))
         started.inventory.write_text(json.dumps(inventory))
         for host in started.values():
             host.write("/etc/init.d/nginx", SERVICE, 0o755)
-        assert site(started).code == 0
+        assert went(site(started))
         for host in started.values():
-            host.run("rm", "/root/reloads")  # of the first certificates: what a rotation reloads is counted
+            host.run("rm", "-f", "/root/reloads")  # of the first certificates: what a rotation reloads is counted
         yield started
 
 
@@ -74,7 +78,10 @@ def with_an_old_ca(platforms, folder, **variables):
 def fleet(tmp_path_factory):
     folder = tmp_path_factory.mktemp("srv")
     before = documented.example("docs/rotation.md", "private_ca_dir: /srv/pki         # as before")
-    with with_an_old_ca(PLATFORMS, folder, **variables_of(before, folder)) as started:
+    with with_an_old_ca(PLATFORMS, folder, **variables_of(before, folder), ca_trust_purge="managed",
+                        private_ca_crl_url=URL("old"), private_ca_root_crl_url=URL("root"),
+                        private_ca_ca_issuers_url=URL("old"), ca_rotation_crl_url=URL("new"),
+                        ca_rotation_root_crl_url=URL("new-root"), ca_rotation_ca_issuers_url=URL("new")) as started:
         yield started
 
 
@@ -106,6 +113,14 @@ def inventory(fleet, **variables):
         yield
     finally:
         fleet.inventory.write_text(kept)
+
+
+def reported(fleet, folder):
+    """What a report finds of anchors."""
+    went(plays.playbook(fleet.inventory, "fleetpki.host_trust.report",
+                        variables={"trust_report_dir": f"{folder}/report", "trust_report_certificates": []}))
+    found = json.loads((folder / "report/report.json").read_text())["findings"]
+    return [one["kind"] for one in found if one["kind"].startswith(("anchor", "wanted"))]
 
 
 def went(done):
@@ -155,6 +170,9 @@ OLD, NEW = ["Corp Issuing CA", "Corp Root CA"], ["Corp 2027 Issuing CA", "Corp 2
 
 
 def variables_that_can_not_be_meant(fleet, folder):
+    def impossible(sentence, **variables):
+        assert sentence in refused(rotate(fleet, "distribute", **variables))
+
     for sentence, variables in [
         ("ca_rotation_dir is to be the folder of the new CA, as an absolute path, and is srv/pki-2027.",
          {"ca_rotation_dir": "srv/pki-2027"}),
@@ -162,14 +180,21 @@ def variables_that_can_not_be_meant(fleet, folder):
          {"ca_rotation_dir": f"{folder}/pki"}),
         ("private_ca_dir, ca_trust_anchors or ca_trust_purge is given with -e", {"ca_trust_purge": "all"}),
         ("ca_rotation_without has web9, which the inventory does not have", {"ca_rotation_without": ["web9"]}),
+        ("ca_rotation_expected is 4, and there are 3 hosts: this is not the whole fleet", {"ca_rotation_expected": 4}),
+        ("private_ca_crl_url would be in the certificates of both CAs", {"ca_rotation_crl_url": URL("old")}),
+        ("private_ca_root_crl_url would be in", {"ca_rotation_root_crl_url": URL("root")}),
+        ("private_ca_ca_issuers_url would be in", {"ca_rotation_ca_issuers_url": URL("old")}),
     ]:
-        assert sentence in refused(rotate(fleet, **variables))
+        impossible(sentence, **variables)
+    with inventory(fleet, host_trust_hosts="web1"):
+        impossible('host_trust_hosts is "web1", which leaves out web2, web3 of this play')
     assert not (folder / "pki-2027").exists()
 
 
 def check_mode_with_nothing_there_yet(fleet, folder):
     done = rotate(fleet, check=True)
     assert went(done) and not (folder / "pki-2027").exists()
+    assert said(done, "Would make") == [f"Would make a root and an issuing CA in {folder}/pki-2027"]
     for phase, begin in (("distribute", "Would have hosts trust the CA that prepare makes, besides the old CA: "),
                          ("reissue", "Would replace certificates that CN=Corp Root CA and CN=Corp Issuing CA"),
                          ("withdraw", "Would end the trust in CN=Corp Root CA and CN=Corp Issuing CA: ")):
@@ -199,6 +224,16 @@ def hosts_that_are_left_out_by_limit(fleet):
     sentence = refused(rotate(fleet, "distribute", args=["--limit", "web1:web2"]))
     assert "The phase distribute does not begin:\nweb3: it is left out of this run (by --limit?)\n" in sentence
     assert sentence.endswith('ca_rotation_without: ["web3"]')
+    assert everywhere(fleet, trusted) == {json.dumps(OLD)}
+
+
+def an_old_ca_that_the_inventory_would_take_away_at_once(fleet, folder):
+    for element in ({"src": f"{folder}/pki/root/root.crt", "state": "distrusted"},
+                    {"src": f"{folder}/pki/issuing/issuing.crt", "state": "absent"}):
+        with inventory(fleet, ca_trust_anchors=[element]):
+            sentence = refused(rotate(fleet, "distribute"))
+        assert "incomplete" not in sentence
+        assert re.search("web1: CN=Corp .* CA is absent or distrusted by ca_trust_anchors in the inventory", sentence)
     assert everywhere(fleet, trusted) == {json.dumps(OLD)}
 
 
@@ -252,6 +287,12 @@ def a_playbook_of_ones_own(fleet):
         assert [task for task in tasks if task in expected] == expected, tasks
 
 
+def site_takes_the_new_ca_from_nobody(fleet, folder):
+    """A purge takes what is not listed, and the old CA's folder lists the new one by now."""
+    assert changed(site(fleet)) == [] and everywhere(fleet, trusted) == {json.dumps(sorted(NEW + OLD))}
+    assert reported(fleet, folder) == []
+
+
 def withdraw_waits_for_reissue(fleet):
     done = rotate(fleet, "reissue", "withdraw", check=True)
     assert went(done) and everywhere(fleet, issuer) == {'"Corp Issuing CA"'}
@@ -301,6 +342,25 @@ def site_does_not_go_back_to_the_old_ca(fleet, folder):
     assert everywhere(fleet, issuer) == {'"Corp 2027 Issuing CA"'}
 
 
+def site_takes_the_old_ca_from_nobody_either(fleet, folder):
+    """With the new CA in the inventory, as the guide has it by now; whoever has an old certificate is not refused."""
+    then = variables_of(documented.example("docs/rotation.md", "private_ca_dir: /srv/pki-2027"), folder)
+    with inventory(fleet, **then, private_ca_crl_url=URL("new"), private_ca_root_crl_url=URL("new-root"),
+                   private_ca_ca_issuers_url=URL("new")):
+        assert changed(site(fleet)) == [] and reported(fleet, folder) == []
+    assert reported(fleet, folder) == [], "with the old one, which says by whom it was replaced"
+    assert everywhere(fleet, trusted) == {json.dumps(sorted(NEW + OLD))}
+    assert everywhere(fleet, addresses) == {json.dumps([f"URI:{URL('new')}"] * 2)}
+    issuing = (folder / "pki-2027/issuing/issuing.crt").read_text()
+    assert addresses(fleet["web1"], issuing) == [f"URI:{URL('new-root')}"]
+
+
+def addresses(host, certificate=None):
+    """What a certificate names, by default the host's own."""
+    certificate = certificate or host.read(f"{PLACES[host.name]}/certs/{host.name}.crt").decode()
+    return re.findall("URI:.*", host.run("openssl", "x509", "-noout", "-text", input=certificate).stdout)
+
+
 def an_anchor_that_the_inventory_would_bring_back(fleet, folder):
     listed = [{"src": f"{folder}/pki/root/root.crt"}]
     with inventory(fleet, ca_trust_anchors=listed):
@@ -340,12 +400,18 @@ def withdrawn_and_distrusted(fleet, folder):
     assert blocked == {"web1": "2", "web2": "0", "web3": "2"}
     again = rotate(fleet)
     assert went(again) and changed(again) == []
+    assert sorted(path.name for one in ("pki", "pki-2027") for path in (folder / one).iterdir()) == [
+        "issuing", "issuing", "replaced_by", "root", "root"]
+    assert reported(fleet, folder) == []
 
 
 def the_inventory_goes_on_with_the_new_ca(fleet, folder):
     then = variables_of(documented.example("docs/rotation.md", "private_ca_dir: /srv/pki-2027"), folder)
+    then.update(private_ca_crl_url=URL("new"), private_ca_root_crl_url=URL("new-root"),
+                private_ca_ca_issuers_url=URL("new"))
     with inventory(fleet, **then):
         assert changed(site(fleet)) == changed(rotate(fleet, "withdraw")) == []
+    assert everywhere(fleet, trusted) == {json.dumps(NEW)}
     del then["ca_rotation_from"]
     with inventory(fleet, **then):
         assert changed(site(fleet)) == [] and "are the same folder" in refused(rotate(fleet))
@@ -358,12 +424,15 @@ STEPS = [
     a_phase_alone_before_the_ca_is_made,
     prepare_and_site_in_the_midst,
     hosts_that_are_left_out_by_limit,
+    an_old_ca_that_the_inventory_would_take_away_at_once,
     a_host_that_can_not_be_reached,
     reissue_waits_for_distribute_on_every_host,
+    site_takes_the_new_ca_from_nobody,
     withdraw_waits_for_reissue,
     a_batch_that_others_refuse_is_the_last,
     a_service_that_was_not_reloaded_keeps_the_old_ca,
     site_does_not_go_back_to_the_old_ca,
+    site_takes_the_old_ca_from_nobody_either,
     an_anchor_that_the_inventory_would_bring_back,
     distrust_waits_for_withdraw,
     keys_that_both_have,
@@ -382,13 +451,21 @@ def test_a_rotation_with_all_that_keeps_it_from_going_on(fleet, folder, tmp_path
 def test_only_the_issuing_ca_is_new(tmp_path):
     """The root stays; certificates in other places and at other ports count, too, until they are left out by name."""
     with with_an_old_ca({"web1": "el9", "web2": "debian12"}, tmp_path, ca_rotation_of="issuing") as fleet:
-        host, (own, key) = fleet["web2"], ("/etc/ssl/certs/web2.crt", "/etc/ssl/private/web2.key")
-        host.run("sh", "-c", f"mkdir /srv/app; cp {key} /srv/app.key; cp {own} /srv/single.crt")
+        host, own = fleet["web2"], "/etc/ssl/certs/web2.crt"
+        host.run("sh", "-c", f"mkdir /srv/app; cp /etc/ssl/private/web2.key /srv/app.key; cp {own} /srv/single.crt")
         host.run("cp", own, "/srv/app/app.crt")
         host.write("/root/server.py", SERVER.encode())
         host.run("python3", "/root/server.py", "/srv/app/app.crt", "/srv/app.key")
         everything = {"ca_rotation_passphrase": "another sesame", "ca_rotation_paths": ["/srv/single.crt"],
                       "ca_rotation_folders": ["/etc/pki/tls/certs", "/etc/ssl/certs", "/srv/app"]}
+        key, away = tmp_path / "pki/root/root.key", tmp_path / "root.key"
+        key.rename(away)
+        assert said(rotate(fleet, "prepare", check=True), "Would make") == [
+            f"Would make an issuing CA in {tmp_path}/pki-2027, below the root in {tmp_path}/pki",
+            "It could not begin now:",
+            f"the root's key is neither in {tmp_path}/pki/root nor in {tmp_path}/pki-2027/root, and signs the new "
+            "issuing CA: bring root.key there, and take it away afterwards"]
+        away.rename(key)
         assert went(rotate(fleet, "prepare", "distribute", "reissue", **everything))
         assert everywhere(fleet, issuer) == {'"Corp 2027 Issuing CA"'}
         slip = {"ca_rotation_paths": ["/srv/single.crt", "/srv/nosuch.crt"]}
@@ -428,3 +505,28 @@ def test_a_ca_that_is_lost_is_replaced_with_what_hosts_have_of_it(tmp_path):
             (tmp_path / "pki" / name).write_text(fleet["web1"].run("sh", "-c", f"cat {path}").stdout)
         assert went(rotate(fleet))
         assert trusted(fleet["web1"]) == NEW and issuer(fleet["web1"]) == "Corp 2027 Issuing CA"
+
+
+def test_hosts_that_are_no_servers_and_the_controller_that_asks(tmp_path):
+    """One has a client's certificate and a browser's database, one has none; the controller judges by the new root."""
+    own = {"web2": {"host_certificate_profile": "client", "host_certificate_services": [],
+                    "ca_trust_nss_databases": ["/etc/pki/nssdb"]},
+           "web3": {"host_certificate_source": "external", "host_certificate_external_dir": f"{tmp_path}/requests",
+                    "host_certificate_certificates": []}}
+    platforms = {"web1": "el9", "web2": "workstation", "web3": "debian13"}
+    with with_an_old_ca(platforms, tmp_path, own, ca_trust_purge="managed",
+                        tls_smoke_test_controller_trust=f"{tmp_path}/pki/root/root.crt") as fleet:
+        # Whoever signs a host's own certificate, it trusts the others'.
+        alone = plays.playbook(fleet.inventory, "fleetpki.host_trust.distribute_trust", "--limit", "web3")
+        assert went(alone) and changed(alone) == [] and trusted(fleet["web3"]) == OLD
+        assert went(rotate(fleet, "prepare", "distribute"))
+        fleet["web2"].run("rm", "-r", "/etc/pki/nssdb")
+        assert "web2: the phase distribute is incomplete: " in refused(rotate(fleet, "reissue"))
+        address = fleet["web1"].run("hostname", "-i").stdout.split()[0]
+        with inventory(fleet, tls_smoke_test_controller=True, tls_smoke_test_address=address):
+            done = rotate(fleet)
+        assert went(done) and everywhere(fleet, trusted) == {json.dumps(NEW)}
+        listed = fleet["web2"].run("certutil", "-L", "-d", "sql:/etc/pki/nssdb").stdout
+        assert "Corp 2027 Root CA" in listed and "Corp Root CA" not in listed
+        matrix = next(one["msg"] for one in done.of("web1") if one["task"].endswith("each column is asked)"))
+        assert [re.sub(" +[1-9] accept$", "", row) for row in matrix[1:]] == ["web1", "web2", "web3", "the controller"]

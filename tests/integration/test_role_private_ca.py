@@ -124,7 +124,7 @@ def test_the_second_run_changes_nothing(ca):
     assert read["skipped"], "what the controller reads by itself costs no task"
     facts = again.of("localhost")[-2]["ansible_facts"]["private_ca_certificates"]
     assert facts == {"root": ca.root.read_text(), "issuing": ca.issuing.read_text(),
-                     "chain": ca.issuing.read_text() + ca.root.read_text()}
+                     "chain": ca.issuing.read_text() + ca.root.read_text(), "besides": ""}
 
 
 def test_check_mode_on_an_empty_controller(tmp_path):

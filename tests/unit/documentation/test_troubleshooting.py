@@ -29,8 +29,9 @@ PIECES = {  # which other sentences go on with, or that are none
     "its security level, which on EL the crypto policy sets",
 }
 NEWS = (  # as such a sentence of roles and playbooks begins: what is done or would be, or what another goes on with
-    "Would have hosts trust", "Would replace certificates", "Would end the trust in", "Would distrust",
-    "No host of this run trusts the CA in", "the CA that prepare makes", "nothing is known of it",
+    "Would have hosts trust", "Would replace certificates", "Would end the trust in", "Would distrust", "Would make",
+    "No host of this run trusts the CA in", "the CA that prepare makes", "The CA in … is made: would look after it",
+    "nothing is known of it",
     "its own trust store",
 )
 LEAST = 4  # words, of an error that is looked for on the page
