@@ -37,6 +37,7 @@ def anchor_arguments() -> "t.Dict[str, t.Any]":
                 "path": {"type": "path"},
                 "fingerprint": {"type": "str"},
                 "state": {"type": "str", "default": "present", "choices": ["present", "absent", "distrusted"]},
+                "allow_expired": {"type": "bool", "default": False},
             },
             "mutually_exclusive": [["src", "content", "path", "fingerprint"]],
             "required_one_of": [["name", "src", "content", "path", "fingerprint"]],

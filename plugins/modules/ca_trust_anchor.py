@@ -71,6 +71,12 @@ options:
         type: str
         choices: [present, absent, distrusted]
         default: present
+      allow_expired:
+        description:
+          - Let these certificates through whenever they end, whatever O(allow_expired) and O(min_remaining) say of all
+            others. That is for a CA that is leaving.
+        type: bool
+        default: false
   purge:
     description:
       - What else is taken away.

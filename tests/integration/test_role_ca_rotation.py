@@ -170,24 +170,24 @@ OLD, NEW = ["Corp Issuing CA", "Corp Root CA"], ["Corp 2027 Issuing CA", "Corp 2
 
 
 def variables_that_can_not_be_meant(fleet, folder):
-    def impossible(sentence, **variables):
-        assert sentence in refused(rotate(fleet, "distribute", **variables))
-
     for sentence, variables in [
         ("ca_rotation_dir is to be the folder of the new CA, as an absolute path, and is srv/pki-2027.",
          {"ca_rotation_dir": "srv/pki-2027"}),
         (f"private_ca_dir and ca_rotation_dir are the same folder, {folder}/pki.",
          {"ca_rotation_dir": f"{folder}/pki"}),
-        ("private_ca_dir, ca_trust_anchors or ca_trust_purge is given with -e", {"ca_trust_purge": "all"}),
+        ("private_ca_*_url, ca_trust_anchors or ca_trust_purge is given with -e", {"ca_trust_purge": "all"}),
+        ("private_ca_*_url, ca_trust_anchors or ca_trust_purge is given with -e", {"private_ca_crl_url": URL("old")}),
         ("ca_rotation_without has web9, which the inventory does not have", {"ca_rotation_without": ["web9"]}),
         ("ca_rotation_expected is 4, and there are 3 hosts: this is not the whole fleet", {"ca_rotation_expected": 4}),
         ("private_ca_crl_url would be in the certificates of both CAs", {"ca_rotation_crl_url": URL("old")}),
         ("private_ca_root_crl_url would be in", {"ca_rotation_root_crl_url": URL("root")}),
         ("private_ca_ca_issuers_url would be in", {"ca_rotation_ca_issuers_url": URL("old")}),
     ]:
-        impossible(sentence, **variables)
+        assert sentence in refused(rotate(fleet, **variables))
+    assert not (folder / "pki-2027").exists()
     with inventory(fleet, host_trust_hosts="web1"):
-        impossible('host_trust_hosts is "web1", which leaves out web2, web3 of this play')
+        sentence = refused(rotate(fleet, "distribute"))
+    assert 'host_trust_hosts is "web1", which leaves out web2, web3 of this play' in sentence
     assert not (folder / "pki-2027").exists()
 
 
@@ -293,6 +293,20 @@ def site_takes_the_new_ca_from_nobody(fleet, folder):
     assert reported(fleet, folder) == []
 
 
+def a_third_ca_that_is_still_trusted(fleet, folder):
+    """The old CA has replaced another one, and that rotation has not come to its end; site.yml would purge that."""
+    besides = folder / "pki/trusted_besides.pem"
+    kept = besides.read_text()
+    besides.write_text(pki.root("Corp 2020 Root CA", days=(-900, -1)).pem)
+    try:
+        sentence = refused(rotate(fleet, "distribute"))
+        assert f"hosts trust another CA besides the one in {folder}/pki, whose certificates are in" in sentence
+        assert changed(site(fleet, ca_trust_min_remaining="30d")) == [*fleet], "though it has ended"
+    finally:
+        besides.write_text(kept)
+    assert changed(site(fleet)) == [*fleet] and everywhere(fleet, trusted) == {json.dumps(sorted(NEW + OLD))}
+
+
 def withdraw_waits_for_reissue(fleet):
     done = rotate(fleet, "reissue", "withdraw", check=True)
     assert went(done) and everywhere(fleet, issuer) == {'"Corp Issuing CA"'}
@@ -363,6 +377,10 @@ def addresses(host, certificate=None):
 
 def an_anchor_that_the_inventory_would_bring_back(fleet, folder):
     listed = [{"src": f"{folder}/pki/root/root.crt"}]
+    with inventory(fleet, ca_trust_anchors=[{**listed[0], "state": "absent"}]):
+        assert "It could not begin now:" not in said(rotate(fleet, "withdraw", check=True), "Would end the trust in")
+    with inventory(fleet, ca_trust_anchors=[{**listed[0], "state": "distrusted"}]):
+        assert "web1: CN=Corp Root CA is absent or distrusted by" in refused(rotate(fleet, "withdraw"))
     with inventory(fleet, ca_trust_anchors=listed):
         sentence = refused(rotate(fleet, "withdraw"))
     assert "web1: CN=Corp Root CA is still among ca_trust_anchors in the inventory, and would come back" in sentence
@@ -428,6 +446,7 @@ STEPS = [
     a_host_that_can_not_be_reached,
     reissue_waits_for_distribute_on_every_host,
     site_takes_the_new_ca_from_nobody,
+    a_third_ca_that_is_still_trusted,
     withdraw_waits_for_reissue,
     a_batch_that_others_refuse_is_the_last,
     a_service_that_was_not_reloaded_keeps_the_old_ca,

@@ -150,6 +150,12 @@ def test_what_of_the_anchors_the_role_passes_on(el9):
         assert play.code == 0 and pair.fingerprint not in trusted(el9["el9"]), play.output
         play = plays.run(el9.inventory, [], roles=[role(pair, **allowed)])
         assert play.code == 0 and pair.fingerprint in trusted(el9["el9"]), play.output
+    # One that is leaving is let through by itself, and no other one is.
+    leaving = [{"content": pki.root("Leaving", days=(-9, -1)).pem, "allow_expired": True}, {"content": short.pem}]
+    for remaining, code, refused in (("10d", 0, set()), ("30d", 2, {"Short"})):
+        given = {**role(), "ca_trust_anchors": leaving, "ca_trust_min_remaining": remaining}
+        play = plays.run(el9.inventory, [], roles=[given], ignore_errors=False)
+        assert play.code == code and {*re.findall(r"CN=(\w+) \(SHA-256 \w+\) is refused", play.output)} == refused
     # EL's own store takes CAs alone, an application's bundle whatever it wants.
     bundle = {"ca_trust_store": "bundle", "ca_trust_bundle_path": "/root/app.pem"}
     for allow, code in (("no", 2), ("yes", 0)):
