@@ -186,8 +186,11 @@ def intermediates(cas: "t.Iterable[x509.Certificate]", files: "t.Iterable[t.List
 
 
 def issued_by(
-    certificate: x509.Certificate, pool: "chains.Pool", wanted: "t.List[x509.Certificate]", now: int,
-    successors: "t.Iterable[x509.Certificate]" = (),
+    certificate: x509.Certificate,
+    pool: "chains.Pool",
+    wanted: "t.List[x509.Certificate]",
+    successors: "t.List[x509.Certificate]",
+    now: int,
 ) -> "t.Optional[x509.Certificate]":
     """The first of the CAs ``wanted`` on the way up from a certificate, directly or at some remove, or None.
 
@@ -222,7 +225,7 @@ def _used(
 ) -> "t.List[t.Dict[str, t.Any]]":
     """The results (list of dict) of those certificates that chain to an old CA and are not expired."""
     blank = {"path": None, "address": None, "port": None, "server_name": None, "inode": None}
-    found = [(one, issued_by(one, pool, old, now, new)) for one in certificates if one.not_after >= now]
+    found = [(one, issued_by(one, pool, old, new, now)) for one in certificates if one.not_after >= now]
     return [dict(blank, authority=x509.label(authority), **dict(x509.describe(one), **where))
             for one, authority in found if authority]
 

@@ -31,7 +31,7 @@ OF_FAMILY = "[group_names | first]"
 
 # Targets
 PLAY = 1.3  # a converged ca_trust, in pings
-CONSTANT = 1.1  # cost per host in the dearest of the larger fleets, in that of the smallest
+CONSTANT = 1.1  # cost per host in each of the larger fleets, in that of the smallest
 MEMORY = 1.2  # of the controller, in a ping's
 BUNDLE = 150  # anchors in a bundle that is not sent for nothing
 
@@ -205,9 +205,8 @@ def judge(found: Found, sizes: list[int], sent: dict[str, tuple[int, int]], bund
                    for size in sizes]
     for name in (name for name, _former, changed in ORDER if changed is not None and name not in ONCE):
         least, *larger = sorted(sizes)
-        for size in [max(larger, key=lambda size: per_host(found, size, name))] if larger else []:
-            growth = per_host(found, size, name) / per_host(found, least, name)
-            judged.append((f"{name}: cost per host, {size} hosts / {least}", growth, CONSTANT))
+        judged += [(f"{name}: cost per host, {size} hosts / {least}",
+                    per_host(found, size, name) / per_host(found, least, name), CONSTANT) for size in larger]
     # What is sent with 150 anchors in place and not with one: fingerprints, where it could be all of the bundle.
     more = sent[f"{BUNDLE} anchors, converged"][0] - sent["1 anchor, converged"][0]
     judged.append((f"{BUNDLE} anchors in place: bytes sent, in the bundle's size", more / bundle, 0.5))

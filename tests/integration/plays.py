@@ -103,6 +103,14 @@ def playbook(inventory: Path | str, name: str, *args: str, environment: dict[str
     return PlayResult(results, stdout + stderr, done.returncode)
 
 
+def findings(inventory: Path | str, folder: Path, **variables: t.Any) -> list[str]:
+    """The kinds of findings of a report, which is written into that folder."""
+    done = playbook(inventory, "fleetpki.host_trust.report",
+                    variables={"trust_report_dir": str(folder), "host_trust_become": False, **variables})
+    assert done.code == 0, done.output
+    return [one["kind"] for one in json.loads((folder / "report.json").read_text())["findings"]]
+
+
 def anchors(*elements: t.Any, **options: t.Any) -> dict:
     """A task with ca_trust_anchor. An element is a dict, or something with ``pem`` that is to be present."""
     listed = [element if isinstance(element, dict) else {"content": element.pem} for element in elements]

@@ -117,10 +117,8 @@ def inventory(fleet, **variables):
 
 def reported(fleet, folder):
     """What a report finds of anchors."""
-    went(plays.playbook(fleet.inventory, "fleetpki.host_trust.report",
-                        variables={"trust_report_dir": f"{folder}/report", "trust_report_certificates": []}))
-    found = json.loads((folder / "report/report.json").read_text())["findings"]
-    return [one["kind"] for one in found if one["kind"].startswith(("anchor", "wanted"))]
+    found = plays.findings(fleet.inventory, folder / "report", trust_report_certificates=[])
+    return [kind for kind in found if kind.startswith(("anchor", "wanted"))]
 
 
 def went(done):

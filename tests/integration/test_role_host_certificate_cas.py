@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -106,16 +105,10 @@ def test_a_ca_on_one_of_the_hosts(fleet, tmp_path):
         fleet[host].write("/root/far.pem", root)
         assert one.verified("far.example.com", "-CAfile", "/root/far.pem") and one.fits()
     # A report knows what hosts are to trust, wherever that is kept; and says so where it can't be read.
-    for playbook in ("distribute_trust", "report"):
-        done = report_of(fleet, tmp_path, playbook, **settings)
-    assert [one for one in done if one.startswith(("anchor", "wanted"))] == []
-    assert "wanted-refused" in report_of(fleet, tmp_path, "report", **{**settings, "private_ca_dir": "/root/nosuch"})
-
-
-def report_of(fleet, folder, playbook, **settings):
-    """Runs a playbook; the kinds of findings that the last report has."""
-    variables = {"host_trust_become": False, "trust_report_dir": str(folder / "report"), **settings}
-    done = plays.playbook(fleet.inventory, f"fleetpki.host_trust.{playbook}", variables=variables)
-    assert done.code == 0, failures(done)
-    made = folder / "report" / "report.json"
-    return [one["kind"] for one in json.loads(made.read_text())["findings"]] if made.exists() else []
+    distributed = plays.playbook(fleet.inventory, "fleetpki.host_trust.distribute_trust",
+                                 variables={"host_trust_become": False, **settings})
+    assert distributed.code == 0, failures(distributed)
+    found = plays.findings(fleet.inventory, tmp_path / "report", **settings)
+    assert [kind for kind in found if kind.startswith(("anchor", "wanted"))] == []
+    lost = {**settings, "private_ca_dir": "/root/nosuch"}
+    assert "wanted-refused" in plays.findings(fleet.inventory, tmp_path / "report", **lost)
