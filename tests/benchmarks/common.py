@@ -21,6 +21,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "hosts"), str(TESTS / "integration")]
 
 import images  # noqa: E402  (found through the path above)
 import pki  # noqa: E402
+import playbook_server  # noqa: E402
 import plays  # noqa: E402
 import podman  # noqa: E402
 import yaml  # noqa: E402
@@ -28,6 +29,7 @@ import yaml  # noqa: E402
 __all__ = ["images", "pki", "plays", "podman"]  # for those who import this, which makes them found
 
 FORKS = 5  # Ansible's default
+os.environ.pop(playbook_server.SHARED, None)  # a benchmark measures ansible-playbook itself, also where a test runs it
 
 
 class BenchError(Exception):

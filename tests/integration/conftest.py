@@ -15,11 +15,17 @@ sys.path[:0] = [str(TESTS / "hosts"), str(TESTS / "integration")]
 
 import host_certificates  # noqa: E402  (found through the path above)
 import places  # noqa: E402
+import playbook_server  # noqa: E402
 import plays  # noqa: E402
 import podman  # noqa: E402
 
 ALL = ("el8", "el9", "el10", "debian12", "debian13")
 EL = ("el8", "el9", "el10")
+
+
+def pytest_configure():
+    """All workers share the servers of this process."""
+    playbook_server.share()
 
 
 @pytest.fixture()

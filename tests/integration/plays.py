@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plays as users write them, run by the real ansible-playbook; results come back as plain values."""
+"""Plays as users write them, run by ansible-playbook's own code; results come back as plain values."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
+import playbook_server
 import podman
 import yaml
 
@@ -75,9 +76,9 @@ def written(tasks: list[dict], folder: Path | None = None, **play: t.Any) -> c.I
 
 def started(inventory: Path | str, name: str, *args: str,
             environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
-    """ansible-playbook, come to its end."""
-    return subprocess.run(["ansible-playbook", "-i", str(inventory), name, *args], capture_output=True, check=False,
-                          stdin=subprocess.DEVNULL, env={**ansible_environment(), **(environment or {})})
+    """Runs ansible-playbook to its end."""
+    given = ("-i", str(inventory), name, *args)
+    return playbook_server.run(given, {**ansible_environment(), **(environment or {})})
 
 
 def playbook(inventory: Path | str, name: str, *args: str, environment: dict[str, str] | None = None,

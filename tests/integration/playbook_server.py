@@ -1,0 +1,162 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs ansible-playbook in forks of a process that has already imported Ansible.
+
+Importing Ansible and packing its modules take longer than most plays do. Ansible reads its settings from the
+environment while it is imported, so each environment has a server of its own, which all workers of pytest share. A fork
+runs the command line's own code. All it shares with other forks is the cache of packed modules.
+
+As a program, this is the server: ``playbook_server.py SOCKET``. It ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import atexit
+import collections.abc as c
+import fcntl
+import hashlib
+import importlib
+import json
+import os
+import select
+import shutil
+import socket
+import socketserver
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SHARED = "HOST_TRUST_PLAYBOOK_SERVERS"  # in the environment: the folder of the servers' sockets
+# What nearly every play uses. What this ansible-core lacks is left to the fork.
+PRELOADED = (
+    "ansible.cli.playbook", "ansible.executor.playbook_executor", "ansible.executor.module_common",
+    "ansible.plugins.action.assert", "ansible.plugins.action.command", "ansible.plugins.action.normal",
+    "ansible.plugins.action.set_fact", "ansible.plugins.become.sudo", "ansible.plugins.callback.default",
+    "ansible.plugins.connection.local", "ansible.plugins.connection.ssh", "ansible.plugins.filter.core",
+    "ansible.plugins.inventory.auto", "ansible.plugins.inventory.ini", "ansible.plugins.inventory.script",
+    "ansible.plugins.inventory.toml", "ansible.plugins.inventory.yaml", "ansible.plugins.shell.sh",
+    "ansible.plugins.strategy.linear", "ansible.plugins.test.core", "cryptography.x509.verification",
+    "multiprocessing.popen_fork",
+)
+
+
+class Unanswered(Exception):
+    """The fork ended before it could report an exit code."""
+
+
+def run(args: c.Iterable[str], environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+    """Runs ``ansible-playbook ARGS`` to its end, in the current folder and without standard input.
+
+    The first run with an environment is ansible-playbook itself; from the second one on, a server pays off.
+    """
+    command = ["ansible-playbook", *args]
+    # pytest keeps the name of the current test there.
+    settings = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
+    if SHARED in os.environ:
+        place = Path(os.environ[SHARED], hashlib.sha256(json.dumps(sorted(settings.items())).encode()).hexdigest()[:16])
+        with open(place.with_suffix(".lock"), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            again = place.exists()
+            place.touch()
+            if again and not place.with_suffix(".socket").exists():
+                start(place.with_suffix(".socket"), settings)
+        if again:
+            return ask(place.with_suffix(".socket"), command)
+    return subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL, env=settings)
+
+
+def share() -> None:
+    """Has this process and those that it starts use servers, and ends these when it ends.
+
+    Elsewhere, as in benchmarks, ansible-playbook itself is run.
+    """
+    if SHARED not in os.environ:
+        folder = os.environ[SHARED] = tempfile.mkdtemp(prefix="host-trust-playbooks-")
+        atexit.register(shutil.rmtree, folder)
+        # Servers read from it, and end when the last writer does. Nobody writes.
+        os.mkfifo(f"{folder}/alive")
+        os.open(f"{folder}/alive", os.O_RDWR)
+
+
+def start(socket_path: Path, environment: dict[str, str]) -> None:
+    """Starts a server, and returns when it listens."""
+    with open(socket_path.with_name("alive"), "rb") as alive:
+        server = subprocess.Popen([sys.executable, __file__, socket_path], env=environment, stdin=alive,
+                                  stdout=subprocess.PIPE, text=True)
+    with server.stdout as ready:
+        if ready.readline() != "ready\n":
+            raise RuntimeError(f"{__file__} exited with {server.wait()} before it was ready")
+
+
+def ask(socket_path: Path, command: list[str]) -> subprocess.CompletedProcess[bytes]:
+    """Has a server run a command."""
+    request = json.dumps({"args": command[1:], "folder": os.getcwd()}).encode()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, socket.socket(socket.AF_UNIX) as to_fork:
+        to_fork.connect(str(socket_path))
+        socket.send_fds(to_fork, [len(request).to_bytes(4, "big")], [out.fileno(), err.fileno()])
+        to_fork.sendall(request)
+        with to_fork.makefile() as answer:
+            code = answer.readline()
+        for stream in (out, err):
+            stream.seek(0)
+        printed = out.read(), err.read()
+    if not code:
+        raise Unanswered(f"{' '.join(command)} was killed; it printed {printed}")
+    return subprocess.CompletedProcess(command, int(code), *printed)
+
+
+class Fork(socketserver.BaseRequestHandler):
+    """One run of ansible-playbook, in a process of its own."""
+
+    def handle(self) -> None:
+        length, streams, _flags, _address = socket.recv_fds(self.request, 4, 2)
+        with self.request.makefile("rb") as reader:
+            request = json.loads(reader.read(int.from_bytes(length, "big")))
+        null = os.open(os.devnull, os.O_RDONLY)
+        for source, target in zip((null, *streams), range(3), strict=True):
+            os.dup2(source, target)
+            os.close(source)
+        os.chdir(request["folder"])
+        self.request.sendall(f"{exit_code(request['args'])}\n".encode())
+
+
+def exit_code(args: list[str]) -> int:
+    """Runs the code of the command line in this process."""
+    from ansible.cli.playbook import PlaybookCLI
+
+    sys.argv[:] = [shutil.which("ansible-playbook"), *args]
+    try:
+        PlaybookCLI.cli_executor(sys.argv)
+    except SystemExit as end:
+        return int(end.code or 0)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
+
+
+class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
+    """Forks for each request."""
+
+    request_queue_size = 16
+    max_children = 64
+    block_on_close = False
+
+
+def main(path: str) -> None:
+    sys.path.remove(str(Path(__file__).parent))  # as for ansible-playbook, whose folder this is not
+    for name in PRELOADED:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue
+    with Server(path, Fork) as server:
+        print("ready", flush=True)
+        while sys.stdin not in select.select([server, sys.stdin], [], [])[0]:
+            server.handle_request()
+            server.service_actions()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
