@@ -6,6 +6,15 @@ build := $(CURDIR)/.build
 collection := .build/collections/ansible_collections/fleetpki/host_trust
 containers := podman buildah runc netavark aardvark-dns firewall mmdebstrap debian-keyring openssl trust p11-kit-trust
 judges := certtool openssl
+space := $(subst ,, )
+
+# What `make test` runs, and what it leaves to `make test-rest`, in the order of what it guards. Two parts with a + between
+# them are made side by side. A part integration-X is the integration tests with the marker X (pyproject.toml).
+parts_of_test := lint+docs units integration
+parts_of_rest := integration-faults integration-platforms integration-clients integration-rotation molecule versions \
+	integration-versions integration-pipelines integration-documentation host-pythons integration-load
+markers := $(filter-out platforms,$(patsubst integration-%,%,$(filter integration-%,$(parts_of_rest))))
+linters := lint-ansible lint-types lint-yaml lint-python lint-shell lint-spelling lint-licences lint-changelog lint-docs
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export LC_ALL := C.UTF-8
@@ -25,11 +34,20 @@ quickstart: $(collection)  ## the whole story on this machine: no root, no conta
 	@tools/make-venv requirements/quickstart.txt .build/venv-quickstart
 	@.build/venv-quickstart/bin/ansible-playbook fleetpki.host_trust.quickstart -e quickstart_profile=strict
 
-test: venv  ## lint, docs, units, versions, integration and molecule, with a count at the end
+test: venv  ## what each change must pass: a quarter of an hour, with what each part took at the end
 	-@tools/system-packages $(containers) $(judges)
-	@tools/run-parts --prepare hosts lint docs units versions integration molecule
+	@tools/run-parts --prepare hosts-of-test $(parts_of_test)
 
-lint: lint-yaml lint-ansible lint-python lint-shell lint-types lint-spelling lint-licences lint-changelog lint-docs  ## all linters
+test-rest: venv  ## all that make test leaves out, in the order of what it guards
+	-@tools/system-packages $(containers) $(judges)
+	@tools/run-parts --prepare hosts $(parts_of_rest)
+
+test-all: venv  ## both
+	-@tools/system-packages $(containers) $(judges)
+	@tools/run-parts --prepare hosts $(parts_of_test) $(parts_of_rest)
+
+lint: venv $(collection)  ## all linters, side by side
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target $(linters)
 
 lint-yaml: venv
 	yamllint --strict .
@@ -60,23 +78,36 @@ lint-changelog: venv
 lint-docs: venv
 	antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
 
-units: venv  ## unit tests, also with the Pythons of EL 8, 9 and 10 where they are here
+units: venv  ## unit tests, also with the Python of EL 8 where it is here
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target units-here units-3.6
+
+units-here: venv
 	pytest -n 2 tests/unit
-	@tools/host-units 3.6 3.9 3.12
+
+host-pythons: venv  ## unit tests of what runs on hosts, with the Pythons of EL 9 and 10 where they are here
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target units-3.9 units-3.12
+
+units-%: venv
+	tools/host-units $*
 
 sanity: venv  ## ansible-test sanity
 	python tools/sanity.py
 
-# integration has their share of itself: tests/integration/test_matrix.py.
-versions: venv  ## the controller's units and sanity, with the oldest and the newest ansible-core
+versions: venv  ## the controller's units, sanity and the whole way of a fleet, with the oldest and the newest ansible-core
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=recurse version-2.16 version-2.21
 
 version-%:
 	@PARTS='controller sanity' tools/matrix $*
 
 # Three keep two cores busy: each waits a third of its time.
-integration: hosts  ## the modules against real hosts
-	pytest -n 3 --dist worksteal tests/integration
+integration: hosts-of-test  ## the modules and roles against real hosts, most of it on two platforms
+	pytest -n 3 --dist worksteal -m 'not ($(subst $(space), or ,$(markers)))' tests/integration
+
+integration-platforms: hosts  ## the same where the platform matters, on the other platforms
+	PLATFORMS=others pytest -n 3 --dist worksteal -m platforms tests/integration
+
+integration-%: hosts
+	pytest -n 3 --dist worksteal -m $* tests/integration
 
 molecule: hosts  ## the roles against fleets of containers
 	tools/molecule
@@ -116,6 +147,10 @@ hosts: venv $(collection)  ## the images of the test hosts
 	@tools/system-packages $(containers) $(judges)
 	python tests/hosts/build.py
 
+hosts-of-test: venv $(collection)  # those that make test needs
+	@tools/system-packages $(containers) $(judges)
+	python tests/hosts/build.py el8 el9 el10 debian12 debian13
+
 # Sphinx gets the pages as they lie in the repository, so that links lead to the same on GitHub and in the site.
 docs: $(collection)  ## the documentation as a site: .build/docs/html/index.html
 	@tools/make-venv requirements/docs.txt .build/venv-docs
@@ -137,6 +172,6 @@ $(collection):
 	@mkdir -p $(@D)
 	@ln -sfn ../../../.. $@
 
-.PHONY: help quickstart test lint lint-yaml lint-ansible lint-python lint-shell lint-types lint-spelling lint-licences \
+.PHONY: help quickstart test test-rest test-all units-here host-pythons hosts-of-test integration-platforms versions lint lint-yaml lint-ansible lint-python lint-shell lint-types lint-spelling lint-licences \
 	lint-changelog lint-docs units sanity integration molecule rotation matrix bench bench-fleet bench-tls load \
 	kill-everywhere oracle release fuzz hosts docs venv clean

@@ -30,6 +30,7 @@ import images
 import storage
 
 LABEL = "fleetpki.host_trust.test-host"
+COMPILED = "HOST_TRUST_COMPILED"  # in the environment: a folder for what hosts' Pythons compile; benchmarks have none
 # Sleeps for ever, and as a host's first process takes in the orphans, which a bare `sleep` would leave as zombies.
 # (podman's --init does so too, but wants a package that is not everywhere.)
 SLEEP = ("sh", "-c", "sleep infinity & wait")
@@ -150,7 +151,7 @@ class Host:
         Its image must be there: see build.ensure().
         """
         options = ["--pull=never", "--stop-timeout=0", f"--label={LABEL}", f"--hostname={self.name}", *self.options]
-        options.append(f"--network={self.network}")
+        options += [f"--network={self.network}", *_compiled_once(self.platform)]
         if self.network not in ("none", "host"):
             options += [f"--network-alias={self.name}", "--publish=127.0.0.1::22"]
         try:
@@ -241,6 +242,17 @@ class Host:
             said = (done.stderr or done.stdout).decode(errors="replace").strip()
             raise HostError(f"{self.name}: {shlex.join(argv)}: exit {done.returncode}: {said}")
         return done
+
+
+def _compiled_once(platform: images.Platform) -> list[str]:
+    """Options that have a host keep compiled code, where COMPILED names the folder for that: see python/."""
+    if COMPILED not in os.environ or platform.override:
+        return []
+    kept, code = Path(os.environ[COMPILED]), images.HERE / "python"
+    kept.mkdir(exist_ok=True)
+    shutil.copy(code / "compiled_once.py", kept)
+    return [f"--volume={kept}:/run/compiled-once",
+            f"--volume={code}/compiled_once.pth:/usr/lib/python3/dist-packages/compiled_once.pth:ro"]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,19 +20,32 @@ import playbook_server  # noqa: E402
 import plays  # noqa: E402
 import podman  # noqa: E402
 
-ALL = ("el8", "el9", "el10", "debian12", "debian13")
+STORES = ("el8", "el9", "el10", "debian12", "debian13")  # for what trust stores do
 EL = ("el8", "el9", "el10")
+PLATFORMS_BY_PART = {
+    "first": ("el8", "debian13"),  # `make integration`: a host of each family, the oldest and the newest OpenSSL
+    "others": ("el9", "el10", "debian12"),  # `make integration-platforms`
+}
+PLATFORMS = PLATFORMS_BY_PART[os.environ.get("PLATFORMS", "first")]  # for all else
 
 
 def pytest_configure():
-    """All workers share the servers of this process."""
+    """All workers share the servers of this process, and hosts what their Pythons have compiled."""
     playbook_server.share()
+    os.environ.setdefault(podman.COMPILED, f"{os.environ[playbook_server.SHARED]}/compiled")
 
 
 @pytest.fixture()
 def all_hosts():
     """One fresh host of each platform."""
-    with podman.fleet(ALL) as fleet:
+    with podman.fleet(STORES) as fleet:
+        yield fleet
+
+
+@pytest.fixture()
+def platform_hosts():
+    """One fresh host of each platform of this part."""
+    with podman.fleet(PLATFORMS) as fleet:
         yield fleet
 
 

@@ -9,6 +9,7 @@ bundle in it. Paths such as /srv are below the folder.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,11 +18,18 @@ import pki
 import plays
 import yaml
 
+HERE = Path(__file__).resolve().parent
 ROOT = pki.root("Corp Root CA")
 ISSUING = pki.issue("Corp Issuing CA", ROOT, ca=True)
 OUTSIDE = ("/srv/", "/etc/", "/var/")  # that examples name
 NAMES = ("web1", "web1.example.com", "web2.example.com")
 USERS = "root:x:0:0::/root:/bin/sh\nnginx:x:0:0::/:/bin/sh\nreporting:x:0:0::/:/bin/sh\n"
+
+
+def shell_environment() -> dict[str, str]:
+    """The same for all places, so that they share a server; its ansible-playbook is the one that asks that."""
+    environment = {**plays.ansible_environment(), "ANSIBLE_VAULT_PASSWORD_FILE": str(HERE / "vault-password")}
+    return {**environment, "PATH": os.pathsep.join([str(HERE / "bin"), environment["PATH"]])}
 
 
 class Place:
@@ -40,7 +48,6 @@ class Place:
             (folder / outside.strip("/")).mkdir()
         self.write("corp-root.crt", ROOT.pem)
         self.write("corp-issuing.crt", ISSUING.pem)
-        self.write("vault-password", "sesame-of-the-vault")
         self.variables = {
             "ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_become": False,
             "host_trust_become": False, "ca_trust_store": "bundle", "ca_trust_bundle_path": f"{self.host}/trust.pem",
@@ -64,8 +71,7 @@ class Place:
         """Runs the commands of an example; returns what they print."""
         (self.folder / "local.json").write_text(json.dumps(self.variables), encoding="utf-8")
         command = text.replace(" --ask-vault-pass", "").replace("ansible-playbook ", "ansible-playbook -e @local.json ")
-        environment = {**plays.ansible_environment(), "ANSIBLE_VAULT_PASSWORD_FILE": f"{self.folder}/vault-password"}
-        done = subprocess.run(["bash", "-euc", command], cwd=self.folder, env=environment, capture_output=True,
+        done = subprocess.run(["bash", "-euc", command], cwd=self.folder, env=shell_environment(), capture_output=True,
                               text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -80,13 +80,17 @@ def share() -> None:
 
 
 def start(socket_path: Path, environment: dict[str, str]) -> None:
-    """Starts a server, and returns when it listens."""
-    with open(socket_path.with_name("alive"), "rb") as alive:
+    """Starts a server, and returns when it listens. It holds none of this process's streams open."""
+    with open(socket_path.with_name("alive"), "rb") as alive, open(log_of(socket_path), "wb") as log:
         server = subprocess.Popen([sys.executable, __file__, socket_path], env=environment, stdin=alive,
-                                  stdout=subprocess.PIPE, text=True)
+                                  stdout=subprocess.PIPE, stderr=log, text=True)
     with server.stdout as ready:
         if ready.readline() != "ready\n":
-            raise RuntimeError(f"{__file__} exited with {server.wait()} before it was ready")
+            raise RuntimeError(f"{__file__} exited with {server.wait()}: {log_of(socket_path).read_text()}")
+
+
+def log_of(socket_path: Path) -> Path:
+    return socket_path.with_suffix(".log")
 
 
 def ask(socket_path: Path, command: list[str]) -> subprocess.CompletedProcess[bytes]:
@@ -102,7 +106,7 @@ def ask(socket_path: Path, command: list[str]) -> subprocess.CompletedProcess[by
             stream.seek(0)
         printed = out.read(), err.read()
     if not code:
-        raise Unanswered(f"{' '.join(command)} was killed; it printed {printed}")
+        raise Unanswered(f"{' '.join(command)} was killed; it printed {printed}; {log_of(socket_path).read_text()}")
     return subprocess.CompletedProcess(command, int(code), *printed)
 
 

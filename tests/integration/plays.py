@@ -38,6 +38,7 @@ def ansible_environment() -> dict[str, str]:
     return {
         **os.environ,
         **podman.environment(),
+        **({"PYTHONPATH": str(ROOT / "tests/hosts/python/controller")} if podman.COMPILED in os.environ else {}),
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build" / "collections"),
         "ANSIBLE_CONFIG": str(ROOT / "tools" / "ansible.cfg"),
         "ANSIBLE_HOME": str(ROOT / ".build" / "ansible"),

@@ -208,6 +208,7 @@ def test_a_mounted_image(one_of_each):
         assert gone["changed"] and looks(one_of_each[name]) == before[name]
 
 
+@pytest.mark.clients
 def test_javas_keystore_on_debian_is_part_of_the_store():
     """update-ca-certificates tells Java's hook of local certificates that came, and of none that went."""
     keytool = ("sh", "-c", "keytool -list -cacerts -storepass changeit 2>/dev/null | grep -c corp-root")

@@ -15,6 +15,8 @@ import plays
 import podman
 import pytest
 
+pytestmark = pytest.mark.clients
+
 ROOT = pki.root([("O", "Corp"), ("CN", "Corp Root CA")])
 ISSUING = pki.issue([("O", "Corp"), ("CN", "Corp Issuing CA")], ROOT, ca=True, path_length=0)
 WEB = pki.server("web1.example.com", ISSUING)

@@ -23,6 +23,7 @@ WEB = pki.server("web1.example.com", ISSUING, ips=["192.0.2.1"])
 FULL = "/etc/ssl/web1.crt"
 KEY = "/etc/ssl/web1.key"
 PASSPHRASE = "correct horse battery"
+ONE = "el8"  # for what does not depend on the platform
 
 
 def bring(fleet):
@@ -36,8 +37,8 @@ def bring(fleet):
 
 @pytest.fixture(scope="module")
 def hosts():
-    """One host of each platform, for tests that leave it as it was."""
-    with podman.fleet(conftest.ALL) as fleet:
+    """Hosts for tests that leave them as they were."""
+    with podman.fleet(conftest.PLATFORMS) as fleet:
         yield bring(fleet)
 
 
@@ -58,9 +59,10 @@ def sent(*pairs, **options):
     return {"content": "".join(pair.pem for pair in pairs), **options}
 
 
-def test_untrusted_before_and_trusted_after(all_hosts):
+@pytest.mark.platforms
+def test_untrusted_before_and_trusted_after(platform_hosts):
     """An intermediate alone is not enough for OpenSSL; with its root it is."""
-    hosts = bring(all_hosts)
+    hosts = bring(platform_hosts)
     task = cert_verify({"path": FULL, "hostnames": ["web1.example.com"], "ips": ["192.0.2.1"]})
     says = plays.command("openssl", "verify", "-untrusted", FULL, FULL)
     play = plays.run(hosts.inventory, [task, says, plays.anchors(ISSUING), task, says, plays.anchors(ROOT), task, says])
@@ -83,6 +85,7 @@ def test_untrusted_before_and_trusted_after(all_hosts):
         assert host.exists(after["trust"]["file"]) or host.exists(after["trust"]["directory"])
 
 
+@pytest.mark.platforms
 def test_check_mode_is_the_same_and_nothing_is_left(hosts):
     task = cert_verify({"path": FULL, "private_key": KEY, "private_key_passphrase": PASSPHRASE})
     for host in hosts.values():
@@ -95,6 +98,7 @@ def test_check_mode_is_the_same_and_nothing_is_left(hosts):
         assert host.run("find", "/etc", "/tmp", "/usr", "/root", "/var", "-newer", "/mark", "-type", "f").stdout == ""
 
 
+@pytest.mark.platforms
 def test_every_kind_of_finding_on_every_openssl(hosts):
     """What verifies and what does not must not depend on the version; nor may the sentences."""
     old_ca = pki.root("Old CA", issuer=ROOT, days=(-9, -3))
@@ -153,6 +157,7 @@ def test_no_secret_is_in_what_ansible_shows(hosts):
         assert [one["private_key_matches"] for one in play.of(name)[0]["results"]] == [True, None, True, None]
 
 
+@pytest.mark.platforms
 def test_trust_in_a_hashed_directory(hosts):
     for host in hosts.values():
         host.write("/trust/root.pem", ROOT.pem.encode())
@@ -168,12 +173,13 @@ def test_trust_in_a_hashed_directory(hosts):
 def test_warnings_are_shown(hosts):
     nameless = pki.server("old.example.com", ROOT, dns=[])
     task = cert_verify(sent(nameless), trust="/trust.pem", profile="host")  # the other one refuses it
-    result, = plays.run(hosts.inventory, [task], hosts="el9").of("el9")
+    result, = plays.run(hosts.inventory, [task], hosts=ONE).of(ONE)
     assert result["verified"]
     assert result["warnings"] == ["certificates[0] (CN=old.example.com): has no subject alternative names: no current "
                                   "client accepts it for any name (RFC 9525)"]
 
 
+@pytest.mark.platforms
 def test_both_engines_and_what_only_one_minds(hosts):
     """The root lacks a keyUsage, which OpenSSL passes over; waived by name, nothing is left."""
     root = pki.root("Old Root", key_usage=False)
@@ -196,6 +202,7 @@ def test_both_engines_and_what_only_one_minds(hosts):
         assert refused["msg"].startswith("waive: rfc5280-signature can't be waived") and "results" not in refused
 
 
+@pytest.mark.platforms
 def test_revocation_lists_on_every_openssl(hosts, tmp_path):
     """Of host and controller, good and bad ones: both engines mind the same, in sentences that say what to do."""
     critical = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0")
@@ -239,17 +246,17 @@ def test_revocation_lists_that_can_t_be_read(hosts, tmp_path):
              ({}, "one of the following is required: path, src, content"),
              ({"path": ""}, "crls[0] is empty: take it off, or give it a src, content or path"),
              ({"src": ""}, "crls[0] is empty: ")]
-    play = plays.run(hosts.inventory, [cert_verify(FULL, crls=[one]) for one, _said in cases], hosts="el9")
-    for (_one, said), result in zip(cases, play.of("el9"), strict=True):
+    play = plays.run(hosts.inventory, [cert_verify(FULL, crls=[one]) for one, _said in cases], hosts=ONE)
+    for (_one, said), result in zip(cases, play.of(ONE), strict=True):
         assert result["failed"] and said in result["msg"], result["msg"]
 
 
 def test_a_controller_whose_cryptography_is_too_old(hosts, tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import cryptography\ncryptography.__version__ = '43.0.0'\n")
     play = plays.run(hosts.inventory, [cert_verify(FULL, trust="/trust.pem"),
-                                       cert_verify(FULL, trust="/trust.pem", profile="host")], hosts="el9",
+                                       cert_verify(FULL, trust="/trust.pem", profile="host")], hosts=ONE,
                      environment={"PYTHONPATH": str(tmp_path)})
-    strict, host = play.of("el9")
+    strict, host = play.of(ONE)
     assert strict["failed"] and host["verified"]
     assert all(said in strict["msg"] for said in (
         "needs cryptography 49 or later on the controller", "there it has 43.0.0", "or say 'profile: host'"))
@@ -258,8 +265,8 @@ def test_a_controller_whose_cryptography_is_too_old(hosts, tmp_path):
 def test_async_is_for_one_engine(hosts):
     play = plays.run(hosts.inventory, [{**cert_verify(FULL, trust="/trust.pem"), "async": 30, "poll": 1},
                                        {**cert_verify(FULL, trust="/trust.pem", profile="host"), "async": 30,
-                                        "poll": 1}], hosts="el9")
-    strict, host = play.of("el9")
+                                        "poll": 1}], hosts=ONE)
+    strict, host = play.of(ONE)
     assert "take async away, or say 'profile: host'" in strict["msg"] and host["verified"]
 
 
@@ -288,8 +295,8 @@ def test_arguments_that_make_no_sense(hosts):
         ({"certificates": [{"path": FULL}], "purpose": "servers"}, "value of purpose must be one of"),
     ]
     play = plays.run(hosts.inventory, [{"fleetpki.host_trust.cert_verify": arguments} for arguments, _said in cases],
-                     hosts="el9")
-    for (_arguments, sentence), result in zip(cases, play.of("el9"), strict=True):
+                     hosts=ONE)
+    for (_arguments, sentence), result in zip(cases, play.of(ONE), strict=True):
         assert result["failed"] and sentence in result["msg"], result["msg"]
 
 

@@ -16,6 +16,8 @@ import plays
 import podman
 import pytest
 
+pytestmark = pytest.mark.faults
+
 STAYS, TOGGLED = pki.root("Stays CA"), pki.root("Toggled CA")
 OLD = [pki.root(f"Old CA {number}") for number in range(8)]
 NEW = [pki.root(f"New CA {number}") for number in range(8)]

@@ -20,6 +20,8 @@ import pytest
 import yaml
 from places import ISSUING, ROOT, bundle, openssl, verifies
 
+pytestmark = pytest.mark.documentation
+
 
 def answered(place, request, answer):
     """The outside CA's answer to a request: certificate and chain."""

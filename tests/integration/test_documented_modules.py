@@ -17,6 +17,8 @@ import pytest
 import yaml
 from places import ISSUING, ROOT, openssl, verifies
 
+pytestmark = pytest.mark.documentation
+
 PASSPHRASES = dict.fromkeys(
     ("vault_ca_passphrase", "vault_issuing_passphrase", "vault_root_passphrase", "vault_www_passphrase",
      "vault_web1_passphrase"), "sesame-of-the-vault")

@@ -12,6 +12,8 @@ import interruptions
 import podman
 import pytest
 
+pytestmark = pytest.mark.faults
+
 ERRORS = ["ENOSPC", "EIO", "EACCES", "EROFS"]
 
 

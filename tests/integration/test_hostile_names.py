@@ -19,6 +19,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
+pytestmark = pytest.mark.clients
+
 ANCHORS = "/etc/pki/ca-trust/source/anchors"
 COMMON = "\x1b[2J\u202e../../{{ 7 * '7' }}\r\nok: [forged]\x9b"
 CARRIED_OUT = "7777777"

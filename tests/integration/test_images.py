@@ -17,6 +17,8 @@ import plays
 import podman
 import pytest
 
+pytestmark = pytest.mark.pipelines
+
 ROOT = pki.root("Corp Root CA")
 EXAMPLES = documented.examples()
 MOUNTED = {"/mnt/image": "el9", "/mnt/debian": "debian12"}

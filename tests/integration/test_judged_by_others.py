@@ -15,6 +15,8 @@ import plays
 import podman
 import pytest
 
+pytestmark = pytest.mark.clients
+
 KINDS = {"p256": "EC P-256", "p384": "EC P-384", "rsa2048": "RSA 2048", "ed25519": "Ed25519"}
 PASSPHRASE = "correct horse battery"
 ADDRESS = "http://pki.example.com/"

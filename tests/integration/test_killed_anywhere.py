@@ -12,6 +12,8 @@ import interruptions
 import podman
 import pytest
 
+pytestmark = pytest.mark.faults
+
 TRUST = {
     "el8": ["install", "replace", "remove", "distrust", "purge", "recover"],
     "el9": [],  # EL 10 has the same command, and more that may be lost

@@ -24,11 +24,11 @@ AS_FILES = ("-e", "ansible_pipelining=false ansible_ssh_pipelining=false")  # th
 
 
 @pytest.fixture()
-def hosts(all_hosts):
-    for host in all_hosts.values():
+def hosts(platform_hosts):
+    for host in platform_hosts.values():
         counting.bring(host)
         host.run("mkdir", "/root/app")
-    return all_hosts
+    return platform_hosts
 
 
 def gone(pair):
@@ -39,6 +39,7 @@ def distrusted(pair):
     return {"content": pair.pem, "state": "distrusted"}
 
 
+@pytest.mark.platforms
 def test_a_look_says_what_the_module_says(hosts):
     """Of hosts that are to be left as they are, and in check mode of all that would be done."""
     root = {"name": "Corp Root \u00c5", "content": ROOT.pem}
@@ -77,6 +78,7 @@ def test_a_look_says_what_the_module_says(hosts):
             assert said == "CN=Unknown Root CA", "though the host has never seen it"
 
 
+@pytest.mark.platforms
 def test_the_module_does_what_a_look_finds_to_be_done(hosts):
     """Installed, distrusted, removed; and what was made by hand is not believed to be in order."""
     tasks = [plays.anchors(ROOT, LATER), plays.anchors(distrusted(UNKNOWN)), plays.anchors(gone(LATER))]

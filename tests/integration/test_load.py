@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.load
+
 LOAD = Path(__file__).resolve().parents[1] / "benchmarks" / "load.py"
 PART = 10  # of the sizes: enough to tell what grows with the square
 ROUNDS = 2  # the smaller a size, the more of it is what other tests do beside it

@@ -10,6 +10,8 @@ import subprocess
 import plays
 import pytest
 
+pytestmark = pytest.mark.versions
+
 
 @pytest.mark.parametrize("version, chosen", [("2.16", ""), ("2.21", "-k whole_way")])  # 2.16 alone knows Python 3.6
 def test_the_whole_way_in_short(version, chosen):

@@ -19,6 +19,8 @@ import pytest
 import yaml
 from cryptography import x509
 
+pytestmark = pytest.mark.pipelines
+
 PLATFORMS = {"web1.example.com": "el8", "web2.example.com": "el9", "web3.example.com": "debian12",
              "web4.example.com": "controller", "web5.example.com": "el10", "web6.example.com": "debian13"}
 NAMES = list(PLATFORMS)

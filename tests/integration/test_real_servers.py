@@ -19,6 +19,8 @@ import pytest
 import real_servers as real
 from real_servers import CLIENT, ISSUING, PLAIN, ROOT, RSA, SERVERS, WAYS, WEB, port
 
+pytestmark = pytest.mark.clients
+
 WISHES = ["trusted", "complete_chain", "ordered_chain", "resumption", "keep_alive", "forward_secrecy"]
 OPTIONS = {"trust": "/trust.pem", "timeout": 15, "path": "/index.html", "versions": True, "require": WISHES,
            "min_protocol": "TLSv1.2"}

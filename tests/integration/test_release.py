@@ -17,6 +17,8 @@ import podman
 import pytest
 import yaml
 
+pytestmark = pytest.mark.pipelines
+
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "fleetpki.host_trust"
 FOLDERS = {"LICENSES", "changelogs", "docs", "meta", "playbooks", "plugins", "roles"}

@@ -22,6 +22,8 @@ import podman
 import pytest
 import yaml
 
+pytestmark = pytest.mark.rotation
+
 PLATFORMS = {"web1": "el9", "web2": "debian12", "web3": "el8"}
 PLACES = {"web1": "/etc/pki/tls", "web2": "/etc/ssl", "web3": "/etc/pki/tls"}
 URL = "http://pki.example.com/{}.crl".format

@@ -19,6 +19,8 @@ import podman
 import pytest
 import yaml
 
+pytestmark = pytest.mark.clients
+
 ROOT = pki.root("Corp Root CA")
 RUNNING = "ps axww -o args | grep -c '[s]tart.--certificate'"
 

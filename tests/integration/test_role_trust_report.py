@@ -21,6 +21,8 @@ from prometheus_client import parser
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report as report
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report_page as page
 
+pytestmark = pytest.mark.clients
+
 ROOT = pki.root([("O", "Corp"), ("CN", "Corp Root CA")])
 ISSUING = pki.issue([("O", "Corp"), ("CN", "Corp Issuing CA")], ROOT, ca=True, path_length=0)
 PARTNER = pki.root("Partner CA", days=(-1, 90))

@@ -20,6 +20,8 @@ import pytest
 import secrecy
 import yaml
 
+pytestmark = pytest.mark.clients
+
 HERE = "/srv/secrets"
 # No words that stand anywhere else, so that each is seen wherever it is.
 PHRASES = {name: f"Phrase-of-{name}-7d3f" for name in ("host", "ca", "client", "nobody", "root", "next")}

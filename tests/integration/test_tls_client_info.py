@@ -9,6 +9,8 @@ import plays
 import podman
 import pytest
 
+pytestmark = pytest.mark.clients
+
 ROOT = pki.root("Corp Root CA")
 ISSUING = pki.root("Corp Issuing CA 1", issuer=ROOT, path_length=0)
 WEB = pki.server("server", ISSUING, dns=["server", "web1.example.com"], ips=["127.0.0.1"])

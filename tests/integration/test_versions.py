@@ -18,6 +18,8 @@ import podman
 import pytest
 from ansible.release import __version__ as core
 
+pytestmark = pytest.mark.versions
+
 ROOT = Path(__file__).resolve().parents[2]
 CA = pki.root("Corp Root CA")
 WEB = pki.server("web1.example.com", CA)

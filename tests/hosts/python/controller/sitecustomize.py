@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+"""In PYTHONPATH: the same for modules that run on the controller."""
+
+import os
+import sys
+
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import compiled_once  # noqa: F401  (found through the path above)
+
+sys.path.pop()
