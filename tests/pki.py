@@ -32,6 +32,11 @@ def new_key(kind="ec"):
     return ec.generate_private_key({"ec": ec.SECP256R1, "p384": ec.SECP384R1}[kind](), default_backend())
 
 
+def _clock():
+    """The time of the machine, naive as cryptography 3.2 requires it."""
+    return datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0, tzinfo=None)
+
+
 class Pair:
     """A private key and its certificate, in the forms that tests hand around."""
 
@@ -63,10 +68,11 @@ def issue(subject, issuer=None, ca=False, key=None, key_type="ec", days=(-1, 365
 
     subject: a common name, or a list of (short attribute name, value).
     days: first and last moment of validity, in days from ``now``.
+    now: a naive ``datetime`` in UTC; without it, the machine's clock.
     key_usage: True for what is usual, False for none, or a list out of KEY_USAGES.
     more: extensions as (value, whether critical).
     """
-    now = now or datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0, tzinfo=None)  # as 3.2 wants it
+    now = now or _clock()
     key = key or new_key(key_type)
     signer = issuer.key if issuer else key
     fields = [("CN", subject)] if isinstance(subject, str) else subject
@@ -111,9 +117,9 @@ def server(name="web1.example.com", issuer=None, **options):
 def crl(issuer, *revoked, **options):
     """A revocation list by ``issuer`` (a Pair), with the certificates of the Pairs ``revoked``, as PEM (str).
 
-    days: its begin and its end, in days from now. more: extensions as (value, whether critical).
+    days: its begin and its end, in days from ``now``. now: as of issue. more: extensions as (value, whether critical).
     """
-    now, days = datetime.datetime.utcnow().replace(microsecond=0), options.get("days", (-1, 30))
+    now, days = options.get("now") or _clock(), options.get("days", (-1, 30))
     builder = (x509.CertificateRevocationListBuilder().issuer_name(issuer.certificate.subject)
                .last_update(now + days[0] * DAY).next_update(now + days[1] * DAY))
     for value, critical in options.get("more", ()):
@@ -123,3 +129,27 @@ def crl(issuer, *revoked, **options):
         builder = builder.add_revoked_certificate(entry.revocation_date(now - DAY).build(default_backend()))
     made = builder.sign(issuer.key, hashes.SHA256(), default_backend())
     return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+class At:
+    """``issue``, ``root``, ``server`` and ``crl`` with a clock that stands still.
+
+    A test that gives the code under test a ``now`` makes its certificates with the same one. Otherwise the test
+    compares two clocks, and its outcome depends on how long it has waited for its turn.
+    """
+
+    def __init__(self, now):
+        """now: seconds since the epoch."""
+        self.now = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=now)
+
+    def issue(self, *arguments, **options):
+        return issue(*arguments, now=self.now, **options)
+
+    def root(self, *arguments, **options):
+        return root(*arguments, now=self.now, **options)
+
+    def server(self, *arguments, **options):
+        return server(*arguments, now=self.now, **options)
+
+    def crl(self, *arguments, **options):
+        return crl(*arguments, now=self.now, **options)

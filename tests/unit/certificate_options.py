@@ -3,7 +3,8 @@
 """csr, selfsigned_cert, signed_cert and crl in a temporary folder, with their options as Ansible hands them over."""
 import os
 import subprocess
-import time
+
+import pki
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
@@ -15,7 +16,10 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _revoca
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _selfsigned as selfsigned
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _signed as signed
 
-NOW = int(time.time())
+# Modules and certificates get the same clock, which stands still years ahead of the machine's: a module that reads the
+# machine's clock instead finds every certificate of these tests not yet valid.
+NOW = 2000000000
+at_now = pki.At(NOW)
 DAY = 86400
 SECRET = "p\u00e4ssword \u2603 1"
 FAILURES = outcomes.FAILURES
@@ -30,7 +34,7 @@ def options(arguments_of, **given):
 
 
 class Bench:
-    """A folder in which the modules run; names of files are relative to it."""
+    """A folder in which the modules run at the time NOW; names of files are relative to it."""
 
     PATHS = ("path", "privatekey_path", "certificate_path", "csr_path", "ca_path", "ca_privatekey_path",
              "chain_path", "fullchain_path")
@@ -62,20 +66,20 @@ class Bench:
         return outcomes.attempt(lambda placed, check_mode: module.converge(placed, check_mode, now),
                                 options(arguments_of, **given), check, written)
 
-    def csr(self, check=False, now=None, **given):
+    def csr(self, check=False, now=NOW, **given):
         given = dict({"path": "web.csr", "privatekey_path": "web.key"}, **given)
         return self._run(csr, arguments.csr(), given, check, now)
 
-    def selfsigned(self, check=False, now=None, **given):
+    def selfsigned(self, check=False, now=NOW, **given):
         given = dict({"path": "web.crt", "privatekey_path": "web.key"}, **given)
         return self._run(selfsigned, arguments.selfsigned_cert(), given, check, now)
 
-    def signed(self, check=False, now=None, **given):
+    def signed(self, check=False, now=NOW, **given):
         given = dict({"ca_path": "ca.crt", "ca_privatekey_path": "ca.key"}, **given)
         given.update({} if "csr_content" in given or "csr_path" in given else {"csr_path": "web.csr"})
         return self._run(signed, arguments.signed_cert(), given, check, now)
 
-    def crl(self, check=False, now=None, **given):
+    def crl(self, check=False, now=NOW, **given):
         given = dict({"path": "ca.crl", "ca_path": "ca.crt", "ca_privatekey_path": "ca.key"}, **given)
         return self._run(revocation, arguments.crl(), given, check, now)
 
@@ -111,8 +115,10 @@ class Bench:
 
 
 def openssl(*command):
-    """What this machine's openssl says; fails where it fails."""
-    return subprocess.check_output(("openssl",) + command, stderr=subprocess.STDOUT).decode("utf-8")
+    """What this machine's openssl says at the time NOW; fails where it fails."""
+    clock = ("-attime", str(NOW)) if command[0] == "verify" else ()
+    command = ("openssl",) + command[:1] + clock + command[1:]
+    return subprocess.check_output(command, stderr=subprocess.STDOUT).decode("utf-8")
 
 
 def assert_clear(error, *secrets):

@@ -12,7 +12,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _verifi
 
 ROOT = pki.root("Corp Root CA")
 ISSUING = pki.root("Corp Issuing CA 1", issuer=ROOT)
-WEB = pki.server("web1.example.com", ISSUING, ips=["127.0.0.1"], days=(-1, 364.5))
+WEB = pki.server("web1.example.com", ISSUING, ips=["127.0.0.1"])
 CLIENT = pki.issue("client", ROOT, purposes=["client"])
 DEFAULTS = {"endpoints": None, "host": None, "port": None, "server_name": None, "timeout": 2.0, "resumption": False,
             "http": False, "keep_alive": False, "path": "/", "versions": False, "min_remaining": None,
@@ -24,12 +24,12 @@ def https(*pairs, **options):
     return servers.Server(servers.tls(servers.context(*pairs, **options), servers.http()))
 
 
-def look(server, trust, name="web1.example.com", item=None, **options):
-    """The result of one endpoint."""
+def look(server, trust, name="web1.example.com", item=None, now=None, **options):
+    """The result of one endpoint. now: as of endpoints.look, which means the machine's clock without it."""
     port = server if isinstance(server, int) else server.port
     given = dict(DEFAULTS, trust=trust, **options)
     given["endpoints"] = [dict({"host": "127.0.0.1", "port": port, "server_name": name}, **(item or {}))]
-    outcome = endpoints.look(given)
+    outcome = endpoints.look(given, now=now)
     result, = outcome["results"]
     assert outcome["met"] is not bool(result["unmet"])
     json.dumps(outcome)  # plain values alone

@@ -4,24 +4,24 @@
 
 from __future__ import annotations
 
-import time
-
 import pki
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki as webpki
 
-ROOT = pki.root("Corp Root")
-ISSUING = pki.root("Corp Issuing", issuer=ROOT)
+NOW = 2000000000
+at_now = pki.At(NOW)
+ROOT = at_now.root("Corp Root")
+ISSUING = at_now.root("Corp Issuing", issuer=ROOT)
 NAME = "web1.example.com"
-WEB = pki.server(issuer=ISSUING)
+WEB = at_now.server(issuer=ISSUING)
 
 
-def judge(*chain, anchors=(ROOT,), names=(NAME,), ips=(), purpose="server", waive=(), crls=(), now=None, **more):
+def judge(*chain, anchors=(ROOT,), names=(NAME,), ips=(), purpose="server", waive=(), crls=(), now=NOW, **more):
     """The verdict on the first of ``chain``, with the others sent along."""
     question = webpki.Question(
-        list(names), list(ips), purpose, now or time.time(), frozenset(waive), more.get("max_intermediates"))
+        list(names), list(ips), purpose, now, frozenset(waive), more.get("max_intermediates"))
     leaf, *sent = [pair if isinstance(pair, bytes) else pair.der for pair in chain]
     lists = [x509.load_pem_x509_crl(text.encode()).public_bytes(Encoding.DER) for text in crls]
     return webpki.judge(leaf, sent, [pair.der for pair in anchors], question, lists)
@@ -32,15 +32,15 @@ def broken(verdict):
 
 
 def issuing(**options):
-    return pki.root("Corp Issuing", issuer=ROOT, **options)
+    return at_now.root("Corp Issuing", issuer=ROOT, **options)
 
 
 def below(ca, **options):
-    return [pki.server(issuer=ca, **options), ca]
+    return [at_now.server(issuer=ca, **options), ca]
 
 
 def leaf(**options):
-    return [pki.server(issuer=ISSUING, **options), ISSUING]
+    return [at_now.server(issuer=ISSUING, **options), ISSUING]
 
 
 def constrained(permitted=None, excluded=None, critical=True):

@@ -4,18 +4,17 @@
 import os
 import sys
 
-import pki
 import pytest
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _authority as authority
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
-from certificate_options import FAILURES, NOW, SECRET, Bench, assert_clear
+from certificate_options import FAILURES, NOW, SECRET, Bench, assert_clear, at_now
 
-ROOT = pki.root("Corp Root")
-MIDDLE = pki.root("Corp Middle", issuer=ROOT)
-CA = pki.root("Corp Issuing", issuer=MIDDLE)
+ROOT = at_now.root("Corp Root")
+MIDDLE = at_now.root("Corp Middle", issuer=ROOT)
+CA = at_now.root("Corp Issuing", issuer=MIDDLE)
 
 
 @pytest.fixture
@@ -27,12 +26,12 @@ def bench(tmp_path):
 
 
 BAD = [
-    (pki.server("web1"), None, "can't sign: it is not a CA's (no CA:TRUE in its basic constraints)"),
-    (pki.issue("None", ca=True, basic_constraints=False), None, "can't sign: it is not a CA's"),
-    (pki.root("Old", days=(-9, -3)), None, "can't sign: it expired 3 days ago ("),
-    (pki.root("Soon", days=(3, 9)), None, "can't sign: it is not valid before "),
-    (pki.root("CRLs", key_usage=["crl_sign"]), "signed", "can't sign: its key usage has no keyCertSign"),
-    (pki.root("Certificates", key_usage=["key_cert_sign"]), "crl", "can't sign: its key usage has no cRLSign"),
+    (at_now.server("web1"), None, "can't sign: it is not a CA's (no CA:TRUE in its basic constraints)"),
+    (at_now.issue("None", ca=True, basic_constraints=False), None, "can't sign: it is not a CA's"),
+    (at_now.root("Old", days=(-9, -3)), None, "can't sign: it expired 3 days ago ("),
+    (at_now.root("Soon", days=(3, 9)), None, "can't sign: it is not valid before "),
+    (at_now.root("CRLs", key_usage=["crl_sign"]), "signed", "can't sign: its key usage has no keyCertSign"),
+    (at_now.root("Certificates", key_usage=["key_cert_sign"]), "crl", "can't sign: its key usage has no cRLSign"),
 ]
 
 
@@ -52,7 +51,7 @@ def test_a_ca_that_must_not_sign(bench, number):
 
 
 def test_a_ca_without_any_key_usage_may(bench):
-    bench.ca(pki.root("Plain", key_usage=False))
+    bench.ca(at_now.root("Plain", key_usage=False))
     assert bench.signed(path="out").reasons and bench.crl().reasons
 
 
@@ -123,7 +122,7 @@ def test_key_and_certificate_as_content(bench):
     (None, 5, None), (None, None, None),
 ])
 def test_path_lengths(bench, allowed, length, message):
-    bench.ca(pki.root("Corp Issuing", path_length=allowed))
+    bench.ca(at_now.root("Corp Issuing", path_length=allowed))
     found = authority.read({"ca_path": bench.path("ca.crt"), "ca_content": None,
                             "ca_privatekey_path": bench.path("ca.key"),
                             "ca_privatekey_passphrase": None}, NOW)
@@ -136,7 +135,7 @@ def test_path_lengths(bench, allowed, length, message):
 
 @pytest.mark.parametrize("given, expected", [
     ([CA], [CA]), ([CA, MIDDLE], [CA, MIDDLE]), ([CA, MIDDLE, ROOT], [CA, MIDDLE]), ([CA, ROOT, MIDDLE], [CA, MIDDLE]),
-    ([CA, ROOT], [CA]), ([CA, pki.root("Stranger"), MIDDLE, pki.server("web2")], [CA, MIDDLE]), ([CA, CA, MIDDLE],
+    ([CA, ROOT], [CA]), ([CA, at_now.root("Stranger"), MIDDLE, at_now.server("web2")], [CA, MIDDLE]), ([CA, CA, MIDDLE],
                                                                                                  [CA, MIDDLE]),
 ])
 def test_the_chain_behind_it_in_order_without_the_root(bench, given, expected):
@@ -149,9 +148,9 @@ def test_the_chain_behind_it_in_order_without_the_root(bench, given, expected):
 
 
 def test_a_root_has_no_chain_and_a_circle_ends(bench):
-    one, other = pki.root("One"), pki.root("Other")
-    circle = [pki.root("One", issuer=other, key=one.key), pki.root("Other", issuer=one, key=other.key)]
-    rolled = pki.root("Corp Root", issuer=ROOT)  # its new key, for those who have the old root: no root itself
+    one, other = at_now.root("One"), at_now.root("Other")
+    circle = [at_now.root("One", issuer=other, key=one.key), at_now.root("Other", issuer=one, key=other.key)]
+    rolled = at_now.root("Corp Root", issuer=ROOT)  # its new key, for those who have the old root: no root itself
     for pairs, expected in (([ROOT, MIDDLE], []), (circle, circle), ([rolled, ROOT], [rolled])):
         bench.ca(*pairs)
         found = authority.read({"ca_path": bench.path("ca.crt"), "ca_content": None,

@@ -1,8 +1,6 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Chains by name and key identifier. test_verification_chains.py has those that OpenSSL judges, too."""
-import time
-
 import pki
 import pytest
 from hypothesis import given
@@ -12,10 +10,11 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
-NOW = int(time.time())
-ROOT = pki.root("Corp Root CA")
-ISSUING = pki.root("Corp Issuing CA 1", issuer=ROOT)
-WEB = pki.server(issuer=ISSUING)
+NOW = 2000000000
+at_now = pki.At(NOW)
+ROOT = at_now.root("Corp Root CA")
+ISSUING = at_now.root("Corp Issuing CA 1", issuer=ROOT)
+WEB = at_now.server(issuer=ISSUING)
 
 
 def test_a_chain_that_openssl_found_elsewhere():

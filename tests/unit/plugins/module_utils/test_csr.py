@@ -5,13 +5,12 @@ import os
 import stat
 import sys
 
-import pki
 import pytest
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
-from certificate_options import DAY, FAILURES, NOW, SECRET, Bench, assert_clear, openssl
+from certificate_options import DAY, FAILURES, NOW, SECRET, Bench, assert_clear, at_now, openssl
 
 FULL = {
     "subject": {"O": "Corp", "CN": "web1"}, "subject_alt_name": ["DNS:web1", "DNS:b"],
@@ -184,7 +183,7 @@ BAD = [
 def test_what_is_refused_changes_nothing(bench, number):
     given, message = BAD[number]
     os.mkdir(bench.path("folder"))
-    bench.write("web.crt", pki.server("web1").pem)
+    bench.write("web.crt", at_now.server("web1").pem)
     before = bench.look()
     for check in (False, True):
         if check and "does not exist" in message:
@@ -205,8 +204,8 @@ def test_without_a_name_it_is_for_nobody(bench):
 
 def test_dates_of_the_look_are_those_of_now(bench):
     bench.csr(common_name="web1")
-    pair = pki.server("web1", key=keys.load(bench.path("web.key")), days=(-1, 30))
+    pair = at_now.server("web1", key=keys.load(bench.path("web.key")), days=(-1, 30))
     bench.write("web.crt", pair.pem)
     look = {"common_name": "web1", "certificate_path": "web.crt"}
     assert bench.csr(now=NOW, **look).result["certificate_reasons"] == []
-    assert "it expired 1 day ago" in bench.csr(now=NOW + 31 * DAY + 60, **look).result["certificate_reasons"][0]
+    assert "it expired 1 day ago" in bench.csr(now=NOW + 31 * DAY, **look).result["certificate_reasons"][0]

@@ -4,16 +4,15 @@
 import os
 import sys
 
-import pki
 import pytest
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
-from certificate_options import DAY, Bench
+from certificate_options import DAY, NOW, Bench, at_now
 
-ROOT = pki.root("Corp Root")
-CA = pki.root("Corp Issuing", issuer=ROOT)
+ROOT = at_now.root("Corp Root")
+CA = at_now.root("Corp Issuing", issuer=ROOT)
 NAMES = ["DNS:web1.example.com", "IP:192.0.2.1"]
 ASKED = {"common_name": "web1.example.com", "subject_alt_name": NAMES, "certificate_path": "web.crt"}
 BY_CA = dict(ASKED, ca_content=CA.pem)
@@ -73,29 +72,28 @@ def test_none_yet_and_none_that_can_be_read(issued):
 def test_time(bench, given, days, renew_before, reason):
     bench.csr(**given)
     key = keys.load(bench.path("web.key"))
-    pair = pki.server("web1.example.com", CA, ips=["192.0.2.1"], key=key, days=(-9, days))
+    pair = at_now.server("web1.example.com", CA, ips=["192.0.2.1"], key=key, days=(-9, days))
     bench.write("web.crt", pair.pem)
     found = due(bench, **dict(given, renew_before=renew_before))
     assert len(found) == bool(reason) and (not reason or found[0].startswith(reason))
 
 
 def test_what_ends_with_its_ca_is_not_asked_for_again_and_again(bench):
-    short = pki.root("Ends soon", issuer=ROOT, days=(-1, 10.5))
+    short = at_now.root("Ends soon", issuer=ROOT, days=(-1, 10.5))
     bench.ca(short)
     given = dict(BY_CA, ca_content=short.pem, renew_before="30d")
     bench.csr(**given)
     bench.signed(path="web.crt")
     assert due(bench, given) == []
     assert due(bench, given, ca_content=None)[0].startswith("it expires in 10 days")
-    renewed = pki.root("Ends soon", issuer=ROOT, key=short.key)
+    renewed = at_now.root("Ends soon", issuer=ROOT, key=short.key)
     assert due(bench, given, ca_content=renewed.pem)[0].startswith("it expires in 10 days")
     # Once it has expired, a new one is needed all the same.
-    assert "it expired" in bench.csr(now=int(os.stat(bench.path("web.crt")).st_mtime) + 11 * DAY,
-                                     **given).result["certificate_reasons"][0]
+    assert "it expired" in bench.csr(now=NOW + 11 * DAY, **given).result["certificate_reasons"][0]
 
 
 def test_another_key(issued):
-    issued.write("web.crt", pki.server("web1.example.com", CA, ips=["192.0.2.1"]).pem)
+    issued.write("web.crt", at_now.server("web1.example.com", CA, ips=["192.0.2.1"]).pem)
     for given in (ASKED, BY_CA):
         assert due(issued, **given) == ["the certificate is for another key than %s" % issued.path("web.key")]
 
@@ -106,7 +104,7 @@ def test_names_without_a_ca_must_be_covered_and_may_be_more(issued):
     assert missing == ["subject_alt_name: the certificate is not for DNS:b.example.com"]
     assert issued.csr(**but(ASKED, subject_alt_name=NAMES[:1])).result["certificate_reasons"] == []
     key = keys.load(issued.path("web.key"))
-    issued.write("web.crt", pki.server("*.example.com", key=key).pem)
+    issued.write("web.crt", at_now.server("*.example.com", key=key).pem)
     assert issued.csr(**but(ASKED, subject_alt_name=["DNS:x.example.com"])).result["certificate_reasons"] == []
 
 
@@ -152,11 +150,11 @@ def test_the_issuer_s_digest_is_looked_at_only_where_it_is_asked_for(issued):
 
 
 def test_another_issuer_by_name_by_key_and_the_same_one_renewed(issued):
-    other = pki.root("Other Issuing", issuer=ROOT)
+    other = at_now.root("Other Issuing", issuer=ROOT)
     assert due(issued, BY_CA, ca_content=other.pem) == ["issuer: CN=Other Issuing instead of CN=Corp Issuing"]
-    rekeyed = pki.root("Corp Issuing", issuer=ROOT)
+    rekeyed = at_now.root("Corp Issuing", issuer=ROOT)
     assert due(issued, BY_CA, ca_content=rekeyed.pem) == ["issuer: CN=Corp Issuing has another key now"]
-    renewed = pki.root("Corp Issuing", issuer=ROOT, key=CA.key, days=(-1, 999))
+    renewed = at_now.root("Corp Issuing", issuer=ROOT, key=CA.key, days=(-1, 999))
     assert due(issued, BY_CA, ca_content=renewed.pem) == []
     assert due(issued, BY_CA, ca_content=renewed.pem + ROOT.pem) == []
 
@@ -212,7 +210,7 @@ def test_always_makes_one_key_for_the_first_certificate_however_often_it_is_awai
 
 def test_a_key_that_no_certificate_is_for_is_not_touched_either(issued):
     """There may be one that is not looked at: in another form, or under another name."""
-    issued.write("web.crt", pki.server("web1.example.com", CA, ips=["192.0.2.1"]).pem)
+    issued.write("web.crt", at_now.server("web1.example.com", CA, ips=["192.0.2.1"]).pem)
     done = issued.quartet(issued.csr, **but(BY_CA, regenerate_key="mismatch", key_type="Ed25519"))
     assert done.private_key == issued.path("web.key.next")
     assert done.result["certificate_reasons"] == [

@@ -9,16 +9,19 @@ import pki
 import pytest
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoints as endpoints
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
 import tls_servers as servers
 from endpoint_looks import DEFAULTS, ISSUING, ROOT, WEB, https, look, refused
 
+DAY = 86400
+
 
 def test_all_that_is_known_of_a_good_server(trust):
     with https(WEB, ISSUING, version=0x304, alpn=["http/1.1"]) as server:
         result = look(server, trust, item={"alpn": ["h2", "http/1.1"]}, resumption=True, http=True, keep_alive=True,
-                      versions=True)
+                      versions=True, now=x509.parse(WEB.der).not_after - 7 * DAY - 1)
         assert all(0 < took < 2000 for took in result.pop("milliseconds").values())
         assert [link["subject"] for link in result["chain"]] == ["CN=web1.example.com", "CN=Corp Issuing CA 1"]
         assert result["chain"][0]["fingerprint_sha256"] == WEB.fingerprint
@@ -35,7 +38,7 @@ def test_all_that_is_known_of_a_good_server(trust):
                            "tls12_session_id": None},
             "versions": {"TLSv1.0": False, "TLSv1.1": False, "TLSv1.2": False, "TLSv1.3": True},
             "chain_findings": [], "complete_chain": True, "ordered_chain": True, "trusted": True, "reasons": [],
-            "warnings": [], "unmet": [], "remaining_days": 364,
+            "warnings": [], "unmet": [], "remaining_days": 7,
         }
         assert {key: result[key] for key in expected} == expected
         assert set(result) == set(expected) | {"chain", "key_exchange", "signature_algorithm"}

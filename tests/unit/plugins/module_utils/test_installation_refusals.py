@@ -32,9 +32,9 @@ def test_an_answer_for_another_key(web1):
     (Corp.web.pem + Corp.issuing.pem, {}, "CN=Corp Issuing CA, sent in the chain, was issued by CN=Corp Middle CA"),
     (Corp.web.pem + Corp.chain, {"trust_content": pki.root("Elsewhere").pem}, "was issued by CN=Corp Root CA, which is "
                                                                               "not among the anchors in trust_content"),
-    (renewed((-9, -3)).pem + Corp.chain, {}, "expired 3 days ago"),
-    (renewed((3.5, 9)).pem + Corp.chain, {}, "is not yet valid, begins in 3 days"),
-    (renewed((-1, 9)).pem + Corp.chain, {"min_remaining": "30d"}, "sooner than min_remaining=30d allows"),
+    (lambda: renewed((-9, -3)).pem + Corp.chain, {}, "expired 3 days ago"),
+    (lambda: renewed((3.5, 9)).pem + Corp.chain, {}, "is not yet valid, begins in 3 days"),
+    (lambda: renewed((-1, 9)).pem + Corp.chain, {"min_remaining": "30d"}, "sooner than min_remaining=30d allows"),
     (Corp.web.pem + Corp.chain, {"purpose": "client"}, "is not for clients"),
     (Corp.web.pem + Corp.chain, {"subject_alt_name": ["DNS:" + NAME, "DNS:www.example.com", "IP:192.0.2.7"]},
      "asked for www.example.com, 192.0.2.7, the certificate is for web1.example.com, *.apps.example.com, 2001:db8::1"),
@@ -43,7 +43,7 @@ def test_an_answer_for_another_key(web1):
 ], ids=["no chain", "half a chain", "another root", "expired", "not yet", "soon", "purpose", "names", "literal names"])
 def test_a_wrong_answer_leaves_the_old_certificate(web1, content, options, reason):
     web1.install(content=renewed((-99, 200)).pem + Corp.chain)
-    message = web1.refused(content=content, **options)
+    message = web1.refused(content=content() if callable(content) else content, **options)
     assert reason in message, message
     assert message.startswith("CN=web1.example.com (SHA-256 ") and " is refused: " in message
     assert message.endswith("Nothing is changed; the files on the host stay as they are")

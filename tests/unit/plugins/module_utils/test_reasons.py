@@ -1,8 +1,6 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sentences on what this machine's OpenSSL does not say. test_verification_*.py have the others."""
-import time
-
 import pki
 import pytest
 
@@ -11,9 +9,10 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openss
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
-NOW = int(time.time())
-ROOT = pki.root("Corp Root CA")
-WEB = pki.server(issuer=ROOT)
+NOW = 2000000000
+at_now = pki.At(NOW)
+ROOT = at_now.root("Corp Root CA")
+WEB = at_now.server(issuer=ROOT)
 
 
 def store(*anchors):
@@ -31,7 +30,7 @@ def test_near_names_of_which_two_look_alike_are_written_out():
 
 def test_a_sha1_signature_is_named():
     """Hosts refuse SHA-1 by policy, which differs from one to the next; so the sentence is asked for itself."""
-    certificate = x509.parse(pki.server(issuer=ROOT).der)._replace(signature="1.2.840.113549.1.1.5")
+    certificate = x509.parse(at_now.server(issuer=ROOT).der)._replace(signature="1.2.840.113549.1.1.5")
     links = [chains.Link(certificate, "x", "certificate"), chains.Link(x509.parse(ROOT.der), "y", "trust")]
     verdict = openssl.parse_verdict([], 2, "error 7 at 0 depth lookup: certificate signature failure\n")
     assert reasons.of_verdict(verdict, links, [], store(), "server", NOW) == [

@@ -4,17 +4,16 @@
 import os
 import sys
 
-import pki
 import pytest
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
-from certificate_options import DAY, FAILURES, NOW, Bench
+from certificate_options import DAY, FAILURES, NOW, Bench, at_now
 
-ROOT = pki.root("Corp Root", days=(-1, 3650))
-MIDDLE = pki.root("Corp Middle", issuer=ROOT, days=(-1, 3650))
-CA = pki.root("Corp Issuing", issuer=MIDDLE, days=(-1, 999))
+ROOT = at_now.root("Corp Root", days=(-1, 3650))
+MIDDLE = at_now.root("Corp Middle", issuer=ROOT, days=(-1, 3650))
+CA = at_now.root("Corp Issuing", issuer=MIDDLE, days=(-1, 999))
 WEB = {"common_name": "web1.example.com", "subject_alt_name": ["DNS:web1.example.com", "IP:192.0.2.1"]}
 LATER = keys.x509.iso_time(NOW + 300 * DAY)
 BOTH = {"path": "web.crt", "fullchain_path": "full.pem"}
@@ -63,7 +62,7 @@ def test_what_the_request_changes(bench, given, reasons):
 
 
 def test_the_ca_changes(bench):
-    renewed = pki.root("Corp Issuing", issuer=MIDDLE, key=CA.key, days=(-1, 1999))
+    renewed = at_now.root("Corp Issuing", issuer=MIDDLE, key=CA.key, days=(-1, 1999))
     bench.ca(renewed, MIDDLE)
     before = bench.read("web.crt")
     done = bench.quartet(bench.signed, **BOTH)
@@ -71,7 +70,7 @@ def test_the_ca_changes(bench):
     assert bench.read("web.crt") == before
     assert bench.fingerprints("full.pem") == [bench.certificate().plain.fingerprint, renewed.fingerprint,
                                               MIDDLE.fingerprint]
-    bench.ca(pki.root("Corp Issuing", issuer=MIDDLE), MIDDLE)
+    bench.ca(at_now.root("Corp Issuing", issuer=MIDDLE), MIDDLE)
     assert bench.quartet(bench.signed, **BOTH).reasons == ["issuer: CN=Corp Issuing has another key now"]
     bench.ca(MIDDLE)
     done = bench.quartet(bench.signed, **BOTH)
@@ -138,7 +137,7 @@ def test_renewal(bench):
 
 
 def test_capped_by_the_ca_and_not_renewed_in_each_run(bench):
-    short = pki.root("Ends soon", days=(-1, 20))
+    short = at_now.root("Ends soon", days=(-1, 20))
     bench.ca(short)
     given = {"path": "web.crt", "renew_before": "30d"}
     done = bench.quartet(bench.signed, **given)
@@ -146,13 +145,13 @@ def test_capped_by_the_ca_and_not_renewed_in_each_run(bench):
     assert done.warnings[0].startswith("CN=web1.example.com ends with its CA CN=Ends soon on ")
     assert bench.certificate().plain.not_after == bench.certificate("ca.crt").plain.not_after
     assert bench.signed(**dict(given, not_after="20991231")).reasons == []
-    bench.ca(pki.root("Ends soon", key=short.key, days=(-1, 999)))
+    bench.ca(at_now.root("Ends soon", key=short.key, days=(-1, 999)))
     assert bench.quartet(bench.signed, **given).reasons[0].startswith("it expires in ")
     assert bench.signed(**given).warnings == []
 
 
 def test_it_does_not_begin_before_its_ca(bench):
-    bench.ca(pki.root("Young", days=(-0.01, 999)))
+    bench.ca(at_now.root("Young", days=(-0.01, 999)))
     bench.quartet(bench.signed, path="web.crt", not_before="-10d")
     assert bench.certificate().plain.not_before == bench.certificate("ca.crt").plain.not_before > NOW - DAY
     with pytest.raises(FAILURES, match="it expired "):
@@ -160,11 +159,11 @@ def test_it_does_not_begin_before_its_ca(bench):
 
 
 def test_a_ca_without_an_identifier_of_its_key(bench):
-    bench.ca(pki.root("Plain", identifiers=False))
+    bench.ca(at_now.root("Plain", identifiers=False))
     bench.quartet(bench.signed, **BOTH)
     facts = bench.certificate().facts
     assert facts["authority_key_identifier"] == keys.x509.subject_key_identifier(
-        keys.x509.parse(pki.root("x", key=bench_key(bench)).der))
+        keys.x509.parse(at_now.root("x", key=bench_key(bench)).der))
 
 
 def bench_key(bench):

@@ -1,16 +1,14 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Expired, not yet valid, and sooner at its end than ``min_remaining`` allows."""
-import time
-
 import pki
 import pytest
 from verifying import Corp, verify, why, write
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _verification as verification
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 DAY = 86400
-NOW = int(time.time())
 
 
 def test_expired_and_not_yet_valid(host):
@@ -50,7 +48,9 @@ def test_min_remaining_is_the_task_s_unless_the_certificate_says_so(host):
     for given, verified in [(None, False), ("1d", True)]:
         assert verify({"content": short.pem, "min_remaining": given}, min_remaining="30d")[0]["verified"] is verified
     assert verify({"content": short.pem})[0]["remaining_days"] == 5
-    assert verify({"content": short.pem}, now=NOW + 7 * DAY)[0]["remaining_days"] == -2
+    end = x509.parse(short.der).not_after
+    for now, days in [(end - 2 * DAY, 2), (end - 2 * DAY + 1, 1), (end + 2 * DAY, -2)]:
+        assert verify({"content": short.pem}, now=now)[0]["remaining_days"] == days
 
 
 def test_a_min_remaining_that_is_no_time(host):

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import datetime
-import time
 
 import pki
 import pytest
@@ -18,30 +17,32 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 a
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchor_list as anchor_list
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchors as anchors
 
-ROOT = pki.root()
+NOW = 2000000000
 DAY = 86400
+at_now = pki.At(NOW)
+ROOT = at_now.root()
 
 
-def objections(pair, **terms):
-    return anchors.objections(x509.parse(pair.der), anchors.Terms(**terms))
+def objections(pair, now=NOW, **terms):
+    return anchors.objections(x509.parse(pair.der), anchors.Terms(now=now, **terms))
 
 
 @pytest.mark.parametrize("kind", ["ec", "p384", "rsa", "ed25519"])
 def test_good_ones_pass(kind):
-    root = pki.root(key_type=kind)
+    root = at_now.root(key_type=kind)
     assert objections(root) == []
-    assert objections(pki.issue("Issuing", root, ca=True, path_length=0)) == []
+    assert objections(at_now.issue("Issuing", root, ca=True, path_length=0)) == []
 
 
 @pytest.mark.parametrize(
     ("pair", "sentence"),
     [
-        (pki.server(issuer=ROOT), "not a CA certificate (basicConstraints has CA:FALSE)"),
-        (pki.issue("self-signed"), "not a CA certificate"),
-        (pki.root(basic_constraints=False), "it has no basicConstraints"),
-        (pki.root(days=(-30, -3)), "it expired 3 days ago (20"),
-        (pki.root(days=(3, 30)), "it is not valid yet: it begins on 20"),
-        (pki.root(key_type="rsa1024"), "its RSA key has 1024 bits, and 2048 are the least"),
+        (at_now.server(issuer=ROOT), "not a CA certificate (basicConstraints has CA:FALSE)"),
+        (at_now.issue("self-signed"), "not a CA certificate"),
+        (at_now.root(basic_constraints=False), "it has no basicConstraints"),
+        (at_now.root(days=(-30, -3)), "it expired 3 days ago (20"),
+        (at_now.root(days=(3, 30)), "it is not valid yet: it begins on 20"),
+        (at_now.root(key_type="rsa1024"), "its RSA key has 1024 bits, and 2048 are the least"),
     ],
 )
 def test_bad_ones_are_refused(pair, sentence):
@@ -50,27 +51,29 @@ def test_bad_ones_are_refused(pair, sentence):
 
 
 def test_what_can_be_let_through():
-    assert objections(pki.root(days=(-30, -3)), allow_expired=True) == []
-    assert objections(pki.root(days=(3, 30)), allow_expired=True) == []
-    assert objections(pki.server(), allow_non_ca=True) == []
+    assert objections(at_now.root(days=(-30, -3)), allow_expired=True) == []
+    assert objections(at_now.root(days=(3, 30)), allow_expired=True) == []
+    assert objections(at_now.server(), allow_non_ca=True) == []
 
 
 def test_time_left():
-    soon = pki.root(days=(-30, 20))
+    soon = at_now.root(days=(-30, 20))
     assert objections(soon, min_remaining=10 * DAY) == []
-    assert "it expires in 19 days (20" in objections(soon, min_remaining=30 * DAY)[0]
+    assert objections(soon, min_remaining=20 * DAY) == []
+    assert len(objections(soon, now=NOW + 1, min_remaining=20 * DAY)) == 1
+    assert "it expires in 20 days (20" in objections(soon, min_remaining=30 * DAY)[0]
     assert "min_remaining asks for 30 days" in objections(soon, min_remaining=30 * DAY)[0]
-    assert objections(ROOT, now=time.time() + 10000 * DAY)[0].startswith("it expired")
+    assert objections(ROOT, now=NOW + 10000 * DAY)[0].startswith("it expired")
 
 
 def test_weak_signatures():
     # SHA-1 can't be made with every library any more: the algorithm's name in the certificate is exchanged instead.
     sha256, sha1 = bytes.fromhex("2a8648ce3d040302"), bytes.fromhex("2a8648ce3d0401")
-    issuing = pki.issue("Issuing", ROOT, ca=True)
+    issuing = at_now.issue("Issuing", ROOT, ca=True)
 
     for pair, refused in ((issuing, True), (ROOT, False)):
         swapped = _swap_algorithm(pair.der, sha256, sha1)
-        found = anchors.objections(x509.parse(swapped), anchors.Terms())
+        found = anchors.objections(x509.parse(swapped), anchors.Terms(now=NOW))
         assert [("signed with SHA1" in objection) for objection in found] == ([True] if refused else [])
 
 
@@ -92,7 +95,7 @@ def _swap_algorithm(data, old, new):
 
 
 def test_a_ca_that_may_not_sign():
-    pair = pki.root()
+    pair = at_now.root()
     certificate = (
         builder.CertificateBuilder()
         .subject_name(pair.certificate.subject).issuer_name(pair.certificate.subject)
@@ -117,7 +120,7 @@ def test_keys_that_nobody_accepts(key, sentence):
         .add_extension(builder.BasicConstraints(True, None), True).sign(ROOT.key, hashes.SHA256())
     )
     assert sentence in anchors.objections(
-        x509.parse(certificate.public_bytes(serialization.Encoding.DER)), anchors.Terms())[0]
+        x509.parse(certificate.public_bytes(serialization.Encoding.DER)), anchors.Terms(now=NOW))[0]
 
 
 def element(**given):
@@ -125,7 +128,8 @@ def element(**given):
 
 
 def read(*elements, load=None, collected=None, **terms):
-    return anchor_list.read(list(elements), load or {}.__getitem__, collected or [], anchors.Terms(**terms))
+    return anchor_list.read(
+        list(elements), load or {}.__getitem__, collected or [], anchors.Terms(now=NOW, **terms))
 
 
 def refusal(*elements, **options):
@@ -134,7 +138,7 @@ def refusal(*elements, **options):
     return str(caught.value)
 
 
-ISSUING = pki.issue("Issuing", ROOT, ca=True)
+ISSUING = at_now.issue("Issuing", ROOT, ca=True)
 
 
 def test_a_bundle_becomes_one_anchor_a_certificate_and_each_once():
@@ -146,7 +150,7 @@ def test_a_bundle_becomes_one_anchor_a_certificate_and_each_once():
 
 def test_everything_wrong_is_said_at_once_with_its_place():
     text = refusal(
-        element(name="leaf", content=pki.server(issuer=ROOT).pem), element(src="key.pem"), element(src="none"),
+        element(name="leaf", content=at_now.server(issuer=ROOT).pem), element(src="key.pem"), element(src="none"),
         element(path="/gone"), element(fingerprint="zz", state="absent"),
         element(fingerprint="ab" * 32), element(name="x", state="distrusted"),
         element(content=ROOT.pem), element(content=ROOT.pem, state="absent"),
@@ -180,7 +184,7 @@ def test_what_is_there_and_empty_is_refused():
 
 
 def test_what_is_removed_or_distrusted_may_be_expired():
-    old = pki.root(days=(-30, -3))
+    old = at_now.root(days=(-30, -3))
     assert [anchor.state for anchor in read(element(content=old.pem, state="absent"))] == ["absent"]
     assert [anchor.state for anchor in read(element(content=old.pem, state="distrusted"))] == ["distrusted"]
 
@@ -203,7 +207,7 @@ def test_short_lists_go_along_and_long_ones_by_fingerprint():
     assert [sorted(each) for each in sent] == [
         ["content", "name", "state"], ["name", "state"], ["fingerprint", "name", "state"]]
     assert pem.read_certificates(sent[0]["content"].encode())[0].fingerprint == ROOT.fingerprint
-    many = read(element(content="".join(pki.root(f"Root {number}", key=ROOT.key).pem for number in range(60))))
+    many = read(element(content="".join(at_now.root(f"Root {number}", key=ROOT.key).pem for number in range(60))))
     first = anchor_list.to_send(many)
     assert all(each.get("fingerprint") and "content" not in each for each in first)
     second = anchor_list.to_send(many, {many[3].fingerprint})
@@ -213,4 +217,4 @@ def test_short_lists_go_along_and_long_ones_by_fingerprint():
 def test_a_feature_of_tls_without_a_name_is_malformed():
     """pyca/cryptography raises KeyError for it."""
     feature = builder.UnrecognizedExtension(builder.TLSFeature.oid, bytes.fromhex("3003020104"))
-    assert objections(pki.root(more=[(feature, False)])) == ["it is malformed: 4"]
+    assert objections(at_now.root(more=[(feature, False)])) == ["it is malformed: 4"]

@@ -5,12 +5,11 @@
 from __future__ import annotations
 
 import datetime
-import time
 
 import pki
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from webpki_chains import ISSUING, NAME, ROOT, WEB, below, broken, constrained, issuing, judge
+from webpki_chains import ISSUING, NAME, NOW, ROOT, WEB, at_now, below, broken, constrained, issuing, judge
 
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki as webpki
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki_certificates as certificates
@@ -18,7 +17,7 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki
 
 
 def test_good_chains():
-    web = pki.server(issuer=ISSUING, ips=["192.0.2.1"])
+    web = at_now.server(issuer=ISSUING, ips=["192.0.2.1"])
     verdict = judge(web, ISSUING, ips=["192.0.2.1"])
     assert verdict == webpki.Verdict(True, [], [], [f"CN={NAME}", "CN=Corp Issuing", "CN=Corp Root"])
     assert judge(web, ISSUING, ROOT).accepted  # with its root sent along
@@ -26,24 +25,24 @@ def test_good_chains():
     assert judge(web, ISSUING, names=[]).accepted
     assert judge(ISSUING, purpose="ca", names=[]).accepted
     assert judge(ROOT, purpose="ca", names=[]).accepted
-    assert judge(pki.issue("anna", ISSUING, purposes=["client"]), ISSUING, purpose="client", names=[]).accepted
-    assert judge(pki.issue("anything", ISSUING), ISSUING, purpose="any", names=[]).accepted
+    assert judge(at_now.issue("anna", ISSUING, purposes=["client"]), ISSUING, purpose="client", names=[]).accepted
+    assert judge(at_now.issue("anything", ISSUING), ISSUING, purpose="any", names=[]).accepted
 
 
 def test_self_issued_and_trusted_itself():
-    old = pki.root("Corp Root")
-    rollover = pki.issue("Corp Root", old, ca=True, key=ROOT.key, path_length=0)
+    old = at_now.root("Corp Root")
+    rollover = at_now.issue("Corp Root", old, ca=True, key=ROOT.key, path_length=0)
     assert rollover.certificate.issuer == rollover.certificate.subject
-    assert judge(pki.server(issuer=ROOT), rollover, anchors=[old]).accepted
-    assert judge(pki.issue("x", purposes=["server"], dns=[NAME]), anchors=[]).findings[0].rule == "rfc5280-no-path"
-    own = pki.server()
+    assert judge(at_now.server(issuer=ROOT), rollover, anchors=[old]).accepted
+    assert judge(at_now.issue("x", purposes=["server"], dns=[NAME]), anchors=[]).findings[0].rule == "rfc5280-no-path"
+    own = at_now.server()
     assert judge(own, anchors=[own]).accepted
 
 
 def test_another_path_is_taken_where_a_rule_refuses_the_first():
     """Two certificates of the same CA: that which breaks a rule comes first."""
     bad = issuing(key=ISSUING.key, key_usage=False)
-    web = pki.server(issuer=ISSUING)
+    web = at_now.server(issuer=ISSUING)
     assert judge(web, bad, ISSUING).accepted and judge(web, ISSUING, bad).accepted
     assert broken(judge(web, bad)) == ["rfc5280-ca-key-usage"]
 
@@ -61,15 +60,15 @@ def test_time_is_inclusive():
 
 
 def test_path_length_and_depth():
-    top = pki.root("Top", issuer=ROOT, path_length=0)
-    low = pki.root("Low", issuer=top)
-    verdict = judge(pki.server(issuer=low), low, top)
+    top = at_now.root("Top", issuer=ROOT, path_length=0)
+    low = at_now.root("Low", issuer=top)
+    verdict = judge(at_now.server(issuer=low), low, top)
     assert [one.sentence for one in verdict.findings] == ["CN=Top allows no CA below it, and this chain has 1"]
     assert broken(judge(low, top, purpose="ca", names=[])) == []  # the last one is not counted
-    top = pki.root("Top", issuer=ROOT)
-    low = pki.root("Low", issuer=top)
-    assert judge(pki.server(issuer=low), low, top, max_intermediates=2).accepted
-    assert broken(judge(pki.server(issuer=low), low, top, max_intermediates=1)) == ["rfc5280-too-long"]
+    top = at_now.root("Top", issuer=ROOT)
+    low = at_now.root("Low", issuer=top)
+    assert judge(at_now.server(issuer=low), low, top, max_intermediates=2).accepted
+    assert broken(judge(at_now.server(issuer=low), low, top, max_intermediates=1)) == ["rfc5280-too-long"]
 
 
 def test_waived():
@@ -93,10 +92,10 @@ def test_pyca_is_asked_last(monkeypatch):
 def test_what_is_no_certificate_or_list():
     assert broken(judge(b"\x30\x00")) == ["rfc5280-malformed"]
     assert judge(WEB, ISSUING, b"\x30\x00").accepted  # nothing on the path
-    question = webpki.Question([NAME], [], "server", time.time())
+    question = webpki.Question([NAME], [], "server", NOW)
     verdict = webpki.judge(WEB.der, [ISSUING.der], [ROOT.der], question, [b"\x30\x00"])
     assert "rfc5280-crl-malformed" in broken(verdict)
-    listed = x509.load_pem_x509_crl(pki.crl(ROOT).encode()).public_bytes(Encoding.DER)
+    listed = x509.load_pem_x509_crl(at_now.crl(ROOT).encode()).public_bytes(Encoding.DER)
     odd = listed.replace(b"\2\1\1", b"\2\1\7", 1)  # its version
     assert "rfc5280-crl-malformed" in broken(webpki.judge(WEB.der, [ISSUING.der], [ROOT.der], question, [odd]))
 

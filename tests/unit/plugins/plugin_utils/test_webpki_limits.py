@@ -8,7 +8,7 @@ import time
 
 import pki
 from cryptography import x509
-from webpki_chains import ISSUING, NAME, ROOT, WEB, below, broken, constrained, judge, leaf
+from webpki_chains import ISSUING, NAME, NOW, ROOT, WEB, at_now, below, broken, constrained, judge, leaf
 
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki as webpki
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki_certificates as certificates
@@ -16,34 +16,34 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki
 
 
 def test_a_loop_is_walked_once():
-    one, other = pki.root("One"), pki.root("Other")
-    crossed = [pki.root("One", key=one.key, issuer=other), pki.root("Other", key=other.key, issuer=one),
-               pki.root("One", key=one.key, issuer=other), pki.root("Other", key=other.key, issuer=one)]
-    search = paths.Search([certificates.read(pair.der) for pair in crossed], [], time.time())
-    assert list(search.paths(certificates.read(pki.server(issuer=one).der))) == []
+    one, other = at_now.root("One"), at_now.root("Other")
+    crossed = [at_now.root("One", key=one.key, issuer=other), at_now.root("Other", key=other.key, issuer=one),
+               at_now.root("One", key=one.key, issuer=other), at_now.root("Other", key=other.key, issuer=one)]
+    search = paths.Search([certificates.read(pair.der) for pair in crossed], [], NOW)
+    assert list(search.paths(certificates.read(at_now.server(issuer=one).der))) == []
     assert paths.MAX_STEPS - search.steps == 1 + 2 + 4  # the leaf, either One, either Other above it
 
 
 def _mesh(size):
     keys = [pki.new_key() for _number in range(size)]
-    roots = [pki.root(f"CA {number}", key=key) for number, key in enumerate(keys)]
-    return roots, [pki.root(f"CA {number}", key=keys[number], issuer=other)
+    roots = [at_now.root(f"CA {number}", key=key) for number, key in enumerate(keys)]
+    return roots, [at_now.root(f"CA {number}", key=keys[number], issuer=other)
                    for number in range(size) for other in roots if other is not roots[number]]
 
 
 def test_pathological_chains_end_soon():
     roots, cross = _mesh(20)
     same_key = pki.new_key()
-    same = [pki.root("CA", key=same_key) for _number in range(200)]
+    same = [at_now.root("CA", key=same_key) for _number in range(200)]
     long = [ROOT]
     for number in range(120):
-        long.append(pki.root(f"CA {number}", issuer=long[-1]))
+        long.append(at_now.root(f"CA {number}", issuer=long[-1]))
     many = [x509.DNSName(f"{number}.example.com") for number in range(700)]
     names = [f"{number}.example.com" for number in range(700)]
     cases = [
-        ([pki.server(issuer=roots[0]), *cross], "too-complex"),
-        ([pki.server(issuer=same[0]), *same], "too-complex"),
-        ([pki.server(issuer=long[-1]), *long[1:]], "rfc5280-too-long"),
+        ([at_now.server(issuer=roots[0]), *cross], "too-complex"),
+        ([at_now.server(issuer=same[0]), *same], "too-complex"),
+        ([at_now.server(issuer=long[-1]), *long[1:]], "rfc5280-too-long"),
         (below(constrained(many), dns=names), "too-complex"),
         ([WEB, *[ISSUING] * 501], "too-complex"),
     ]
@@ -51,7 +51,7 @@ def test_pathological_chains_end_soon():
         start = time.perf_counter()
         assert rule in broken(judge(*chain)), rule
         assert time.perf_counter() - start < 1
-    assert judge(pki.server(issuer=roots[0]), *cross, anchors=[roots[19]]).accepted
+    assert judge(at_now.server(issuer=roots[0]), *cross, anchors=[roots[19]]).accepted
 
 
 def test_a_thousand_findings_are_few_sentences():

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import ipaddress
 
-import pki
 import pytest
 from cryptography import x509
-from webpki_chains import ISSUING, NAME, below, broken, constrained, judge, leaf
+from webpki_chains import ISSUING, NAME, at_now, below, broken, constrained, judge, leaf
 
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki_names as leaf_names
 
@@ -43,12 +42,12 @@ def test_without_the_list_of_public_suffixes(monkeypatch):
     ("other.example.com", {"dns": [NAME]}, False),
 ])
 def test_common_names_that_are_another_notation_of_a_name(common, sans, is_broken):
-    made = pki.issue(common, ISSUING, purposes=["server"], **sans)
+    made = at_now.issue(common, ISSUING, purposes=["server"], **sans)
     assert broken(judge(made, ISSUING)) == ["cabf-common-name"] * is_broken
 
 
 def test_a_dns_name_with_a_line_end_is_no_host_name():
-    leaf = pki.server(issuer=ISSUING, dns=[NAME, f"{NAME}\n"])
+    leaf = at_now.server(issuer=ISSUING, dns=[NAME, f"{NAME}\n"])
     verdict = judge(leaf, ISSUING)
     assert "rfc5280-names" in broken(verdict)
     assert all(one.sentence.isprintable() for one in judge(leaf, ISSUING, names=["other"]).findings)
@@ -60,7 +59,7 @@ def test_name_constraints_that_are_kept():
     assert judge(*below(constrained(kinds), ips=["192.0.2.1"])).accepted
     assert broken(judge(*below(constrained(kinds), ips=["192.0.3.1"]))) == ["rfc5280-name-constraints"]
     assert judge(*below(constrained([x509.DNSName("example.com")], critical=False))).accepted
-    mail = pki.issue("anna", constrained([x509.RFC822Name("a*@example.com")]), purposes=["email"],
+    mail = at_now.issue("anna", constrained([x509.RFC822Name("a*@example.com")]), purposes=["email"],
                      more=[(x509.SubjectAlternativeName([x509.RFC822Name("anna@example.com")]), False)])
     assert broken(judge(mail, mail.issuer, purpose="email", names=[])) == ["rfc5280-name-constraints"]
 
@@ -69,6 +68,6 @@ def test_mail_addresses_in_the_subject_are_bound():
     def of(address):
         ca = constrained([x509.RFC822Name("example.com"), x509.DNSName("example.com")])
         fields = [("CN", NAME), ("emailAddress", address)]
-        return broken(judge(pki.issue(fields, ca, dns=[NAME], purposes=["server"]), ca))
+        return broken(judge(at_now.issue(fields, ca, dns=[NAME], purposes=["server"]), ca))
     assert of("anna@example.com") == []
     assert of("anna@example.org") == of("Anna <anna@example.com>") == ["rfc5280-name-constraints"]

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pki
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
-from webpki_chains import ISSUING, NAME, ROOT, below, broken, constrained, issuing, judge, leaf
+from webpki_chains import ISSUING, NAME, ROOT, at_now, below, broken, constrained, issuing, judge, leaf
 
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki_certificates as certificates
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki_rules as rules
@@ -22,9 +21,9 @@ LEAF_CASES = [
     ("rfc5280-validity", lambda: leaf(days=WEEK_OLD), "expired 3 days ago ("),
     ("rfc5280-validity", lambda: leaf(days=(3.5, 9)), "is not yet valid, begins in 3 days ("),
     ("rfc5280-validity", lambda: below(issuing(days=WEEK_OLD)), "CN=Corp Issuing expired 3 days ago ("),
-    ("rfc5280-no-path", lambda: [pki.server(issuer=ISSUING)], "was issued by CN=Corp Issuing, which is neither an"),
-    ("rfc5280-no-path", lambda: [pki.server()], "is self-signed and no anchor"),
-    ("rfc5280-signature", lambda: [pki.server(issuer=pki.root("Corp Root"))],
+    ("rfc5280-no-path", lambda: [at_now.server(issuer=ISSUING)], "was issued by CN=Corp Issuing, which is neither an"),
+    ("rfc5280-no-path", lambda: [at_now.server()], "is self-signed and no anchor"),
+    ("rfc5280-signature", lambda: [at_now.server(issuer=at_now.root("Corp Root"))],
      "has a signature that was not made with the key of CN=Corp Root"),
     ("rfc5280-aki", lambda: leaf(identifiers=False), "has no authorityKeyIdentifier"),
     ("rfc5280-key-usage", lambda: leaf(key_usage=["data_encipherment"]), "may not sign or agree on keys"),
@@ -54,7 +53,7 @@ LEAF_CASES = [
      "has its authorityInformationAccess critical"),
     ("rfc5280-malformed", lambda: leaf(dns=[], more=[(x509.UnrecognizedExtension(
         x509.SubjectAlternativeName.oid, b"web1"), False)]), "has an extension that can't be read"),
-    ("rfc5280-not-a-ca", lambda: below(pki.issue("Corp Issuing", ROOT, key_usage=["key_cert_sign"])),
+    ("rfc5280-not-a-ca", lambda: below(at_now.issue("Corp Issuing", ROOT, key_usage=["key_cert_sign"])),
      "CN=Corp Issuing is not a CA"),
     ("rfc5280-ca-key-usage", lambda: below(issuing(key_usage=False)), "CN=Corp Issuing has no keyUsage"),
     ("rfc5280-key-cert-sign", lambda: below(issuing(key_usage=["crl_sign"])), "CN=Corp Issuing may not sign"),
@@ -89,8 +88,8 @@ def test_a_chain_that_breaks_one_rule(rule, chain, sentence):
 
 def test_rules_of_roots():
     def root(**options):
-        made = pki.root("Corp Root", **options)
-        return broken(judge(pki.server(issuer=made), anchors=[made]))
+        made = at_now.root("Corp Root", **options)
+        return broken(judge(at_now.server(issuer=made), anchors=[made]))
     aki = x509.AuthorityKeyIdentifier
     own = x509.SubjectKeyIdentifier.from_public_key(ROOT.key.public_key())
     names = [x509.DirectoryName(ROOT.certificate.subject)]
@@ -129,7 +128,7 @@ UNKNOWN_FEATURE = (x509.UnrecognizedExtension(x509.TLSFeature.oid, bytes.fromhex
 
 def test_a_feature_of_tls_without_a_name_is_a_finding():
     """pyca/cryptography raises KeyError for it."""
-    leaf = pki.server(issuer=ISSUING, more=[UNKNOWN_FEATURE])
+    leaf = at_now.server(issuer=ISSUING, more=[UNKNOWN_FEATURE])
     (found,) = (one for one in judge(leaf, ISSUING).findings if one.rule == "rfc5280-malformed")
     assert found.sentence == "has an extension that can't be read: 4"
 
