@@ -15,7 +15,7 @@ ISSUING = pki.issue("Old Issuing CA", ROOT, ca=True)
 RENEWED = pki.root("Old Root CA", key=ROOT.key, days=(-2, 900))
 WEB, SHOWN, OTHER = pki.server("web", ISSUING), pki.server("shown", ISSUING), pki.server("other", NEW)
 SERVED = pki.server("other", NEW)
-EXPIRED = pki.server("old", ISSUING, days=(-9, -1))
+EXPIRED = pki.At(10**9).server("old", ISSUING)
 FILES = {"web.crt": WEB.pem + ISSUING.pem, "other.crt": OTHER.pem, "expired.crt": EXPIRED.pem,
          "issuing.crt": ISSUING.pem, "web.crt.1.2026~": WEB.pem, "renewed.crt": RENEWED.pem}
 SERVE = ("cd /srv; setsid openssl s_server -accept {port} -cert {name}.crt -key {name}.key {more} -quiet </dev/null "

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.clients
 ROOT = pki.root("Corp Root CA")
 ISSUING = pki.root("Corp Issuing CA 1", issuer=ROOT, path_length=0)
 WEB = pki.server("server", ISSUING, dns=["server", "web1.example.com"], ips=["127.0.0.1"])
-EXPIRED = pki.server("server", ISSUING, days=(-9, -3))
+EXPIRED = pki.At(10**9).server("server", ISSUING)
 CLIENT = pki.issue("client", ROOT, purposes=["client"])
 STRANGE = pki.root("Another Root CA")
 EVERY = ["openssl", "curl", "python", "gnutls", "nss", "java", "node"]

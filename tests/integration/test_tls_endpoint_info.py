@@ -29,7 +29,7 @@ SERVERS = {
     4001: ("-cert_chain issuing.pem -www", WEB),
     4002: ("-www", WEB),                                                        # no intermediate
     4003: ("-cert_chain swapped.pem -www", WEB),
-    4004: ("-cert_chain issuing.pem -www", pki.server("server", ISSUING, days=(-9, -3))),
+    4004: ("-cert_chain issuing.pem -www", None),  # expired; made when it starts
     4005: ("-cert_chain issuing.pem -www", pki.server("b", ISSUING, dns=["b.example.com", "c.example.com"])),
     4006: ("-www", pki.server("server")),                                       # self-signed
     4007: ("-cert_chain issuing.pem -www -tls1_1 -cipher ALL:@SECLEVEL=0", WEB),
@@ -96,7 +96,9 @@ def start(host):
     host.write("/srv/tls/full.pem", (WEB.key_pem() + WEB.pem + ISSUING.pem).encode(), 0o600)
     host.write("/srv/tls/others.py", OTHERS.encode())
     script = ["cd /srv/tls"]
+    expired = pki.server("server", ISSUING, days=(-9, -3))
     for port, (options, pair) in SERVERS.items():
+        pair = pair or expired
         host.write(f"/srv/tls/{port}.pem", (pair.key_pem() + pair.pem).encode(), 0o600)
         script.append(f"setsid openssl s_server -accept {port} -cert {port}.pem -key {port}.pem {options} "
                       f"</dev/zero >{port}.log 2>&1 &")
