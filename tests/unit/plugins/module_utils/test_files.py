@@ -98,6 +98,33 @@ def test_nobody_else_can_hold_the_lock_of_root(tmp_path):
         os.close(folder)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what is another user's")
+@pytest.mark.parametrize("planted", ["owner", "mode", "link", "file"])
+def test_a_lock_folder_that_others_control_is_not_used(tmp_path, monkeypatch, planted):
+    """Its owner could replace the lock file, so that two runs hold the lock at once."""
+    locks, folder = tmp_path / "locks", tmp_path / "folder"
+    for place in (tmp_path / "real", folder):
+        place.mkdir()
+        place.chmod(0o700 if place != folder else 0o755)
+    if planted == "link":
+        locks.symlink_to("real")
+    elif planted == "file":
+        locks.write_bytes(b"")
+    else:
+        locks.mkdir()
+        locks.chmod(0o770 if planted == "mode" else 0o700)
+        os.chown(str(locks), 12345 if planted == "owner" else 0, 0)
+    monkeypatch.setattr(files, "LOCKS", str(locks))
+    with files.lock(str(folder), 1):
+        descriptor = os.open(str(folder), os.O_RDONLY)
+        try:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.close(descriptor)
+        assert planted == "file" or not os.listdir(str(locks))
+
+
 def test_what_nobody_else_can_read_is_locked_itself(tmp_path, monkeypatch):
     """Containers that share a private CA's folder have each a /run of their own."""
     tmp_path.chmod(0o700)
@@ -148,3 +175,14 @@ def test_links_of_other_users_lead_nothing_that_is_written(tmp_path):
             files.resolve("/", here + path, own=True)
         with pytest.raises(files.FilesError, match=" of another user's"):
             files.resolve(here, path, own=True)
+
+
+def test_write_never_overwrites(tmp_path):
+    """An existing file may be a hard link to another file."""
+    (tmp_path / "victim").write_bytes(b"precious")
+    os.link(str(tmp_path / "victim"), str(tmp_path / "planted"))
+    (tmp_path / "link").symlink_to("nowhere")
+    for name in ("planted", "link"):
+        with pytest.raises(FileExistsError):
+            files.write(str(tmp_path / name), b"new", 0o644)
+    assert (tmp_path / "victim").read_bytes() == b"precious" and not (tmp_path / "nowhere").exists()

@@ -73,6 +73,47 @@ def test_modes_whatever_the_umask(place):
     assert os.stat(str(folder / "kept")).st_mode & 0o7777 == 0o640
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_keep_owner_keeps_owner_and_group(place):
+    folder, staging = place
+    for name in ("kept", "old"):
+        os.chown(str(folder / name), 12345, 54321)
+    journals.Journal(staging).change({str(folder / "kept"): b"changed", str(folder / "old"): b"changed"},
+                                     [str(folder / "kept")])
+    assert [(status.st_uid, status.st_gid) for status in (os.stat(str(folder / name)) for name in ("kept", "old"))] == [
+        (12345, 54321), (0, os.getegid())]
+
+
+def test_each_step_is_synced_before_the_next_one_depends_on_it(place, monkeypatch):
+    """A power failure must leave either the journal or finished changes."""
+    folder, staging = place
+    seen, journal = [], journals.Journal(staging)
+
+    def record(owner, name, path):
+        real = getattr(owner, name)
+
+        def recorded(*args, **kwargs):
+            seen.append((name, os.path.join(staging[0][1], args[path])))  # rmtree passes names alone
+            return real(*args, **kwargs)
+        monkeypatch.setattr(owner, name, recorded)
+
+    def live():
+        return [index for index, (_call, path) in enumerate(seen) if os.path.dirname(path) == str(folder)]
+
+    record(os, "rename", 1)
+    record(os, "unlink", 0)
+    record(files, "sync_folder", 0)
+    journal.change(changes(folder), ())
+    written = seen.index(("rename", journal.path))
+    assert ("sync_folder", staging[0][1]) in seen[written:live()[0]]
+    assert ("sync_folder", str(folder)) in seen[live()[-1]:]
+    del seen[:]
+    journal.undo()
+    removed = seen.index(("unlink", journal.path))
+    assert ("sync_folder", str(folder)) in seen[live()[-1]:removed]
+    assert ("sync_folder", staging[0][1]) in seen[removed:]
+
+
 class Killed(BaseException):
     """Stands for SIGKILL: nothing of the code under test catches it."""
 
@@ -145,6 +186,27 @@ def test_undo_killed_at_every_point_can_be_called_again(tmp_path, monkeypatch):
             journal.undo()
         assert look(folder) == BEFORE, number
     assert total > 5
+
+
+def test_clean_killed_at_every_point_keeps_or_fully_undoes_the_change(tmp_path, monkeypatch):
+    total, number = None, 0
+    while total is None or number < total:
+        folder, staging = fresh(tmp_path, number)
+        journal = journals.Journal(staging)
+        journal.change(changes(folder), ())
+        number += 1
+        with monkeypatch.context() as patched:
+            count = interrupted(patched, number, Killed())
+            try:
+                journal.clean()
+                total = count[0]
+            except Killed:
+                pass
+        recovered = journals.Journal(staging)
+        expected = BEFORE if recovered.entries else AFTER
+        recovered.undo()
+        assert look(folder) == expected, number
+    assert total > 3
 
 
 @pytest.mark.parametrize("code, hint", [
@@ -232,6 +294,15 @@ def test_a_stage_that_others_could_have_made_is_refused(place):
             journals.Journal(staging)
 
 
+@pytest.mark.parametrize("mode", [0o710, 0o740, 0o720, 0o701])
+def test_a_stage_accessible_to_group_or_others_is_refused(place, mode):
+    folder, staging = place
+    plant(folder, staging, "[]")
+    os.chmod(staging[0][1], mode)
+    with pytest.raises(files.FilesError, match="is in the way"):
+        journals.Journal(staging)
+
+
 def test_a_system_that_is_mounted_elsewhere_is_recovered_there(place, tmp_path):
     folder, staging = place
     journals.Journal(staging).change(changes(folder), ())
@@ -241,14 +312,15 @@ def test_a_system_that_is_mounted_elsewhere_is_recovered_there(place, tmp_path):
     assert look(tmp_path / "moved") == BEFORE
 
 
-def test_links_out_of_the_folder_are_not_followed(place, tmp_path):
+@pytest.mark.parametrize("name", ["elsewhere", "live too"])  # the second starts with the folder's own path
+def test_links_out_of_the_folder_are_not_followed(place, tmp_path, name):
     folder, staging = place
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "file").write_bytes(b"precious")
-    (folder / "sub").symlink_to(str(tmp_path / "elsewhere"))
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "file").write_bytes(b"precious")
+    (folder / "sub").symlink_to(str(tmp_path / name))
     with pytest.raises(files.FilesError, match="because a link leads there"):
         journals.Journal(staging).change({str(folder / "sub" / "file"): None, str(folder / "old"): None}, ())
-    assert (tmp_path / "elsewhere" / "file").exists() and (folder / "old").exists()
+    assert (tmp_path / name / "file").exists() and (folder / "old").exists()
 
 
 def test_new_files_belong_to_the_user_also_where_the_folder_gives_its_group(place):

@@ -295,3 +295,24 @@ def test_a_copy_where_there_are_no_hard_links_is_never_less_private(folder, monk
 
 def refuse():
     raise OSError(errno.EPERM, "Operation not permitted")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what is another user's")
+def test_another_users_file_in_a_world_writable_folder_is_refused(folder):
+    """The file would keep its owner, who could then read the new key."""
+    path = str(folder / "web.key")
+    os.chown(path, 12345, -1)
+    assert replace.check([path]) == []
+    os.chmod(str(folder), 0o1777)
+    with pytest.raises(files.FilesError, match="it is another user's file, in a folder that everybody may write to"):
+        replace.check([path])
+    os.chown(path, 0, -1)
+    assert replace.check([path]) == []
+
+
+def test_the_lock_removes_leftovers_of_a_killed_run(folder):
+    """The leftover may be a private key. No later step removes it if nothing changes."""
+    for what in ("new", "old"):
+        (folder / (".web.key.host_trust.%s" % what)).write_bytes(b"a key")
+    with replace.lock([str(folder / "web.key")]):
+        assert look(folder) == OLD
