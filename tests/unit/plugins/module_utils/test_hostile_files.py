@@ -125,3 +125,13 @@ def test_in_the_place_of_an_applications_bundle(tmp_path, kind, monkeypatch):
     sentence = said((stores.StoreError, files.FilesError), observe)
     said_of = {"huge": "larger than", "loop": "too many links"}
     assert path in sentence and said_of.get(kind, "not a regular file") in sentence
+
+
+def test_an_unreadable_store_is_an_error(tmp_path):
+    """Treated as empty, it would seem to lack every anchor."""
+    root = fake_root.FakeRoot(tmp_path / "root", "redhat", [pki.root()])
+    for path in (root.store.bundles[0][1], root.store.anchors):
+        os.chmod(path, 0)
+        with as_nobody():
+            assert "Permission denied; run the task as root" in said(files.FilesError, trust_state.observe, root.store)
+        os.chmod(path, 0o755)

@@ -132,21 +132,39 @@ def test_which_files_are_the_systems(tmp_path, kind):
     root = fake_root.FakeRoot(tmp_path / "root", kind)
     (tmp_path / "root" / "etc" / "app.pem").write_text(u"")
     own = [path for _purpose, path in root.store.bundles] + [folder + "/x.pem" for folder in root.store.distribution]
+    own += [root.store.others] * bool(root.store.others)
     assert all(stores.is_the_systems(path, root.path) and not stores.is_the_systems(path, "/") for path in own)
     assert not stores.is_the_systems(root.path + "/etc/app.pem", root.path)
+
+
+def with_java(tmp_path):
+    """The root of a Debian system with Java's keystore and the hook that updates it."""
+    root = system(tmp_path, "ID=debian\n", ["update-ca-certificates", "openssl", "java", "jks-keystore"])
+    for folder in ("proc/self", "etc/ssl/certs/java", "etc/default", "etc/ca-certificates/update.d"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "usr/bin/jks-keystore").rename(tmp_path / "etc/ca-certificates/update.d/jks-keystore")
+    (tmp_path / "etc/ssl/certs/java/cacerts").write_bytes(b"\xfe\xed\xfe\xed")
+    return root
 
 
 @pytest.mark.parametrize("content, settings, kept, unproven", [
     (b"\xfe\xed\xfe\xed", "", True, False), (b"\xfe\xed\xfe\xed", "cacerts_updates=no\n", False, False),
     (b"\x30\x82", "", False, True), (b"\x30\x82", "cacerts_updates=no\n", False, False)])
 def test_javas_keystore_where_somebody_keeps_it_and_it_can_be_read(tmp_path, content, settings, kept, unproven):
-    root = system(tmp_path, "ID=debian\n", ["update-ca-certificates", "openssl", "java", "jks-keystore"])
-    for folder in ("proc/self", "etc/ssl/certs/java", "etc/default", "etc/ca-certificates/update.d"):
-        (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "usr/bin/jks-keystore").rename(tmp_path / "etc/ca-certificates/update.d/jks-keystore")
+    root = with_java(tmp_path)
     (tmp_path / "etc/ssl/certs/java/cacerts").write_bytes(content)
     (tmp_path / "etc/default/cacerts").write_text(settings)
     store = stores.choose("auto", None, root)
     assert bool(store.keystore) is kept
     assert [sentence.partition(" is PKCS#12")[0] for sentence in store.unproven] == [
         root + "/etc/ssl/certs/java/cacerts"] * unproven
+
+
+@pytest.mark.parametrize("missing", ["proc/self", "usr/bin/java", "etc/ca-certificates/update.d/jks-keystore",
+                                     "etc/ssl/certs/java/cacerts"])
+def test_javas_keystore_is_ignored_if_nothing_updates_it(tmp_path, missing):
+    """The hook needs Java, and Java needs /proc, which is not mounted in every image."""
+    root = with_java(tmp_path)
+    assert stores.choose("auto", None, root).keystore
+    (tmp_path / missing).rename(tmp_path / "elsewhere")
+    assert stores.choose("auto", None, root).keystore is None

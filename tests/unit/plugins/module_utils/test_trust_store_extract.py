@@ -4,10 +4,11 @@
 import os
 
 import pytest
-from converging import A, B, actions, converge, want
+from converging import MOZILLA, A, B, actions, converge, want
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extract as trust_extract
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extracted as trust_extracted
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
 
 
@@ -35,6 +36,42 @@ def test_other_peoples_extract_at_the_same_time_is_waited_out(system, monkeypatc
     assert converge(system, want(A)).extracted
     # Debian's makes the links of new files only: what an attempt has missed is made from scratch.
     assert tries == [system.store.extract, system.store.again, system.store.again]
+
+
+def test_a_failed_extract_is_retried_even_if_the_bundles_are_right(system, monkeypatch):
+    """A step after the bundles may have failed."""
+    monkeypatch.setattr(trust_store, "RETRY_AFTER_SECONDS", (0,))
+    codes = [1, 0]
+
+    def run(command, root):
+        system.run(command, root)
+        return codes.pop(0), "File exists"
+    monkeypatch.setattr(trust_extract, "run", run)
+    assert converge(system, want(A)).extracted and codes == []
+
+
+@pytest.mark.parametrize("good", [False, True])
+def test_the_preview_is_checked_before_the_live_store_changes(redhat, monkeypatch, good):
+    redhat.write("usr/bin/update-ca-trust", b'case "$1" in --output) DEST=$2 ;; esac', 0o755)
+    before, commands = redhat.trusted(), []
+
+    def run(command, root):
+        commands.append(tuple(command))
+        if "--output" not in command:
+            return redhat.run(command, root)
+        for path in trust_extracted.bundle_paths(redhat.store):
+            inside = os.path.join(command[-1], os.path.relpath(path, redhat.store.extracted))
+            redhat.write(inside.lstrip("/"), "".join(pair.pem for pair in MOZILLA + [A] * good).encode())
+        return 0, ""
+    monkeypatch.setattr(trust_extract, "run", run)
+    preview = redhat.store.extract + ("--output", "/etc/pki/ca-trust/.host_trust/preview")
+    if good:
+        assert converge(redhat, want(A)).extracted and commands == [preview, redhat.store.extract]
+    else:
+        with pytest.raises(trust_store.TrustError, match="lacks CN=Root A.*Nothing was changed"):
+            converge(redhat, want(A))
+        assert commands == [preview] and redhat.trusted() == before and not redhat.anchors()
+    assert not os.path.lexists(redhat.store.staging[0][1])
 
 
 @pytest.mark.parametrize("grows", [False, True])

@@ -6,6 +6,7 @@ import os
 import pytest
 from converging import ISSUING, MOZILLA, RENEWED, TWIN, A, B, actions, converge, want
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_info as trust_info
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
@@ -54,6 +55,15 @@ def test_links_in_a_circle_hide_nothing(system):
     system.extract()
     assert actions(converge(system, want(A))) == []
     assert actions(converge(system, want(A, "absent"))) == ["remove", "extract"]
+
+
+def test_a_pipe_that_the_tools_ignore_is_ignored(debian):
+    """update-ca-certificates reads only files that end in .crt."""
+    os.mkfifo(os.path.join(debian.store.anchors, "notes"))
+    assert actions(converge(debian, want(A))) == ["install", "extract"]
+    os.mkfifo(os.path.join(debian.store.anchors, "notes.crt"))
+    with pytest.raises(files.FilesError, match="notes.crt is a pipe or a device"):
+        converge(debian, want(A))
 
 
 def test_files_of_the_machine_are_out_of_an_images_reach(system, tmp_path):
