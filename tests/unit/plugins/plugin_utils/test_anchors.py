@@ -66,6 +66,17 @@ def test_time_left():
     assert objections(ROOT, now=NOW + 10000 * DAY)[0].startswith("it expired")
 
 
+def test_the_first_and_the_last_second_are_valid():
+    """RFC 5280 section 4.1.2.5: a certificate is valid from notBefore through notAfter."""
+    certificate = x509.parse(ROOT.der)
+    begin, end = certificate.not_before, certificate.not_after
+    assert objections(ROOT, now=begin) == objections(ROOT, now=end) == []
+    assert objections(ROOT, now=begin - 1)[0].startswith("it is not valid yet")
+    assert objections(ROOT, now=end + 1)[0].startswith("it expired")
+    assert objections(ROOT, now=end - DAY, min_remaining=DAY) == []
+    assert "min_remaining asks for 1 day" in objections(ROOT, now=end - DAY + 1, min_remaining=DAY)[0]
+
+
 def test_weak_signatures():
     # SHA-1 can't be made with every library any more: the algorithm's name in the certificate is exchanged instead.
     sha256, sha1 = bytes.fromhex("2a8648ce3d040302"), bytes.fromhex("2a8648ce3d0401")
@@ -110,7 +121,8 @@ def test_a_ca_that_may_not_sign():
 
 @pytest.mark.parametrize(("key", "sentence"), [
     (dsa.generate_private_key(2048), "its key is DSA"),
-    (ec.generate_private_key(ec.SECP192R1()), "its EC key has 192 bits")])
+    (ec.generate_private_key(ec.SECP192R1()), "its EC key has 192 bits"),
+    (ec.generate_private_key(ec.SECP224R1()), None)])
 def test_keys_that_nobody_accepts(key, sentence):
     certificate = (
         builder.CertificateBuilder()
@@ -119,8 +131,9 @@ def test_keys_that_nobody_accepts(key, sentence):
         .not_valid_before(datetime.datetime(2020, 1, 1)).not_valid_after(datetime.datetime(2099, 1, 1))
         .add_extension(builder.BasicConstraints(True, None), True).sign(ROOT.key, hashes.SHA256())
     )
-    assert sentence in anchors.objections(
-        x509.parse(certificate.public_bytes(serialization.Encoding.DER)), anchors.Terms(now=NOW))[0]
+    found = anchors.objections(
+        x509.parse(certificate.public_bytes(serialization.Encoding.DER)), anchors.Terms(now=NOW))
+    assert len(found) == bool(sentence) and (sentence or "") in "".join(found)
 
 
 def element(**given):
@@ -169,6 +182,17 @@ def test_everything_wrong_is_said_at_once_with_its_place():
     assert "can't be installed" in lines[5]
     assert "needs the certificate" in lines[6]
     assert "is wanted absent here and present in anchors, element 8" in lines[7]
+
+
+def test_a_missing_file_is_an_error_unless_the_state_is_absent():
+    """Otherwise a certificate that should be distrusted stays trusted."""
+    gone = [{"error": "there is no such file", "missing": True}]
+    assert read(element(path="/gone", state="absent"), collected=gone) == []
+    for state in ("present", "distrusted"):
+        assert refusal(element(path="/gone", state=state), collected=gone) == (
+            "anchors, element 1, path /gone: on the host: there is no such file")
+    closed = [{"error": "it can't be read: Permission denied", "missing": False}]
+    assert "Permission denied" in refusal(element(path="/closed", state="absent"), collected=closed)
 
 
 def _raise(error):

@@ -70,12 +70,34 @@ def test_a_python_that_is_known_and_no_other(action, task_vars, python):
     assert lean_run.interpreter(action, task_vars) == python
 
 
+@pytest.mark.parametrize("code", [0, 1, 137])
+def test_a_program_that_fails_gives_no_answer(code):
+    """Its output is ignored; the module then reports the error."""
+    asked, action = [], Action()
+    action._connection = types.SimpleNamespace(_shell=types.SimpleNamespace(
+        build_module_command=lambda environment, shebang, command: f"{environment} {shebang[2:]} {command}"))
+    action._compute_environment_string = lambda: "LC_ALL=C"
+
+    def execute(command, in_data):
+        asked.append((command, in_data))
+        return {"rc": code, "stdout": f"{lean.MARK}{{\"a\": 1}}\n"}
+
+    action._low_level_execute_command = execute
+    answer = lean_run.ask(action, {"ansible_python_interpreter": "/opt/python"}, "_trust_look", "glance", {"x": 1})
+    assert answer == (None if code else {"a": 1})
+    (command, program), = asked
+    assert command == f"LC_ALL=C /opt/python {lean.OPTIONS}"
+    assert program.endswith(b"call(PACKED, 'glance', '{\"x\": 1}')\n")
+    assert lean_run.ask(action, {}, "_trust_look", "glance", {}) is None and len(asked) == 1
+
+
 @pytest.mark.parametrize("stdout, answer", [
     (f"{lean.MARK}{{\"a\": 1}}\n", {"a": 1}),
     (f"Last login: today\n\n{lean.MARK}{{\"a\": 1}}\nbye\n", {"a": 1}),
     ("", None),
     ("{\"a\": 1}\n", None),
     (f"{lean.MARK}[1]\n", None),
+    (f"{lean.MARK}{{\"a\": 1}}\n{lean.MARK}{{\"a\": 2}}\n", {"a": 2}),  # ours is the last
     (f"{lean.MARK}{{\"a\": \n", None),
     (f"{lean.MARK}{'[' * 100000}\n", None),
 ])
