@@ -50,6 +50,42 @@ def test_a_ca_that_must_not_sign(bench, number):
     assert bench.look() == before
 
 
+def read(bench, now=NOW):
+    return authority.read({"ca_path": bench.path("ca.crt"), "ca_content": None,
+                           "ca_privatekey_path": bench.path("ca.key"), "ca_privatekey_passphrase": None}, now)
+
+
+def test_a_ca_signs_from_its_first_second_until_its_last(bench):
+    """A certificate from the last second would end at once."""
+    plain = bench.certificate("ca.crt").plain
+    for now in (plain.not_before, plain.not_after - 1):
+        assert read(bench, now).certificate.plain.fingerprint == CA.fingerprint
+    for now, message in ((plain.not_before - 1, "is not valid before"), (plain.not_after, "expired less than a sec")):
+        with pytest.raises(FAILURES, match=message):
+            read(bench, now)
+
+
+class Constrained:
+    """Stands for a CA's certificate with name constraints."""
+
+    facts = {"name_constraints_permitted": ["DNS:example.com", "DNS:example.org", "IP:192.0.2.0/24"],
+             "name_constraints_excluded": ["DNS:a.example.com", "DNS:b.example.org"]}
+
+
+@pytest.mark.parametrize("name, message", [
+    ("DNS:web1.example.com", None), ("DNS:web1.example.org", None), ("IP:192.0.2.7", None),
+    ("email:a@example.net", None),
+    ("DNS:web1.example.net", "permit DNS:example.com, "), ("DNS:a.example.com", "exclude DNS:a.example.com, "),
+    ("DNS:x.b.example.org", "exclude "), ("IP:198.51.100.7", "permit ")])
+def test_any_permitted_name_suffices_and_any_excluded_name_refuses(name, message):
+    constrained, wanted = authority.Authority(Constrained, None, [], "ca.crt"), {"subject_alt_name": [name]}
+    if message is None:
+        authority.refuse_outside(constrained, wanted)
+        return
+    with pytest.raises(FAILURES, match="can't issue a certificate for %s: its name constraints %s" % (name, message)):
+        authority.refuse_outside(constrained, wanted)
+
+
 def test_a_ca_without_any_key_usage_may(bench):
     bench.ca(at_now.root("Plain", key_usage=False))
     assert bench.signed(path="out").reasons and bench.crl().reasons

@@ -122,6 +122,12 @@ def test_with_a_ca_it_must_be_exactly_that(issued, changed, reason):
     assert issued.csr(**but(BY_CA, **changed)).result["certificate_reasons"] == [reason]
 
 
+def test_a_fact_that_the_request_drops_is_drift(bench):
+    bench.csr(**dict(BY_CA, ocsp_must_staple=True))
+    bench.signed(path="web.crt")
+    assert bench.csr(**BY_CA).result["certificate_reasons"] == ["ocsp_must_staple is taken out"]
+
+
 @pytest.mark.parametrize("asked, honour, left", [
     ({"key_usage": ["digitalSignature", "keyEncipherment"]}, None, "key_usage keyEncipherment"),
     ({"extended_key_usage": ["clientAuth"]}, None, "extended_key_usage clientAuth"),
@@ -225,7 +231,8 @@ def test_the_files_that_servers_read_are_looked_at_too(bench):
     looked_at = dict(BY_CA, chain_path="chain.pem", fullchain_path="full.pem")
     assert due(bench, **looked_at) == []
     full = bench.read("full.pem")
-    for content in (b"", CA.pem.encode(), bench.read("web.crt"), full.replace(b"A", b"B", 9)):
+    for content in (b"", CA.pem.encode(), bench.read("web.crt"), full.replace(b"A", b"B", 9),
+                    CA.pem.encode() + bench.read("web.crt")):
         bench.write("full.pem", content)
         assert due(bench, **looked_at) == ["%s does not begin with the certificate, and its CA's after it"
                                            % bench.path("full.pem")]

@@ -137,6 +137,16 @@ def test_what_is_no_file_is_no_key_either(bench):
         assert assert_clear(error.value) == "the private key %s can't be used: %s" % (bench.path(name), message)
 
 
+def test_a_dangling_link_is_not_replaced_by_a_new_key(bench):
+    """Its target may be on a file system that is not mounted."""
+    os.symlink("elsewhere.key", bench.path("web.key"))
+    for run in (bench.csr, bench.selfsigned):
+        for check in (True, False):
+            with pytest.raises(keys.KeyFileError, match="web.key can't be used: there is no such file"):
+                run(check, common_name="web1")
+    assert not bench.look() and os.listdir(bench.folder) == ["web.key"]
+
+
 def test_a_key_that_may_not_be_read_asks_for_become(bench, monkeypatch):
     def denied(path):
         raise keys.pem.CertificateFileError("it can't be read: Permission denied")
@@ -153,8 +163,9 @@ def test_messages_call_the_passphrase_what_the_module_calls_it():
 
 
 @pytest.mark.parametrize("passphrase, message", [
-    ("", "privatekey_passphrase is empty: .* Is its variable set"), (u"\u2603" + "x" * 1021,
-                                                                     "privatekey_passphrase is too")])
+    ("", "privatekey_passphrase is empty: .* Is its variable set"),
+    ("xyz", "privatekey_passphrase is too short: it has 4 to 1023 bytes"),
+    (u"\u2603" + "x" * 1021, "privatekey_passphrase is too long: it has 4 to 1023 bytes")])
 def test_a_passphrase_that_can_be_none(bench, passphrase, message):
     for content in (None, ENCRYPTED, PLAIN):
         if content:
@@ -164,8 +175,13 @@ def test_a_passphrase_that_can_be_none(bench, passphrase, message):
             for check in (True, False):
                 with pytest.raises(keys.KeyFileError, match=message) as error:
                     run(check, privatekey_passphrase=passphrase, common_name="web1")
-                assert_clear(error.value, "x" * 9)
+                assert_clear(error.value, "x" * 9, *([passphrase] if passphrase else []))
         assert bench.look() == before
+
+
+def test_the_shortest_passphrase():
+    for shortest in ("wxyz", u"\u2603x"):
+        keys.check_passphrase("privatekey_passphrase", shortest)
 
 
 def test_the_longest_passphrase(bench):

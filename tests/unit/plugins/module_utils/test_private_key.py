@@ -105,6 +105,16 @@ def test_a_successor_that_waits_is_the_one(bench):
         assert keys.fingerprint(choice.key.public_key()) == keys.fingerprint(successor.public_key())
 
 
+@pytest.mark.parametrize("regenerate, name, new", [("never", ".next", False), ("mismatch", "", False),
+                                                   ("always", ".next", True)])
+def test_only_mismatch_abandons_a_successor(bench, regenerate, name, new):
+    """With never, the CA may already have the request for the successor."""
+    path = put(bench)
+    put(bench, "web.key.next", keys.generate("EC P-256"))
+    choice = private_key.choose_beside(path, None, "Ed25519", regenerate, InUse(ED), True)
+    assert (choice.path, bool(choice.content)) == (path + name, new)
+
+
 def test_a_successor_of_a_type_that_is_wanted_no_more_is_replaced(bench):
     path = put(bench)
     put(bench, "web.key.next", keys.generate("EC P-256"))

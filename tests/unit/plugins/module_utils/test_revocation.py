@@ -136,6 +136,24 @@ def test_expiring(bench):
     assert bench.crl(now=NOW + 60 * DAY, renew_before="29d").reasons == []
 
 
+def test_a_list_without_next_update_is_replaced(bench, monkeypatch):
+    """RFC 5280 section 5.1.2.5 requires nextUpdate."""
+    bench.crl()
+    real = revocation._present
+    monkeypatch.setattr(revocation, "_present", lambda path: real(path)._replace(next_update=None))
+    assert bench.crl(True).reasons == ["its next_update is over"]
+    assert bench.crl(True, next_update="20990101").reasons == ["next_update: 2099-01-01T00:00:00Z instead of none"]
+
+
+def test_no_extension_of_a_list_is_critical(bench):
+    """RFC 5280 sections 5.2.1, 5.2.3 and 5.3.1."""
+    bench.crl(revoked=[one(reason="keyCompromise")])
+    made = revocation._present(bench.path("ca.crl")).object
+    (entry,) = made
+    assert [len(made.extensions), len(entry.extensions)] == [2, 1]
+    assert not any(extension.critical for extension in list(made.extensions) + list(entry.extensions))
+
+
 def test_another_end(bench):
     bench.quartet(bench.crl, next_update="20990101")
     assert bench.quartet(bench.crl, next_update="20980601").reasons == [

@@ -93,6 +93,17 @@ def test_a_root_whose_key_is_elsewhere_is_never_made_anew(bench):
     assert bench.look() == before
 
 
+@pytest.mark.parametrize("content", ["half a file", ""])
+def test_a_damaged_root_without_its_key_is_not_replaced(bench, content):
+    bench.write("web.crt", content)
+    before = bench.look()
+    for check in (True, False):
+        with pytest.raises(FAILURES, match="a new key would make it another CA, which nobody trusts"):
+            bench.selfsigned(check, **ROOT)
+    assert bench.look() == before
+    assert bench.selfsigned(**WEB).reasons[0] == "there is no private key yet"
+
+
 def test_a_root_whose_key_can_not_be_read_stays(bench):
     bench.selfsigned(**ROOT)
     before = bench.look()
