@@ -95,6 +95,15 @@ def test_of_several_the_one_that_is_valid_longest_now(web1):
     assert result["fingerprint_sha256"] == long_.fingerprint
 
 
+def test_a_certificate_is_valid_from_its_first_second(web1):
+    now, (one,) = 2 * 10 ** 9, installation.read_offer(Corp.web.pem)[0]
+    older = one._replace(not_before=now - 9, not_after=now + 100, fingerprint="0f")
+    newer = one._replace(not_before=now, not_after=now + 200, fingerprint="f0")
+    state = planning.State(planning.Key(web1.at("web.key"), None, one.spki_der), None, {}, "")
+    for at, expected in ((now - 1, older), (now, newer)):
+        assert planning.choose(planning.Offer([older, newer], {}), state, at).leaf == expected
+
+
 def test_certificates_of_others_are_not_written(web1):
     stranger = pki.root("Elsewhere")
     web1.install(content=stranger.pem + pki.server("other", Corp.issuing).pem + Corp.web.pem + Corp.chain)

@@ -3,6 +3,7 @@
 """Writing that fails or is disturbed: all files are as they were."""
 import os
 
+import pki
 import pytest
 from installing import Corp, next_pair, renewed
 
@@ -29,6 +30,31 @@ def test_runs_at_the_same_time_wait_for_each_other(web1, monkeypatch):
     monkeypatch.setattr(replace, "LOCK_SECONDS", 0)
     with files.lock(str(web1.folder), 0):
         assert "%s is locked for more than 0 seconds by process %d " % (web1.folder, os.getpid()) in web1.refused()
+
+
+def test_the_folder_of_the_key_is_locked(web1, monkeypatch):
+    """Otherwise csr could replace the next key during this run."""
+    monkeypatch.setattr(replace, "LOCK_SECONDS", 0)
+    (web1.folder / "keys").mkdir()
+    web1.write("keys/web.key", Corp.web.key_pem(), 0o600)
+    with files.lock(web1.at("keys"), 0):
+        with pytest.raises(files.FilesError, match="%s is locked for more than" % web1.at("keys")):
+            web1.install(privatekey_path=web1.at("keys/web.key"))
+    assert not os.path.exists(web1.at("web.crt"))
+
+
+def test_a_key_replaced_by_somebody_else_fails_the_proof(web1, monkeypatch):
+    real = replace.replace
+
+    def disturbed(replacements, backup, prove):
+        def proven():
+            web1.write("web.key", pki.server().key_pem())
+            prove()
+        return real(replacements, backup, proven)
+    monkeypatch.setattr(replace, "replace", disturbed)
+    with pytest.raises(files.FilesError, match="web.key is not what was just written"):
+        web1.install()
+    assert os.listdir(str(web1.folder)) == ["web.key"]
 
 
 def test_somebody_else_writes_there(web1, monkeypatch):

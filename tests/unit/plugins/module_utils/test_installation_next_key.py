@@ -7,6 +7,8 @@ import stat
 import pki
 from installing import NAME, Corp, next_pair
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
+
 
 def test_the_next_key_moves_into_place_with_its_certificate(web1):
     web1.install()
@@ -49,6 +51,20 @@ def test_a_kill_between_the_renames_is_repaired(web1):
     assert web1.install(content=content)["reasons"] == [
         "%s is left over: that key is in place already" % web1.at("web.key.next")]
     assert web1.read("web.key") == pair.key_pem() and not os.path.exists(web1.at("web.key.next"))
+
+
+def test_the_next_key_is_removed_after_it_is_in_place(web1, monkeypatch):
+    """A kill between the two steps must not lose the key."""
+    real, order = replace.replace, []
+
+    def recorded(replacements, *more):
+        order.extend((os.path.basename(one.path), one.content is None) for one in replacements)
+        return real(replacements, *more)
+
+    monkeypatch.setattr(replace, "replace", recorded)
+    web1.install(content=next_pair(web1).pem + Corp.chain)
+    assert order == [("web.crt", False), ("chain.crt", False), ("full.crt", False), ("web.key", False),
+                     ("web.key.next", True)]
 
 
 def test_without_a_key_in_use_the_next_one_becomes_it(web1):

@@ -4,7 +4,11 @@
 import os
 
 import pki
+import pytest
 from installing import NAME, Corp, renewed
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _installation as installation
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _installation_plan as planning
 
 
 def test_an_older_certificate_does_not_replace_a_newer_one(web1):
@@ -47,3 +51,15 @@ def test_an_older_one_for_a_new_key_is_installed(web1):
     pair = pki.server(NAME, Corp.issuing, days=(-9, 100))
     web1.write("web.key.next", pair.key_pem())
     assert web1.install(content=pair.pem + Corp.chain)["fingerprint_sha256"] == pair.fingerprint
+
+
+@pytest.mark.parametrize("begins, ends, stays", [
+    (-1, -1, True), (-1, 0, True), (-1, 1, False), (0, -1, False), (0, 0, False), (1, -1, False)])
+def test_older_means_issued_earlier_and_ending_no_later(web1, begins, ends, stays):
+    """Two certificates from the same second have no order, so the offered one is installed."""
+    (live,) = installation.read_offer(Corp.web.pem)[0]
+    offered = live._replace(not_before=live.not_before + begins, not_after=live.not_after + ends, fingerprint="0f")
+    key = planning.Key(web1.at("web.key"), None, live.spki_der)
+    state = planning.State(key, None, {"path": planning.Held(web1.at("web.crt"), [live], None)}, "")
+    kept = planning.newer_in_use(planning.Choice(offered, [], key, ""), state, live.not_before)
+    assert bool(kept) is stays and (not kept or kept.leaf == live)

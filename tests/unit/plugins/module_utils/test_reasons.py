@@ -68,3 +68,14 @@ def test_no_answer_in_time():
     links = [chains.Link(x509.parse(WEB.der), "CN=web1.example.com", "certificate")]
     assert reasons.of_verdict(openssl.parse_verdict([], None, ""), links, [], store(), "server", NOW) == [
         "openssl gave no answer within 60 s: is the host overloaded, or does a file system hang?"]
+
+
+def test_boundaries_of_validity_and_min_remaining():
+    certificate = x509.parse(WEB.der)
+    links = [chains.Link(certificate, "CN=web1.example.com", "certificate")]
+    assert reasons.validity(certificate, certificate.not_before) is None
+    assert reasons.validity(certificate, certificate.not_before - 1).startswith("is not yet valid, begins in")
+    assert reasons.validity(certificate, certificate.not_after) is None
+    assert reasons.validity(certificate, certificate.not_after + 1).startswith("expired")
+    assert reasons.too_short(links, "1d", store(), certificate.not_after - 86400) == []
+    assert len(reasons.too_short(links, "1d", store(), certificate.not_after - 86399)) == 1

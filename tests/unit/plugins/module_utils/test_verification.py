@@ -108,6 +108,28 @@ def test_no_names_and_none_asked_for(host):
     assert not verify({"content": Corp.issuing.pem, "purpose": "ca"})[0]["warnings"]
 
 
+# --- revocation lists ---
+
+def test_the_whole_chain_is_checked_against_the_lists(host):
+    lists = {"issuing": pki.crl(Corp.issuing), "leaf revoked": pki.crl(Corp.issuing, Corp.web),
+             "root": pki.crl(Corp.root), "issuing revoked": pki.crl(Corp.root, Corp.issuing)}
+
+    def found(*names):
+        return verify({"content": Corp.web.pem + Corp.issuing.pem}, crls=[{"content": lists[name]} for name in names])[
+            0]["reasons"]
+    assert found("issuing", "root") == []
+    assert found("leaf revoked", "root") == ["is revoked"]
+    assert found("issuing", "issuing revoked") == ["CN=Corp Issuing CA 1, sent in the chain, is revoked"]
+    assert found("issuing") == ["CN=Corp Issuing CA 1, sent in the chain, may be revoked or not: no revocation list of "
+                                "its issuer was given"]
+
+
+def test_a_certificate_file_named_like_the_file_of_lists(host):
+    path = write(host / "crls.pem", Corp.web, Corp.issuing)
+    result, message = verify({"path": path}, crls=[{"content": pki.crl(Corp.issuing) + pki.crl(Corp.root)}])
+    assert result["verified"], message
+
+
 # --- signatures and damage ---
 
 def test_a_signature_by_somebody_else(host):
