@@ -71,3 +71,22 @@ def test_mail_addresses_in_the_subject_are_bound():
         return broken(judge(at_now.issue(fields, ca, dns=[NAME], purposes=["server"]), ca))
     assert of("anna@example.com") == []
     assert of("anna@example.org") == of("Anna <anna@example.com>") == ["rfc5280-name-constraints"]
+
+
+def test_a_leaf_named_like_its_ca_is_bound_by_its_constraints():
+    """Only self-issued intermediates are exempt (RFC 5280 section 6.1.4 b)."""
+    ca = constrained(excluded=[x509.DNSName("example.com")])
+    own = at_now.issue("Corp Issuing", ca, dns=[NAME], purposes=["server"])
+    assert own.certificate.issuer == own.certificate.subject
+    assert broken(judge(own, ca)) == ["rfc5280-name-constraints"]
+    rollover = at_now.issue("Corp Issuing", ca, ca=True, dns=["example.com"])
+    assert broken(judge(at_now.server("web1.example.org", rollover), rollover, ca, names=["web1.example.org"])) == []
+
+
+@pytest.mark.parametrize(("address", "kept"), [
+    ("anna@example.com", True), ("anna@EXAMPLE.com", True), ("Anna@example.com", False), ("anna@a.example.com", False)])
+def test_the_local_part_of_a_mailbox_is_case_sensitive(address, kept):
+    ca = constrained([x509.RFC822Name("anna@example.com")])
+    mail = at_now.issue("anna", ca, purposes=["email"], more=[
+        (x509.SubjectAlternativeName([x509.RFC822Name(address)]), False)])
+    assert broken(judge(mail, ca, purpose="email", names=[])) == ["rfc5280-name-constraints"] * (not kept)

@@ -26,6 +26,12 @@ LEAF_CASES = [
     ("rfc5280-signature", lambda: [at_now.server(issuer=at_now.root("Corp Root"))],
      "has a signature that was not made with the key of CN=Corp Root"),
     ("rfc5280-aki", lambda: leaf(identifiers=False), "has no authorityKeyIdentifier"),
+    ("rfc5280-aki-mismatch", lambda: leaf(identifiers=False, more=[
+        (x509.AuthorityKeyIdentifier(b"1234", None, None), False)]), "names another key of its issuer in its"),
+    ("rfc5280-san-critical", lambda: leaf(dns=[], more=[(x509.SubjectAlternativeName([x509.DNSName(NAME)]), True)]),
+     "has critical subject alternative names beside a subject name"),
+    ("rfc5280-san-critical", lambda: [at_now.issue([], ISSUING, dns=[NAME], purposes=["server"]), ISSUING],
+     "has an empty subject name, and its subject alternative names are not critical"),
     ("rfc5280-key-usage", lambda: leaf(key_usage=["data_encipherment"]), "may not sign or agree on keys"),
     ("rfc5280-eku", lambda: leaf(purposes=["client"]), "its extended key usage is clientAuth, without serverAuth"),
     ("rfc9525-san", lambda: leaf(dns=[]), "has no subject alternative names"),
@@ -53,6 +59,8 @@ LEAF_CASES = [
      "has its authorityInformationAccess critical"),
     ("rfc5280-malformed", lambda: leaf(dns=[], more=[(x509.UnrecognizedExtension(
         x509.SubjectAlternativeName.oid, b"web1"), False)]), "has an extension that can't be read"),
+    ("rfc5280-malformed", lambda: below(issuing(more=[(x509.UnrecognizedExtension(
+        x509.NameConstraints.oid, b"\x30\x00"), True)])), "CN=Corp Issuing has an extension that can't be read"),
     ("rfc5280-not-a-ca", lambda: below(at_now.issue("Corp Issuing", ROOT, key_usage=["key_cert_sign"])),
      "CN=Corp Issuing is not a CA"),
     ("rfc5280-ca-key-usage", lambda: below(issuing(key_usage=False)), "CN=Corp Issuing has no keyUsage"),
@@ -84,6 +92,20 @@ def test_a_chain_that_breaks_one_rule(rule, chain, sentence):
     assert broken(verdict) == [rule], verdict
     assert sentence in verdict.findings[0].sentence
     assert verdict.findings[0].section == table.RULES[rule].section and not verdict.accepted
+
+
+def test_the_smallest_allowed_rsa_key():
+    rsa_leaf = certificates.read(at_now.server(issuer=ISSUING, key_type="rsa").der)
+    assert rsa_leaf.object.public_key().key_size == rules.MIN_RSA_BITS
+    assert list(rules.key(rsa_leaf, rules.Place(True, False, ""), "server")) == []
+
+
+def test_a_ca_without_a_subject():
+    """Its certificates have an empty issuer name too."""
+    verdict = judge(*below(at_now.issue([], ROOT, ca=True, serial=0x4c6a)))
+    assert "the certificate with serial number 4c6a is a CA and has an empty subject name" in [
+        one.sentence for one in verdict.findings]
+    assert broken(verdict) == ["rfc5280-ca-subject", "rfc5280-issuer-name"]
 
 
 def test_rules_of_roots():
