@@ -48,7 +48,7 @@ def report(store: "stores.Store", outcome: "trust_look.Outcome", check: bool) ->
     plan = outcome.plan
     look = Look(store, plan, outcome.after, check, trust_plan.by_fingerprint(plan.steps),
                 trust_plan.by_fingerprint(outcome.after.anchors),
-                trust_plan.by_fingerprint(trust_state.in_force(store, outcome.after)), _orphans(store, plan.wanted))
+                trust_plan.by_fingerprint(trust_state.in_force(store, outcome.after)), _orphans(store, outcome))
     anchors = [_anchor(look, want) for want in plan.wanted]
     listed = {want.fingerprint for want in plan.wanted}
     for step in plan.steps:
@@ -149,8 +149,9 @@ def _warnings(look: Look, want: trust_plan.Wanted) -> "t.List[str]":
     return found
 
 
-def _orphans(store: "stores.Store", wanted: "t.List[trust_plan.Wanted]") -> "t.Set[str]":
-    """Fingerprints of the wanted intermediates whose issuer is neither wanted nor in the store's first bundle."""
+def _orphans(store: "stores.Store", outcome: "trust_look.Outcome") -> "t.Set[str]":
+    """Fingerprints of wanted intermediates whose issuer is neither wanted nor will be in the store's first bundle."""
+    wanted = outcome.plan.wanted
     intermediates = [want.certificate for want in wanted
                      if want.state == "present" and want.certificate and not x509.is_self_issued(want.certificate)]
     if not intermediates:
@@ -158,7 +159,13 @@ def _orphans(store: "stores.Store", wanted: "t.List[trust_plan.Wanted]") -> "t.S
     issuers = [want.certificate for want in wanted if want.state == "present" and want.certificate]
     path = store.bundles[0][1]
     if os.path.exists(path):
-        issuers += trust_extracted.certificates_with_subjects(path, {each.issuer_der for each in intermediates})
+        gone = {step.fingerprint for step in outcome.plan.steps if step.action == "distrust"
+                or step.action == "remove" and step.fingerprint not in outcome.before.distribution}
+        blocked = trust_proof.blocked_keys(store, outcome.before, wanted)
+        # In check mode the bundle still holds those.
+        issuers += [each for each in trust_extracted.certificates_with_subjects(
+            path, {each.issuer_der for each in intermediates})
+            if each.fingerprint not in gone and each.spki_der not in blocked]
     by_name: t.Dict[bytes, t.List[x509.Certificate]] = {}
     for issuer in issuers:
         by_name.setdefault(issuer.subject_der, []).append(issuer)

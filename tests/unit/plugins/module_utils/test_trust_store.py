@@ -1,15 +1,18 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is observed and what is wanted become steps; applying them and looking again leaves nothing to do."""
+import contextlib
 import os
 import tempfile
 
+import pki
 import pytest
 from converging import ALL, CLIENTS, ISSUING, MOZILLA, RENEWED, TWIN, A, B, actions, converge, want
 from fake_root import FakeRoot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extract as trust_extract
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_report as trust_report
@@ -93,6 +96,55 @@ def test_an_intermediate_without_its_root_is_warned_of(system):
     assert not result["warnings"]
 
 
+@pytest.mark.parametrize("listed, purge", [([want(A, "absent")], "none"), ([], "all")])
+def test_a_removed_root_no_longer_counts_as_issuer(system, listed, purge):
+    """In check mode the bundle still holds the root."""
+    converge(system, want(A))
+    for check in (True, False):
+        outcome = converge(system, want(ISSUING), *listed, purge=purge, check=check)
+        (warning,) = trust_report.report(system.store, outcome, check)["warnings"]
+        assert "OpenSSL here refuses chains" in warning and "CN=Root A" in warning
+    assert A.fingerprint not in system.trusted()
+
+
+def test_a_root_whose_key_is_distrusted_no_longer_counts_as_issuer(redhat):
+    converge(redhat, want(A))
+    for check in (True, False):
+        outcome = converge(redhat, want(ISSUING), want(RENEWED, "distrusted"), check=check)
+        (warning,) = trust_report.report(redhat.store, outcome, check)["warnings"]
+        assert "OpenSSL here refuses chains" in warning
+    assert A.fingerprint not in redhat.trusted()
+
+
+def test_a_removed_root_that_stays_trusted_counts_as_issuer(system):
+    below = pki.issue("Below Public 0", MOZILLA[0], ca=True)
+    converge(system, want(MOZILLA[0]))
+    for check in (True, False):
+        outcome = converge(system, want(below), want(MOZILLA[0], "absent"), check=check)
+        (warning,) = trust_report.report(system.store, outcome, check)["warnings"]
+        assert "it stays trusted through" in warning
+    for check in (True, False):
+        outcome = converge(system, want(below), want(MOZILLA[0], "distrusted"), check=check)
+        assert "OpenSSL here refuses chains" in trust_report.report(system.store, outcome, check)["warnings"][0]
+
+
+def test_the_diff_has_a_line_for_each_change(system):
+    def diff(*wanted):
+        found = trust_report.report(system.store, converge(system, *wanted), False)["diff"]
+        return [[line.partition(", SHA-256")[0] for line in found[side].splitlines()] for side in ("before", "after")]
+
+    assert diff(want(A), want(MOZILLA[0], "distrusted")) == [[], ["trusted: CN=Root A", "distrusted: CN=Public 0"]]
+    assert diff(want(A, "absent"), want(MOZILLA[0])) == [["trusted: CN=Root A", "distrusted: CN=Public 0"],
+                                                         ["trusted: CN=Public 0"]]
+    os.chmod(os.path.join(system.store.anchors, list(system.anchors())[0]), 0o600)
+    assert diff(want(MOZILLA[0])) == [["wrong owner or mode: CN=Public 0"], ["owner and mode in order: CN=Public 0"]]
+    os.unlink(system.store.bundles[0][1])
+    before, after = diff(want(MOZILLA[0]))
+    assert before[0].startswith("extracted store not as wanted: ") and after == [
+        "extracted store made again from its sources"]
+    assert diff(want(MOZILLA[0])) == [[], []]
+
+
 def test_a_ca_for_clients_is_proven_where_it_does_appear(redhat):
     done = converge(redhat, want(CLIENTS))
     result = trust_report.report(redhat.store, done, False)
@@ -119,6 +171,28 @@ def test_one_key_in_one_list(redhat):
         converge(redhat, want(A), want(RENEWED, "distrusted"), check=True)
     converge(redhat, want(RENEWED, "distrusted"))
     assert actions(converge(redhat, want(A), want(RENEWED))) == ["install", "trust_again", "install", "extract"]
+
+
+def test_absent_does_not_lift_the_distrust_of_a_key(redhat):
+    converge(redhat, want(RENEWED, "distrusted"))
+    with pytest.raises(trust_plan.PlanError, match="distrusts its public key, through the certificate CN=Root A"):
+        converge(redhat, want(A), want(RENEWED, "absent"))
+    assert not redhat.anchors()
+
+
+def test_the_plan_is_made_again_under_the_lock(system, monkeypatch):
+    real = files.lock
+
+    @contextlib.contextmanager
+    def late(folder, seconds):
+        monkeypatch.setattr(files, "lock", real)
+        converge(system, want(A))
+        with real(folder, seconds):
+            yield
+
+    monkeypatch.setattr(files, "lock", late)
+    assert actions(converge(system, want(A), want(B))) == ["install", "extract"]
+    assert len(system.anchors()) == 2 and {A.fingerprint, B.fingerprint} <= system.trusted()
 
 
 def test_contradictions(system):
