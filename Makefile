@@ -14,7 +14,8 @@ parts_of_test := lint+docs units integration
 parts_of_rest := integration-faults integration-platforms integration-clients integration-rotation molecule versions \
 	integration-versions integration-pipelines integration-documentation host-pythons integration-load
 markers := $(filter-out platforms,$(patsubst integration-%,%,$(filter integration-%,$(parts_of_rest))))
-linters := lint-ansible lint-types lint-yaml lint-python lint-shell lint-spelling lint-licences lint-changelog lint-docs
+linters := lint-ansible lint-types lint-yaml lint-python lint-shell lint-spelling lint-licences lint-changelog lint-docs \
+	lint-plans
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export LC_ALL := C.UTF-8
@@ -77,6 +78,11 @@ lint-changelog: venv
 
 lint-docs: venv
 	antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
+
+lint-plans:  # and workflows
+	@tools/make-venv requirements/plans.txt .build/venv-plans
+	.build/venv-plans/bin/tmt lint --outcome-only fail --outcome-only warn
+	.build/venv-plans/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 units: venv  ## unit tests, also with the Python of EL 8 where it is here
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target units-here units-3.6
@@ -173,5 +179,5 @@ $(collection):
 	@ln -sfn ../../../.. $@
 
 .PHONY: help quickstart test test-rest test-all units-here host-pythons hosts-of-test integration-platforms versions lint lint-yaml lint-ansible lint-python lint-shell lint-types lint-spelling lint-licences \
-	lint-changelog lint-docs units sanity integration molecule rotation matrix bench bench-fleet bench-tls load \
+	lint-changelog lint-docs lint-plans units sanity integration molecule rotation matrix bench bench-fleet bench-tls load \
 	kill-everywhere oracle release fuzz hosts docs venv clean

@@ -55,6 +55,7 @@ NOT_RUN = {
         DOWNLOADS + "the same is run without the variable",
     ("tests/hosts/README.md", "CONTAINERS_STORAGE_CONF=.build/storage.conf podman ps --all --filter "
                               "label=fleetpki.host_trust.test-host"): "it only lists what other tests have left",
+    ("plans/README.md", "tmt run --all plan --name /plans/default"): "it needs virtual machines",
     ("plugins/filter/certificate_to_serve.py", "The web server shows the certificate that the role has made"):
         SERVERS + "endpoint_info.py, the filter in test_role_tls_smoke_test.py",
     ("plugins/modules/ca_trust_anchor.py", "Chromium and Firefox of two users"):
