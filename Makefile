@@ -4,7 +4,8 @@
 # Everything that is made here lies in .build and .venv.
 build := $(CURDIR)/.build
 collection := .build/collections/ansible_collections/fleetpki/host_trust
-containers := podman buildah runc netavark aardvark-dns firewall mmdebstrap debian-keyring openssl trust p11-kit-trust
+runs-containers := podman runc netavark aardvark-dns firewall openssl
+containers := $(runs-containers) buildah mmdebstrap debian-keyring trust p11-kit-trust
 judges := certtool openssl
 space := $(subst ,, )
 
@@ -12,7 +13,8 @@ space := $(subst ,, )
 # them are made side by side. A part integration-X is the integration tests with the marker X (pyproject.toml).
 parts_of_test := lint+docs units integration
 parts_of_rest := integration-faults integration-platforms integration-clients integration-rotation molecule versions \
-	integration-versions integration-pipelines integration-documentation host-pythons integration-load
+	integration-versions integration-pipelines integration-registry integration-documentation host-pythons \
+	integration-load
 markers := $(filter-out platforms,$(patsubst integration-%,%,$(filter integration-%,$(parts_of_rest))))
 linters := lint-ansible lint-types lint-yaml lint-python lint-shell lint-spelling lint-licences lint-changelog lint-docs \
 	lint-plans
@@ -20,6 +22,7 @@ linters := lint-ansible lint-types lint-yaml lint-python lint-shell lint-spellin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export LC_ALL := C.UTF-8
 export MAKE
+export IMAGES
 
 # What runs here sees this checkout as the collection, and nothing that the user has set up for own work.
 export ANSIBLE_CONFIG := $(CURDIR)/tools/ansible.cfg
@@ -115,10 +118,18 @@ integration-platforms: hosts  ## the same where the platform matters, on the oth
 integration-%: hosts
 	pytest -n 3 --dist worksteal -m $* tests/integration
 
-molecule: hosts  ## the roles against fleets of containers
+integration-registry: hosts
+	@tools/system-packages docker-registry
+	pytest -m registry tests/integration
+
+# With IMAGES, the hosts are a registry's images, and no other is built.
+molecule: $(if $(IMAGES),registry,hosts)  ## the roles against fleets of containers; of a registry: make molecule IMAGES=ubi
 	tools/molecule
 
-rotation: hosts  ## a CA is replaced under load; it wants the machine for itself, and takes 12 minutes
+registry: venv $(collection)
+	@tools/system-packages $(runs-containers)
+
+rotation: $(if $(IMAGES),registry,hosts)  ## a CA is replaced under load; it wants the machine for itself, and takes 12 minutes
 	tools/molecule rotation
 
 matrix: hosts  ## units, sanity and a short integration with every supported ansible-core
@@ -179,5 +190,5 @@ $(collection):
 	@ln -sfn ../../../.. $@
 
 .PHONY: help quickstart test test-rest test-all units-here host-pythons hosts-of-test integration-platforms versions lint lint-yaml lint-ansible lint-python lint-shell lint-types lint-spelling lint-licences \
-	lint-changelog lint-docs lint-plans units sanity integration molecule rotation matrix bench bench-fleet bench-tls load \
+	lint-changelog lint-docs lint-plans units sanity integration integration-registry molecule registry rotation matrix bench bench-fleet bench-tls load \
 	kill-everywhere oracle release fuzz hosts docs venv clean

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
-"""Build the test hosts' images: python tests/hosts/build.py [--print-env] [PLATFORM ...]"""
+"""Build the test hosts' images.
+
+python tests/hosts/build.py [--print-env] [PLATFORM ...]
+python tests/hosts/build.py [--print-env] --registry IMAGE ...
+"""
 
 from __future__ import annotations
 
@@ -26,18 +30,18 @@ except ModuleNotFoundError as error:
     print(f"the Python package {error.name} is not installed: run this with the tests' Python", file=sys.stderr)
     sys.exit(2)
 import podman as hosts
-import storage
+import registry
 from images import BUILD, PREFIX, Platform
 from podman import HostError, NotInstalled
+from podman import on_machine as podman
 
 # A release moves to the archive some years after its last update.
 MIRRORS = ("http://deb.debian.org/debian", "http://archive.debian.org/debian")
 
 
-def ensure(names: Iterable[str] = ()) -> dict[str, str]:
+def ensure(platforms: Iterable[Platform]) -> dict[str, str]:
     """Build or pull what is missing; say for each platform how its image came to be: 'cached', 'built in 9 s'."""
-    table = images.platforms()
-    wanted = [table[name] for name in names or table]
+    wanted = list(platforms)
     with _only_one_builder():
         if left := hosts.remove_abandoned():
             print(f"removed what killed test runs have left: {', '.join(left)}", file=sys.stderr)
@@ -57,22 +61,17 @@ def ensure(names: Iterable[str] = ()) -> dict[str, str]:
 
 
 def _make(siblings: list[Platform]) -> dict[str, str]:
-    """Make the images of platforms that share a root, or pull the one that was asked for."""
+    """Make the images of platforms that share a root or a registry's image."""
     outcome = {}
     started = time.monotonic()
     for platform in siblings:
         if platform.override:
-            if podman("image", "exists", platform.image, check=False).returncode == 0:
-                outcome[platform.name] = "cached"
-                continue
-            podman("pull", "--quiet", platform.image)
-            verb = "pulled"
-        else:
-            if podman("image", "exists", platform.base, check=False).returncode:
-                _import_root(platform)
-            _make_image(platform)
-            verb = "built"
-        outcome[platform.name] = f"{verb} in {time.monotonic() - started:.0f} s"
+            outcome[platform.name] = registry.prepare(platform)
+            continue
+        if podman("image", "exists", platform.base, check=False).returncode:
+            _import_root(platform)
+        _make_image(platform)
+        outcome[platform.name] = f"built in {time.monotonic() - started:.0f} s"
     return outcome
 
 
@@ -128,11 +127,6 @@ def _apt_proxy() -> dict[str, str]:
     return {"http_proxy": proxy} if proxy.startswith("http") else {}
 
 
-def podman(*args: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
-    """podman with this machine's own store: images stay, where hosts may lie in memory."""
-    return hosts.podman(*args, check=check, environ={**storage.without(os.environ), **hosts.machine()})
-
-
 def _output(*command: str) -> str:
     if not shutil.which(command[0]):
         return ""
@@ -151,7 +145,7 @@ def _present() -> set[str]:
 def _prune(platform: Platform, present: set[str]) -> None:
     """Remove what earlier recipes have left. An image that a container runs from stays."""
     used = set(hosts.podman("ps", "--all", "--format={{.Image}}").stdout.decode().split())
-    for current in (platform.image, platform.base):
+    for current in (platform.image,) if platform.override else (platform.image, platform.base):
         repository = current.rpartition(":")[0] + ":"
         for old in present:
             if repository.startswith(PREFIX) and old.startswith(repository) and old not in used | {current}:
@@ -169,26 +163,37 @@ def _only_one_builder() -> Iterator[None]:
 
 def main() -> int:
     """The command line."""
-    table = images.platforms()
     parser = argparse.ArgumentParser(description="Build the test hosts' images where they are missing.")
-    parser.add_argument("platform", nargs="*", help=f"{', '.join(table)}; without any, all of them")
+    parser.add_argument("name", nargs="*", help=f"{', '.join(images.platforms())}; without any, all of them")
+    parser.add_argument("--registry", action="store_true", help="the names are sets or images of registry.yml")
     parser.add_argument("--print-env", action="store_true", help="print variables with the images, for molecule")
     arguments = parser.parse_args()
-    names = arguments.platform or list(table)
-    if unknown := set(names) - set(table):
-        parser.error(f"no such platform: {', '.join(sorted(unknown))}")
     try:
-        outcome = ensure(names)
+        if arguments.registry:
+            chosen = images.registry_images(arguments.name)
+        else:
+            chosen = {name: images.platforms()[name] for name in arguments.name or images.platforms()}
+    except (KeyError, images.UnknownImage) as error:
+        parser.error(str(error) if arguments.registry else f"no such platform: {error.args[0]}")
+    if not chosen:
+        parser.error("--registry needs the name of a set or an image")
+    try:
+        outcome = ensure(chosen.values())
+        if arguments.print_env and arguments.registry:
+            printed = registry.environment(chosen.values())
+        else:
+            printed = {**hosts.environment(),
+                       **{f"HOST_TRUST_IMAGE_{name.upper()}": one.image for name, one in chosen.items()}}
     except HostError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, NotInstalled) else 1
     if arguments.print_env:
-        print("\n".join(f"{name}={value}" for name, value in hosts.environment().items()))
-    for name in names:
-        if arguments.print_env:
-            print(f"HOST_TRUST_IMAGE_{name.upper()}={table[name].image}")
-        else:
-            print(f"{name:<9} {table[name].image}  {outcome[name]}")
+        print("\n".join(f"{name}={value}" for name, value in printed.items()))
+        return 0
+    for name, one in chosen.items():
+        print(f"{name:<11} {one.override or one.image}  {outcome[name]}")
+        if one.override:
+            print(f"{'':<11} {registry.described(one.image)}")
     return 0
 
 

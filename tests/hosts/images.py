@@ -3,7 +3,8 @@
 """Which platforms there are, and which image each of them runs from.
 
 An image's tag is a hash over all that makes it. So a changed recipe has another name, and whether an image
-is up to date is whether it exists.
+is up to date is whether it exists. That includes images that are made from a registry's: there, the hash covers the id
+of the registry's image.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +24,7 @@ HERE = Path(__file__).resolve().parent
 BUILD = HERE.parents[1] / ".build"
 PREFIX = "localhost/fleetpki-host-trust-"
 EL_RECIPE = HERE / "el"
+REGISTRY_RECIPE = HERE / "from-registry"
 
 # Everything that mmdebstrap is told, apart from suite, mirror and output.
 ROOT_OPTIONS = (
@@ -37,20 +41,27 @@ ROOT_OPTIONS = (
 )
 
 
+class UnknownImage(Exception):
+    """A name that registry.yml does not have; the message is for the user."""
+
+
 @dataclass(frozen=True)
 class Platform:
-    """One row of platforms.yml."""
+    """One row of platforms.yml, or one image of registry.yml."""
 
     name: str
     title: str
     family: str
-    suite: str
+    suite: str = ""
     release: str = ""
     packages: tuple[str, ...] = ()
+    reference: str = ""
 
     @property
     def override(self) -> str:
-        """The image that the user wants in place of ours."""
+        """The registry's image that the user wants in place of ours."""
+        if self.reference:
+            return self.reference
         image = os.environ.get(f"HOST_TRUST_IMAGE_{self.name.upper()}", "")
         # What `build.py --print-env` said on an earlier day is no wish of the user's.
         return "" if image.startswith(PREFIX) else image
@@ -70,8 +81,8 @@ class Platform:
     def image(self) -> str:
         """The image that this platform's hosts run from."""
         if self.override:
-            return self.override
-        recipe = _recipe() if self.release else ()
+            return f"{PREFIX}registry-{self.name}:{_digest(_id(self.override), _recipe(REGISTRY_RECIPE))}"
+        recipe = _recipe(EL_RECIPE) if self.release else ()
         return f"{PREFIX}{self.name}:{_digest(self.base, self.release, recipe)}"
 
 
@@ -88,8 +99,39 @@ def platforms() -> dict[str, Platform]:
 
 
 @cache
-def _recipe() -> tuple[tuple[str, str], ...]:
-    files = sorted(path for path in EL_RECIPE.iterdir() if path.is_file())
+def registry_sets() -> dict[str, list[Platform]]:
+    """The registries' images that have a name here, by the names of their sets."""
+    table = yaml.safe_load((HERE / "registry.yml").read_text(encoding="utf-8"))
+    return {name: [Platform(host, reference, row["family"], reference=reference)
+                   for host, reference in row["images"].items()] for name, row in table.items()}
+
+
+def registry_images(names: Iterable[str]) -> dict[str, Platform]:
+    """The images that are meant by names of sets and of single images; each once."""
+    sets = registry_sets()
+    known = {image.name: [image] for members in sets.values() for image in members} | sets
+    chosen = {}
+    for name in names:
+        if name not in known:
+            listed = "; ".join(f"{group} ({', '.join(one.name for one in members)})" for group, members in sets.items())
+            raise UnknownImage(f"unknown image: {name}. Name sets or images of tests/hosts/registry.yml: {listed}")
+        chosen |= {image.name: image for image in known[name]}
+    return chosen
+
+
+def _id(reference: str) -> str:
+    """The id of an image on this machine, or nothing if it is not there."""
+    command = ["podman", "image", "inspect", "--format={{.Id}}", reference]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return asked.stdout.strip() if asked.returncode == 0 else ""
+
+
+@cache
+def _recipe(folder: Path) -> tuple[tuple[str, str], ...]:
+    files = sorted(path for path in folder.iterdir() if path.is_file())
     return tuple((path.name, path.read_text(encoding="utf-8")) for path in files)
 
 

@@ -126,6 +126,11 @@ def podman(*args: str, stdin: bytes | None = None, check: bool = True,
     return done
 
 
+def on_machine(*args: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
+    """podman with this machine's own store: images stay, where hosts may lie in memory."""
+    return podman(*args, check=check, environ={**storage.without(os.environ), **machine()})
+
+
 class Host:
     """One container. Its name in podman is its own, so neither runs side by side nor two fleets in one test meet."""
 
@@ -156,7 +161,7 @@ class Host:
             options += [f"--network-alias={self.name}", "--publish=127.0.0.1::22"]
         try:
             self._run_container(options)
-            if key and not self.platform.override:
+            if key and self._has_ssh_server():
                 self._exec("sh", "-c", SSHD, stdin=key.with_suffix(".pub").read_bytes())
                 self.ssh = self._reached_by_ssh(key)
         except HostError:
@@ -178,8 +183,8 @@ class Host:
                 self.remove()
 
     def connection(self, key: Path) -> dict[str, str]:
-        """How Ansible reaches it: by SSH, as users do; a registry's image, which has no server, through podman."""
-        if self.platform.override:
+        """How Ansible reaches it: by SSH, as users do; through podman where the image has no server."""
+        if not self.ssh:
             return {"ansible_connection": "containers.podman.podman", "ansible_host": self.container}
         address, port = self._port()
         return {
@@ -193,6 +198,11 @@ class Host:
             # With the default, a new host at an old port would get the old one's connection.
             "ansible_control_path_dir": str(key.with_name("ssh")),
         }
+
+    def _has_ssh_server(self) -> bool:
+        """Whether its image has sshd: ours always do, and a registry's if its repositories offer it."""
+        return not self.platform.override or self._exec(
+            "sh", "-c", "test -x /usr/sbin/sshd && command -v ssh-keygen", check=False).returncode == 0
 
     def _port(self) -> tuple[str, str]:
         where = podman("port", self.container, "22/tcp").stdout.decode().splitlines()[0]

@@ -16,9 +16,12 @@ mkdir -p /repository; cd /repository; : > Packages
 while [ "$1" != -- ]; do
     package=${1%=}; tree=$(mktemp -d); mkdir -m 755 "$tree/DEBIAN"
     if [ "$package" = "$1" ]; then
-        dpkg -L "$package" | while read -r path; do
+        # Some packages name directories that are links on the host, such as /lib.
+        dpkg -L "$package" | sed -E 's,^/((bin|lib|lib64|sbin)(/.*)?)$,/usr/\1,' | while read -r path; do
             if [ -e "$path" ] || [ -L "$path" ]; then echo ".$path"; fi
         done | tar -C / --no-recursion -cT - | tar -C "$tree" -x
+        # Hosts have no documentation, and to dpkg, a package without files of its own would be one that another replaces.
+        mkdir -p "$tree/usr/share/doc/$package"; : > "$tree/usr/share/doc/$package/rebuilt"
         for file in preinst postinst prerm postrm config templates triggers conffiles; do
             cp -a "/var/lib/dpkg/info/$package.$file" "$tree/DEBIAN/$file" 2>/dev/null || true
         done

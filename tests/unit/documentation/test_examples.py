@@ -35,8 +35,7 @@ NOT_RUN = {
     ("README.md", "make test"): "it runs this test, too",
     ("README.md", "pip install 'ansible-core>=2.16' 'cryptography>=49'"):
         DOWNLOADS + "test_release.py installs what is released",
-    ("README.md", "HOST_TRUST_IMAGE_EL9=registry.access.redhat.com/ubi9/ubi make molecule"):
-        DOWNLOADS + "molecule has the same with the images that are here",
+    ("README.md", "make molecule IMAGES=ubi"): DOWNLOADS + "test_registry_images.py has a registry on the loopback",
     ("docs/guides/first-fleet.md", "python3 -m venv ~/ansible && . ~/ansible/bin/activate"):
         DOWNLOADS + "test_release.py installs what is released",
     ("docs/guides/first-fleet.md", "ansible-playbook fleetpki.host_trust.smoke_test -i hosts.yml"):
@@ -52,7 +51,9 @@ NOT_RUN = {
     ("tests/hosts/README.md", "python tests/hosts/build.py                  # all that is missing: some minutes the "
                               "first time, then no time"): HOSTS,
     ("tests/hosts/README.md", "HOST_TRUST_IMAGE_EL9=quay.io/centos/centos:stream9 python tests/hosts/build.py el9"):
-        DOWNLOADS + "the same is run without the variable",
+        DOWNLOADS + "test_registry_images.py has a registry on the loopback",
+    ("tests/hosts/README.md", "make molecule IMAGES=ubi              # ubi8, ubi9 and ubi10"):
+        DOWNLOADS + "test_registry_images.py has a registry on the loopback",
     ("tests/hosts/README.md", "CONTAINERS_STORAGE_CONF=.build/storage.conf podman ps --all --filter "
                               "label=fleetpki.host_trust.test-host"): "it only lists what other tests have left",
     ("plans/README.md", "tmt run --all plan --name /plans/default"): "it needs virtual machines",

@@ -1,0 +1,232 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A registry's images as test hosts: what they lack is installed, Molecule passes on them, failures name the remedy.
+
+The registry is Debian's docker-registry on the loopback. Its images are Debian's essential packages and apt, with a
+package repository on themselves. podman is redirected to it (registries.conf), so the names are the real ones. Images
+lie in a store of these tests' own: a machine may have the real ones.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import local_apt
+import plays
+import podman
+import pytest
+
+pytestmark = pytest.mark.registry
+
+BUILD = [sys.executable, "tests/hosts/build.py"]
+TAGS = {"debian12": "debian:12", "debian13": "debian:13"}
+# What an image of Debian's has: essential packages and apt. All others are in its repository, and nowhere else.
+NOT_ESSENTIAL = """apt-mark auto $(dpkg-query --show --showformat '${Package} ') > /dev/null
+apt-get --simulate autoremove -o APT::AutoRemove::RecommendsImportant=0 -o APT::AutoRemove::SuggestsImportant=0 |
+awk '/^Remv / {print $2}'"""
+LACKING = {"ca-certificates", "curl", "openssh-server", "openssl", "p11-kit", "procps", "python3",
+           "python3-cryptography", "strace"}
+
+
+class Registry:
+    """A registry, and the environment in which podman finds it under the names of the real ones."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        config = folder / "registry.yml"
+        config.write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\n"
+                          "http: {addr: '127.0.0.1:0'}\nlog: {formatter: json}\n", encoding="utf-8")
+        with open(folder / "registry.log", "w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(["docker-registry", "serve", str(config)], stdout=log, stderr=log)
+        self.address = self._address()
+        (folder / "registries.conf").write_text(
+            f'[[registry]]\nprefix = "docker.io"\nlocation = "{self.address}"\ninsecure = true\n', encoding="utf-8")
+        (folder / "storage.conf").write_text(
+            f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/store"\nrunroot = "{folder}/run"\n',
+            encoding="utf-8")
+        (folder / "containers.conf").write_text(
+            podman._containers_conf().partition("[network]")[0] + '[network]\nnetwork_backend = "netavark"\n',
+            encoding="utf-8")
+        self.environment = {"CONTAINERS_REGISTRIES_CONF": str(folder / "registries.conf"),
+                            "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
+                            "CONTAINERS_CONF": str(folder / "containers.conf")}
+
+    def _address(self):
+        for _ in range(100):
+            try:
+                self.process.wait(0.1)
+            except subprocess.TimeoutExpired:
+                found = re.search(r"listening on (127\.0\.0\.1:\d+)", (self.folder / "registry.log").read_text())
+                if found:
+                    return found[1]
+        raise AssertionError((self.folder / "registry.log").read_text())
+
+    def run(self, *command, **environment):
+        return subprocess.run(command, cwd=plays.ROOT, capture_output=True, text=True, check=False,
+                              stdin=subprocess.DEVNULL,
+                              env={**os.environ, **self.environment, "PATH": path(), **environment})
+
+    def podman(self, *args, check=True):
+        done = self.run("podman", *args)
+        assert done.returncode == 0 or not check, done.stderr
+        return done.stdout
+
+    def serve(self, container, name):
+        """Push the files of a container as an image of the registry."""
+        archive, image = self.folder / f"{container}.tar", f"{self.address}/library/{name}"
+        podman.podman("export", f"--output={archive}", container)
+        self.podman("import", "--quiet", str(archive), image)
+        archive.unlink()
+        self.podman("push", "--quiet", image)
+        self.podman("rmi", image)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def path():
+    return os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    """A registry with Debian 12 and 13, without the packages that test hosts need."""
+    subprocess.run(["tools/system-packages", "docker-registry"], cwd=plays.ROOT, check=True)
+    registry = Registry(tmp_path_factory.mktemp("registry"))
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda platform: serve_stripped(registry, platform), TAGS))
+        yield registry
+    finally:
+        registry.podman("rm", "--all", "--force", "--time=0", check=False)
+        registry.podman("rmi", "--all", "--force", check=False)
+        subprocess.run(["umount", str(registry.folder / "store" / "overlay")], capture_output=True, check=False)
+        registry.stop()
+
+
+def serve_stripped(registry, platform):
+    with podman.Host("stripped", platform) as host:
+        packages = host.run("sh", "-c", NOT_ESSENTIAL).stdout.split()
+        assert LACKING <= set(packages) and "apt" not in packages
+        local_apt.prepare(host, packages, packages)
+        for command in ("python3", "openssl", "trust", "curl", "pgrep", "/usr/sbin/sshd"):
+            assert host.run("sh", "-c", f"command -v {command}", check=False).returncode, command
+        registry.serve(host.container, TAGS[platform])
+
+
+def changed(registry, name, script):
+    """Serve Debian 12 once more, after a change."""
+    registry.podman("pull", "--quiet", "docker.io/library/debian:12")
+    container = f"host-trust-{os.getpid()}-changed"
+    registry.podman("run", f"--name={container}", "--network=none", "docker.io/library/debian:12", "sh", "-c", script)
+    image = f"{registry.address}/library/{name}"
+    registry.podman("commit", "--quiet", container, image)
+    registry.podman("rm", container)
+    registry.podman("push", "--quiet", image)
+    registry.podman("rmi", image)
+    return f"docker.io/library/{name}"
+
+
+def test_molecule_on_a_registrys_images(registry):
+    """One command: pull, install what is missing, run every scenario on these hosts and on no others."""
+    done = registry.run("make", "molecule", "IMAGES=debian", MAKEFLAGS="")
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+    assert set(re.findall(r"^(\S+) +: ok=", done.stdout, re.MULTILINE)) == {"debian12", "debian13", "localhost"}
+    for name, system in (("debian12", "Debian GNU/Linux 12"), ("debian13", "Debian GNU/Linux 13")):
+        assert re.search(rf"^{name} +docker.io/library/{TAGS[name]} .*\n +{system}.*, Python 3\.", done.stdout, re.M)
+    assert "Not tested, because containers lack it: SELinux" in done.stdout
+    listed = registry.podman("images", "--format={{.Repository}}")
+    assert {"localhost/fleetpki-host-trust-el9", "localhost/fleetpki-host-trust-debian12"}.isdisjoint(listed.split())
+
+
+def test_one_image_in_place_of_a_platforms_own(registry, monkeypatch):
+    """HOST_TRUST_IMAGE_* goes through the same step, and tests reach the host by SSH."""
+    for name, value in registry.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HOST_TRUST_IMAGE_DEBIAN12", "docker.io/library/debian:12")
+    first, second = (registry.run(*BUILD, "debian12") for _ in range(2))
+    assert first.returncode == 0 and "cached" in second.stdout, first.stderr + second.stderr
+    with podman.fleet(["debian12"]) as fleet:
+        host = fleet["debian12"]
+        assert host.ssh and host.exists("/usr/share/fleetpki-host-trust/facts")
+        play = plays.run(fleet.inventory, [{"ansible.builtin.ping": {}}])
+        assert play.code == 0 and '"ansible_connection": "ssh"' in fleet.inventory.read_text()
+
+
+def test_a_newer_image_is_prepared_again(registry):
+    """The prepared image belongs to the id of what was pulled, and the one that it replaces is removed."""
+    name = changed(registry, "own:1", "true")
+    first = registry.run(*BUILD, "--print-env", "debian12", HOST_TRUST_IMAGE_DEBIAN12=name)
+    changed(registry, "own:1", "touch /newer")
+    registry.podman("pull", "--quiet", name)
+    second = registry.run(*BUILD, "--print-env", "debian12", HOST_TRUST_IMAGE_DEBIAN12=name)
+    images = [re.search("HOST_TRUST_IMAGE_DEBIAN12=(.+)", done.stdout)[1] for done in (first, second)]
+    assert images[0] != images[1]
+    assert registry.run("podman", "image", "exists", images[1]).returncode == 0
+    assert registry.run("podman", "image", "exists", images[0]).returncode == 1
+
+
+def test_no_server_in_the_repositories(registry, monkeypatch):
+    """A host is reached through podman then, and the build step names what is missing."""
+    for name, value in registry.environment.items():
+        monkeypatch.setenv(name, value)
+    name = changed(registry, "no-server:1", without("openssh-server", "strace"))
+    monkeypatch.setenv("HOST_TRUST_IMAGE_DEBIAN12", name)
+    done = registry.run(*BUILD, "debian12", HOST_TRUST_IMAGE_DEBIAN12=name)
+    assert re.search("Debian GNU/Linux 12.*, without openssh-server, strace$", done.stdout, re.MULTILINE), done.stderr
+    with podman.fleet(["debian12"]) as fleet:
+        assert not fleet["debian12"].ssh
+        assert plays.run(fleet.inventory, [{"ansible.builtin.ping": {}}]).code == 0
+
+
+def without(*packages):
+    """A script that takes packages out of an image's repository."""
+    names = "|".join(packages)
+    return f"awk -v RS= -v ORS='\\n\\n' '!/^Package: ({names})\\n/' /repository/Packages > /new && " \
+           "mv /new /repository/Packages"
+
+
+def refused(registry, reference, *expected):
+    done = registry.run(*BUILD, "debian12", HOST_TRUST_IMAGE_DEBIAN12=reference)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert done.stdout == "" and done.stderr.startswith("debian12"), done.stderr
+    for part in expected:
+        assert part in done.stderr, done.stderr
+    return done.stderr
+
+
+def test_an_unknown_package_manager(registry):
+    name = changed(registry, "unmanaged:1", "rm /usr/bin/apt-get")
+    refused(registry, name, f"debian12 ({name}): the image has no package manager that this step knows (dnf, microdnf, "
+                            "apt-get)", "Use an image that has one")
+
+
+def test_a_repository_that_lacks_a_package(registry):
+    name = changed(registry, "poor:1", without("openssl"))
+    said = refused(registry, name, f"debian12 ({name}): apt-get cannot install: ", "has no installation candidate",
+                   "Make sure that a container on this machine reaches the image's repositories")
+    assert "openssl" in said.splitlines()[0]
+
+
+def test_a_repository_that_is_gone(registry):
+    name = changed(registry, "no-repository:1", "rm -r /repository")
+    refused(registry, name, f"debian12 ({name}): apt-get cannot read the image's repositories", "/repository",
+            "proxy: set http_proxy")
+
+
+def test_a_registry_without_the_image_or_gone(registry, tmp_path):
+    refused(registry, "docker.io/library/nothing:1", "debian12: cannot pull docker.io/library/nothing:1:", "manifest",
+            "redirect podman to a mirror")
+    away = tmp_path / "registries.conf"
+    away.write_text('[[registry]]\nprefix = "docker.io"\nlocation = "127.0.0.1:1"\ninsecure = true\n')
+    registry.run(*BUILD, "--registry", "debian12")
+    done = registry.run(*BUILD, "--registry", "debian12", CONTAINERS_REGISTRIES_CONF=str(away))
+    assert done.returncode == 0 and "cached" in done.stdout, "what is here needs no registry: " + done.stderr
+    done = registry.run(*BUILD, "--registry", "ubuntu2404", CONTAINERS_REGISTRIES_CONF=str(away))
+    assert done.returncode == 1 and "connection refused" in done.stderr, done.stderr
+    assert done.stderr.startswith("ubuntu2404: cannot pull docker.io/library/ubuntu:24.04:\n"), done.stderr
