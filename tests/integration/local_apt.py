@@ -20,7 +20,7 @@ while [ "$1" != -- ]; do
         dpkg -L "$package" | sed -E 's,^/((bin|lib|lib64|sbin)(/.*)?)$,/usr/\1,' | while read -r path; do
             if [ -e "$path" ] || [ -L "$path" ]; then echo ".$path"; fi
         done | tar -C / --no-recursion -cT - | tar -C "$tree" -x
-        # Hosts have no documentation, and to dpkg, a package without files of its own would be one that another replaces.
+        # Hosts have no documentation. A package without any file would disappear from dpkg when another replaces it.
         mkdir -p "$tree/usr/share/doc/$package"; : > "$tree/usr/share/doc/$package/rebuilt"
         for file in preinst postinst prerm postrm config templates triggers conffiles; do
             cp -a "/var/lib/dpkg/info/$package.$file" "$tree/DEBIAN/$file" 2>/dev/null || true

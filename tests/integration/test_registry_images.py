@@ -22,6 +22,7 @@ import pytest
 
 pytestmark = pytest.mark.registry
 
+PATH = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
 BUILD = [sys.executable, "tests/hosts/build.py"]
 TAGS = {"debian12": "debian:12", "debian13": "debian:13"}
 # What an image of Debian's has: essential packages and apt. All others are in its repository, and nowhere else.
@@ -68,7 +69,7 @@ class Registry:
     def run(self, *command, **environment):
         return subprocess.run(command, cwd=plays.ROOT, capture_output=True, text=True, check=False,
                               stdin=subprocess.DEVNULL,
-                              env={**os.environ, **self.environment, "PATH": path(), **environment})
+                              env={**os.environ, **self.environment, "PATH": PATH, **environment})
 
     def podman(self, *args, check=True):
         done = self.run("podman", *args)
@@ -81,16 +82,16 @@ class Registry:
         podman.podman("export", f"--output={archive}", container)
         self.podman("import", "--quiet", str(archive), image)
         archive.unlink()
-        self.podman("push", "--quiet", image)
+        self.push(image)
+
+    def push(self, image):
+        """Push an image, and remove it here."""
+        self.podman("push", "--quiet", "--tls-verify=false", image)
         self.podman("rmi", image)
 
     def stop(self):
         self.process.terminate()
         self.process.wait()
-
-
-def path():
-    return os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +128,7 @@ def changed(registry, name, script):
     image = f"{registry.address}/library/{name}"
     registry.podman("commit", "--quiet", container, image)
     registry.podman("rm", container)
-    registry.podman("push", "--quiet", image)
-    registry.podman("rmi", image)
+    registry.push(image)
     return f"docker.io/library/{name}"
 
 
@@ -136,7 +136,8 @@ def test_molecule_on_a_registrys_images(registry):
     """One command: pull, install what is missing, run every scenario on these hosts and on no others."""
     done = registry.run("make", "molecule", "IMAGES=debian", MAKEFLAGS="")
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
-    assert set(re.findall(r"^(\S+) +: ok=", done.stdout, re.MULTILINE)) == {"debian12", "debian13", "localhost"}
+    recaps = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+    assert set(re.findall(r"(\S+) +: ok=", recaps)) == {"debian12", "debian13", "localhost"}
     for name, system in (("debian12", "Debian GNU/Linux 12"), ("debian13", "Debian GNU/Linux 13")):
         assert re.search(rf"^{name} +docker.io/library/{TAGS[name]} .*\n +{system}.*, Python 3\.", done.stdout, re.M)
     assert "Not tested, because containers lack it: SELinux" in done.stdout
@@ -189,6 +190,44 @@ def without(*packages):
     names = "|".join(packages)
     return f"awk -v RS= -v ORS='\\n\\n' '!/^Package: ({names})\\n/' /repository/Packages > /new && " \
            "mv /new /repository/Packages"
+
+
+# Takes the options that dnf 4, dnf 5 and microdnf have in common, and the names of EL's packages; it installs Debian's.
+RPM_MANAGER = r"""#!/bin/sh
+echo "$0 $*" >> /var/log/manager
+[ "$1 $2 $3" != '-y --setopt=install_weak_deps=0 --setopt=tsflags=nodocs' ] || { shift 3; options=yes; }
+case $1-$options in clean-) exit ;; install-yes) shift ;; *) exit 64 ;; esac
+for package; do
+    case $package in
+        ca-certificates) ln -s update-ca-certificates /usr/sbin/update-ca-trust ;;
+        libseccomp) package=libseccomp2 ;;
+        openssh) package=openssh-client ;;
+        p11-kit-trust) package=p11-kit-modules ;;
+        procps-ng) package=procps ;;
+    esac
+    set -- "$@" "$package"; shift
+done
+mv /usr/bin/apt-get.away /usr/bin/apt-get
+apt-get -qq update; apt-get -qq -y install --no-install-recommends "$@"; code=$?
+mv /usr/bin/apt-get /usr/bin/apt-get.away
+exit $code
+"""
+
+
+@pytest.mark.parametrize("manager", ["dnf", "microdnf"])
+def test_a_manager_of_rpm_packages(registry, manager):
+    """It is asked for EL's names, once, and for no program that the image has."""
+    path = f"/usr/bin/{manager}"
+    name = changed(registry, f"{manager}:1", f"mv /usr/bin/apt-get /usr/bin/apt-get.away && cat > {path} << 'END' && "
+                                             f"chmod 755 {path}\n{RPM_MANAGER}END")
+    done = registry.run(*BUILD, "--print-env", "debian12", HOST_TRUST_IMAGE_DEBIAN12=name)
+    assert done.returncode == 0, done.stderr
+    image = re.search("HOST_TRUST_IMAGE_DEBIAN12=(.+)", done.stdout)[1]
+    install, clean = registry.podman("run", "--rm", "--network=none", image, "cat", "/var/log/manager").splitlines()
+    assert install.partition(" install ")[2].split() == [
+        "python3", "openssl", "p11-kit", "p11-kit-trust", "ca-certificates", "curl", "procps-ng",
+        "python3-cryptography", "openssh-server", "openssh", "strace"]
+    assert clean == f"{path} clean all"
 
 
 def refused(registry, reference, *expected):

@@ -47,6 +47,7 @@ pgrep             procps-ng    procps
 hostname          hostname     hostname
 awk               gawk         gawk
 find              findutils    findutils
+diff              diffutils    diffutils
 '
 # and some tests cannot do without these; some repositories do not offer all of them.
 WANTED='
@@ -102,7 +103,7 @@ if [ -n "$needed$wanted" ]; then
     # shellcheck disable=SC2086  # a list of names
     if ! install $needed $wanted; then
         # shellcheck disable=SC2086
-        [ -z "$needed" ] || install $needed || fail "$manager cannot install: $needed" \
+        [ -z "$needed" ] || install $needed || fail "$manager cannot install: ${needed% }" \
             "Make sure that a container on this machine reaches the image's repositories (proxy: set http_proxy," \
             "https_proxy), and that they offer these packages (UBI offers fewer than RHEL with a subscription)."
         for package in $wanted; do
@@ -113,7 +114,7 @@ fi
 
 [ -z "$own_policy" ] || rm $policy
 still=$(lacking "$NEEDED")
-[ -z "$still" ] || fail "$manager reported success, but the image still lacks: $still" \
+[ -z "$still" ] || fail "$manager reported success, but the image still lacks: ${still% }" \
     "Use an image whose packages of these names bring their programs."
 case $manager in
     apt-get) apt-get clean && rm -rf /var/lib/apt/lists/* ;;
