@@ -146,7 +146,8 @@ def run(hosts: int, rounds: int) -> bool:
     all_met = True
     os.environ["ANSIBLE_SSH_ARGS"] = "-o ControlMaster=auto -o ControlPersist=30m"
     for job, count in (("self-signed, 1 host", 1), (f"CA-signed, {hosts} hosts", hosts)):
-        with podman.fleet(dict(list(names.items())[:count])) as fleet, tempfile.TemporaryDirectory() as scratch:
+        chosen = dict(list(names.items())[:count])
+        with podman.fleet(chosen, all_roots=True) as fleet, tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             make_ca(folder / "ca")
             inventory = json.loads(fleet.inventory.read_text(encoding="utf-8"))

@@ -263,7 +263,7 @@ def main() -> int:
     print(facts(options), flush=True)
     names = {f"host{number}": PLATFORMS[(number - 1) % len(PLATFORMS)] for number in range(1, options.hosts + 1)}
     say(f"starting {options.hosts} hosts")
-    with podman.fleet(names) as fleet, tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+    with podman.fleet(names, all_roots=True) as fleet, tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         folder = Path(scratch)
         prepare(folder, options.anchors)
         write_inventories(fleet, folder, sizes)

@@ -281,7 +281,7 @@ def main() -> int:
     options = parser.parse_args()
     print(f"{machine()}\n{'':>8}{'':<36}{'host s':>9}{'MiB':>6}{'controller s':>14}{'MiB':>6}{'extract s':>11}")
     missed = 0
-    with podman.fleet(["el9"]) as fleet, tempfile.TemporaryDirectory(prefix="load-") as folder:
+    with podman.fleet(["el9"], all_roots=True) as fleet, tempfile.TemporaryDirectory(prefix="load-") as folder:
         cases = [CASES[number] for number in options.only]
         for case, costs, grown in judge(Bench(fleet, Path(folder)), cases, options.divide, options.rounds):
             for size, cost in costs:

@@ -178,7 +178,7 @@ def main() -> int:
     missed = False
     for connection in options.connection:
         # New hosts for each, so that what one leaves behind is not there for the next.
-        with podman.fleet(options.hosts) as fleet, tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        with podman.fleet(options.hosts, all_roots=True) as fleet, tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             write_plays(folder, options.anchors)
             inventory = write_inventory(fleet, connection, folder / "hosts.json")

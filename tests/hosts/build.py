@@ -46,7 +46,7 @@ def ensure(platforms: Iterable[Platform]) -> dict[str, str]:
         if left := hosts.remove_abandoned():
             print(f"removed what killed test runs have left: {', '.join(left)}", file=sys.stderr)
         present = _present()
-        missing = [platform for platform in wanted if platform.image not in present]
+        missing = [platform for platform in wanted if not {platform.image, platform.few} <= present]
         outcome = {platform.name: "cached" for platform in wanted}
         roots: dict[str, list[Platform]] = {}
         for platform in missing:
@@ -92,12 +92,20 @@ def _import_root(platform: Platform) -> None:
 
 
 def _make_image(platform: Platform) -> None:
-    if not platform.release:
+    if podman("image", "exists", platform.image, check=False).returncode == 0:
+        pass  # only what is made from it is missing
+    elif platform.release:
+        _build(images.EL_RECIPE, platform.image, BASE=platform.base, RELEASE=platform.release)
+    else:
         podman("tag", platform.base, platform.image)
-        return
-    arguments = (f"--build-arg=BASE={platform.base}", f"--build-arg=RELEASE={platform.release}")
-    options = ("--layers=false", "--network=none", "--pull=never", *arguments)
-    podman("build", *options, f"--tag={platform.image}", str(images.EL_RECIPE))
+    if platform.few != platform.image:
+        _build(images.FEW_RECIPE, platform.few, BASE=platform.image, ROOTS=images.ROOTS)
+
+
+def _build(recipe: Path, image: str, **arguments: object) -> None:
+    options = ("--layers=false", "--network=none", "--pull=never")
+    podman("build", *options, *(f"--build-arg={name}={value}" for name, value in arguments.items()), f"--tag={image}",
+           str(recipe))
 
 
 def _mirror(suite: str) -> str:
@@ -145,7 +153,7 @@ def _present() -> set[str]:
 def _prune(platform: Platform, present: set[str]) -> None:
     """Remove what earlier recipes have left. An image that a container runs from stays."""
     used = set(hosts.podman("ps", "--all", "--format={{.Image}}").stdout.decode().split())
-    for current in (platform.image,) if platform.override else (platform.image, platform.base):
+    for current in (platform.image,) if platform.override else (platform.few, platform.image, platform.base):
         repository = current.rpartition(":")[0] + ":"
         for old in present:
             if repository.startswith(PREFIX) and old.startswith(repository) and old not in used | {current}:

@@ -136,8 +136,11 @@ class Host:
 
     _serial = itertools.count(1)
 
-    def __init__(self, name: str, platform: str, network: str = "none", options: Iterable[str] = ()) -> None:
+    def __init__(self, name: str, platform: str, network: str = "none", options: Iterable[str] = (), *,
+                 all_roots: bool = False) -> None:
+        """all_roots: it has all of the distribution's roots, and not images.ROOTS of them."""
         self.name = name
+        self.all_roots = all_roots
         self.options = list(options)  # more of podman run's
         self.platform = images.platforms()[platform]
         self.network = network
@@ -165,17 +168,22 @@ class Host:
                 self._exec("sh", "-c", SSHD, stdin=key.with_suffix(".pub").read_bytes())
                 self.ssh = self._reached_by_ssh(key)
         except HostError:
-            if podman("image", "exists", self.platform.image, check=False).returncode:
+            if podman("image", "exists", self.image, check=False).returncode:
                 command = f"python tests/hosts/build.py {self.platform.name}"
-                raise HostError(f"{self.platform.name}: no image {self.platform.image}: run {command}") from None
+                raise HostError(f"{self.platform.name}: no image {self.image}: run {command}") from None
             raise
         return self
+
+    @property
+    def image(self) -> str:
+        """The image that it runs from."""
+        return self.platform.image if self.all_roots else self.platform.few
 
     def _run_container(self, options: list[str]) -> None:
         """podman chooses free ports and takes them later; another fleet that starts may have been quicker."""
         for attempts_left in (4, 3, 2, 1, 0):
             try:
-                podman("run", "--detach", f"--name={self.container}", *options, self.platform.image, *SLEEP)
+                podman("run", "--detach", f"--name={self.container}", *options, self.image, *SLEEP)
                 return
             except HostError as error:
                 if "address already in use" not in str(error) or not attempts_left:
@@ -283,16 +291,18 @@ class Fleet(Mapping):
 
 
 @contextmanager
-def fleet(platforms: Iterable[str] | Mapping[str, str],
-          options: Mapping[str, Iterable[str]] | None = None) -> Iterator[Fleet]:
+def fleet(platforms: Iterable[str] | Mapping[str, str], options: Mapping[str, Iterable[str]] | None = None, *,
+          all_roots: bool = False) -> Iterator[Fleet]:
     """Start hosts at once, on a network of their own where they find each other by name.
 
     `platforms` are platforms, one host each; or names of hosts with their platforms:
-    ``{"web1": "el9", "web2": "el9"}``. `options` are more of podman run's, by the host's name.
+    ``{"web1": "el9", "web2": "el9"}``. `options` are more of podman run's, by the host's name. They have few of the
+    distribution's roots, or all of them: see Host.
     """
     wanted = dict(platforms) if isinstance(platforms, Mapping) else {name: name for name in platforms}
     network = f"host-trust-{os.getpid()}-{os.urandom(3).hex()}"
-    hosts = {name: Host(name, platform, network, (options or {}).get(name, ())) for name, platform in wanted.items()}
+    hosts = {name: Host(name, platform, network, (options or {}).get(name, ()), all_roots=all_roots)
+             for name, platform in wanted.items()}
     with tempfile.TemporaryDirectory(prefix="host-trust-") as folder, ThreadPoolExecutor(8) as pool:
         inventory, key = Path(folder, "hosts.json"), Path(folder, "key")
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)

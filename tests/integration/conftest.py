@@ -43,6 +43,20 @@ def all_hosts():
 
 
 @pytest.fixture()
+def all_hosts_with_all_roots():
+    """The same with all of the roots that distributions bring."""
+    with podman.fleet(STORES, all_roots=True) as fleet:
+        yield fleet
+
+
+@pytest.fixture()
+def one_of_each_with_all_roots():
+    """A fresh host of each kind of store, with all of the roots that distributions bring."""
+    with podman.fleet(["el9", "debian12"], all_roots=True) as fleet:
+        yield fleet
+
+
+@pytest.fixture()
 def platform_hosts():
     """One fresh host of each platform of this part."""
     with podman.fleet(PLATFORMS) as fleet:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 
+import images
 import pki
 import plays
 
@@ -121,7 +122,7 @@ def test_distrust_purge_and_hand_made_anchors(all_hosts):
         assert [step["action"] for step in purged["plan"]] == ["install", "remove", "extract"]
         now = trusted(host)
         assert public[name] not in now and OTHER.fingerprint in now and ROOT.fingerprint not in now
-        assert len(now) > 100, "the distribution's own are never touched"
+        assert len(now) == images.ROOTS, "the distribution's own are never touched"
     again = plays.run(inventory, [{"fleetpki.host_trust.ca_trust_info": {}}])
     for name, (info,) in again.results.items():
         assert info["counts"]["distrusted"] == 1 and info["distrusted"][0]["fingerprint_sha256"] == public[name]
@@ -311,6 +312,6 @@ def test_ansible_without_root_says_so(one_of_each):
         plays.anchors(ROOT, store="bundle", bundle_path="/tmp/mine.pem")], "-e", "ansible_user=user")
     for name, (refused, info, bundle) in play.results.items():
         assert refused["failed"] and "become: true" in refused["msg"], (name, refused["msg"])
-        assert not info.get("failed") and info["in_sync"] is True and info["counts"]["distribution"] > 100
+        assert not info.get("failed") and info["in_sync"] is True and info["counts"]["distribution"] == images.ROOTS
         assert bundle["changed"]
         assert one_of_each[name].run("stat", "-c", "%U", "/tmp/mine.pem").stdout == "user\n"

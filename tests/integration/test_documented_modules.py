@@ -163,7 +163,7 @@ def test_filters_say_it_once(place):
 def test_the_stores_of_a_host():
     """What needs a whole host: its own trust store, the one of its users' browsers, its processes."""
     leaf = pki.server("web1", ISSUING, dns=["web1"])
-    with podman.fleet({"web1": "el9"}) as fleet, tempfile.TemporaryDirectory() as scratch:
+    with podman.fleet({"web1": "el9"}, all_roots=True) as fleet, tempfile.TemporaryDirectory() as scratch:
         host, folder = fleet["web1"], Path(scratch)
         (folder / "corp-root.crt").write_text(ROOT.pem, encoding="ascii")
         (folder / "issuing.pem").write_text(ISSUING.pem, encoding="ascii")

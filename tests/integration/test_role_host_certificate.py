@@ -7,6 +7,7 @@ from __future__ import annotations
 import documented
 import local_apt
 import podman
+import pytest
 import yaml
 from host_certificates import (
     NAMES,
@@ -102,6 +103,7 @@ def test_a_converged_host_costs_one_execution(fleet, tmp_path):
             assert one.verified(element["name"], "-CAfile", "/root/other.pem") and one.fits()
 
 
+@pytest.mark.roles
 def test_selfsigned_and_several(fleet, tmp_path):
     """Each with what it says for itself; services of those that changed; passphrases in the list stay secret."""
     secret = "sesame-of-the-key"
@@ -136,6 +138,7 @@ def test_selfsigned_and_several(fleet, tmp_path):
         assert [one["changed"] for one in made["results"]] == [False, True, True]
 
 
+@pytest.mark.roles
 def test_certificates_say_where_the_ca_publishes(fleet, tmp_path):
     """Its revocation list and its certificate, for who checks."""
     urls = {"private_ca_crl_url": "http://pki.example.com/issuing.crl",
@@ -148,6 +151,7 @@ def test_certificates_say_where_the_ca_publishes(fleet, tmp_path):
         assert all(f"URI:{url}" in text for url in urls.values()), text
 
 
+@pytest.mark.roles
 def test_what_holds_for_all_certificates(fleet, tmp_path):
     """Kinds of keys and certificates, in a mounted system: here the host's own, by another way."""
     settings = {**existing_ca(tmp_path / "ca"), "host_certificate_subject": {"O": "Corp", "C": "SE"},
@@ -173,6 +177,7 @@ def test_what_holds_for_all_certificates(fleet, tmp_path):
         assert [host.read(path) for path in former] == [keys[name]]
 
 
+@pytest.mark.roles
 def test_owners_and_modes(fleet):
     """Those of the role hold for all, those of an element for it alone."""
     settings = {"host_certificate_source": "selfsigned", "host_certificate_owner": "daemon",
@@ -191,6 +196,7 @@ def test_owners_and_modes(fleet):
             "daemon:daemon 640", "root:daemon 440", "root:root 644", "daemon:root 400"]
 
 
+@pytest.mark.roles
 def test_missing_packages(tmp_path):
     """They are installed where that is wanted; elsewhere the sentence says which, and of which Python."""
     with podman.fleet({"bare": "debian12", "not-ours": "debian12"}) as hosts:

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pki
 import plays
+import pytest
 from host_certificates import CA_ROLE, NAMES, PASSPHRASE, ROLE, changes, failure, failures, files, play, reloaded, run
+
+pytestmark = pytest.mark.roles
 
 ROOT = pki.root("Outside Root CA")
 ISSUING = pki.issue("Outside Issuing CA", ROOT, ca=True, path_length=0)

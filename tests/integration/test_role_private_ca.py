@@ -133,6 +133,7 @@ def test_check_mode_on_an_empty_controller(tmp_path):
     assert list(tmp_path.iterdir()) == [] and "PRIVATE KEY" not in foreseen.output
 
 
+@pytest.mark.roles
 def test_the_root_is_offline_until_the_issuing_ca_is_renewed(ca):
     """Nothing is made without the key; with it, certificates from before the renewal stay valid."""
     key, before = ca.root.with_suffix(".key"), content(ca.folder)
@@ -156,6 +157,7 @@ def test_the_root_is_offline_until_the_issuing_ca_is_renewed(ca):
     assert any(path.read_bytes() == before[Path("issuing/issuing.crt")] for path in ca.issuing.parent.glob("*.crt.*~"))
 
 
+@pytest.mark.roles
 def test_revoked(ca):
     serial = openssl("x509", "-in", ca.leaf, "-noout", "-serial").strip().partition("=")[2]
     assert ca.verify("-crl_check", "-CRLfile", ca.issuing.with_suffix(".crl")).endswith(": OK\n")
@@ -191,6 +193,7 @@ def test_what_is_refused(ca, tmp_path):
     assert content(tmp_path) == before and not (tmp_path / "mnt").exists()
 
 
+@pytest.mark.roles
 def test_names_times_and_lists(tmp_path):
     """What the variables say of the CAs' names, of their ends, and of their revocation lists."""
     given = {"private_ca_root_subject": [{"CN": "Our Root"}, {"C": "SE"}], "private_ca_root_not_after": "+3000d",

@@ -10,6 +10,7 @@ import statistics
 from pathlib import Path
 
 import fleet_results as told
+import images
 import jsonschema
 import pki
 import plays
@@ -123,7 +124,7 @@ def test_what_hosts_are_like(made):
                                       "CN=Partner CA": "trusted", by_hand: "unmanaged"}
     assert anchors(value, "web2")["CN=Corp Issuing CA,O=Corp"] == "drifted"
     assert [value["hosts"][name]["store"] for name in ("web1", "web2", "edge")] == ["redhat", "debian", "debian"]
-    assert all(value["hosts"][name]["distribution"] > 100 and value["hosts"][name]["in_sync"]
+    assert all(value["hosts"][name]["distribution"] >= images.ROOTS and value["hosts"][name]["in_sync"]
                for name in ("web1", "web2", "edge"))
     assert "port 1: Connection refused" in value["hosts"]["gone<b>"]["reason"]
     assert "bundle_path" in value["hosts"]["broken"]["reason"]

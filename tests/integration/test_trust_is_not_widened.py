@@ -27,7 +27,7 @@ EXTRACTED = ("/etc/pki/ca-trust/extracted/", "/etc/ssl/certs/", "/etc/pki/tls/ce
 
 @pytest.fixture(scope="module")
 def hosts():
-    with podman.fleet(["el9", "debian12"]) as fleet:
+    with podman.fleet(["el9", "debian12"], all_roots=True) as fleet:
         yield fleet
 
 
