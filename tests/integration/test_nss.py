@@ -320,4 +320,6 @@ def test_the_role(fleet):
     assert again == {"web": [counting.LOOK, *more]} and alone == {"web": [counting.LOOK]}
     assert sum(one["changed"] for one in first.of("web")) == 3 and not any(one["changed"] for one in second.of("web"))
     assert len(held(fleet["web"], BOB)) == 1
+    purged = plays.run(fleet.inventory, [], roles=[role(ca_trust_nss_databases=[BOB], ca_trust_purge="managed")])
+    assert purged.code == 0 and not held(fleet["web"], BOB), purged.output
     assert b"p11-kit-trust.so" in fleet["web"].read("/etc/firefox/policies/policies.json")

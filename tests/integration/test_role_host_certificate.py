@@ -32,7 +32,8 @@ def test_the_whole_way_of_a_fleet(fleet, tmp_path):
     folder = tmp_path / "ca"
     settings = {"private_ca_dir": str(folder), "private_ca_passphrase": PASSPHRASE,
                 "host_certificate_services": ["httpd"]}
-    foreseen = run(fleet, "fleetpki.host_trust.site", "--check", "--diff", **settings)
+    foreseen = run(fleet, "fleetpki.host_trust.site", "--check", "--diff", **settings | {
+        "host_certificate_services": ["not-installed-yet"]})
     assert foreseen.code == 0 and set(changes(foreseen)) == {"localhost", *NAMES}, failures(foreseen)
     assert not folder.exists()
     assert not any(fleet[name].exists(one.key) for name, one in files(fleet).items())
@@ -66,6 +67,13 @@ def test_the_whole_way_of_a_fleet(fleet, tmp_path):
         assert one.verified(name) and one.fits() and one.serial() != serials[name]
         assert fleet[name].read(one.key) == keys[name]
     assert one.verified("www.example.com") and "IP Address:192.0.2.1" in one.text()
+    assert reloaded(fleet) == dict.fromkeys(NAMES, ["httpd reload"])
+
+    # One of two certificates can't be installed: services do not go on with the former version of the other one.
+    settings.update(host_certificate_renew_before="36500d", host_certificate_certificates=[
+        {}, {"name": "nowhere.example.com", "fullchain_path": "/nosuch/full.pem"}])
+    partly = run(fleet, "fleetpki.host_trust.issue_certificates", **settings)
+    assert partly.code != 0 and "/nosuch does not exist" in failure(partly, NAMES[0]), failures(partly)
     assert reloaded(fleet) == dict.fromkeys(NAMES, ["httpd reload"])
 
 
@@ -112,7 +120,8 @@ def test_selfsigned_and_several(fleet, tmp_path):
                "ocsp_must_staple": "no"},
               {"name": "10.0.0.1", "profile": "client", "services": [], "path": "/root/client.crt",
                "privatekey_path": "/root/client.key", "digest": "sha384", "not_after": "+20d", "renew_before": "5d"}]
-    settings = {"host_certificate_source": "selfsigned", "host_certificate_certificates": listed}
+    settings = {"host_certificate_source": "selfsigned", "host_certificate_certificates": listed,
+                "host_certificate_backup": True}
     heard = yaml.safe_load(documented.example("roles/host_certificate/README.md", "handlers:"))["handlers"]
     for host in fleet.values():
         host.write("/etc/init.d/rabbitmq-server", BROKER, 0o755)
@@ -136,6 +145,8 @@ def test_selfsigned_and_several(fleet, tmp_path):
     for name in NAMES:
         made = next(one for one in second.of(name) if one["task"] == "Make key and certificate")
         assert [one["changed"] for one in made["results"]] == [False, True, True]
+        kept = fleet[name].run("sh", "-c", "ls /root/client.crt.*~").stdout.split()
+        assert "IP Address:10.0.0.1" in fleet[name].run("openssl", "x509", "-in", *kept, "-noout", "-text").stdout
 
 
 @pytest.mark.roles
@@ -157,7 +168,8 @@ def test_what_holds_for_all_certificates(fleet, tmp_path):
     settings = {**existing_ca(tmp_path / "ca"), "host_certificate_subject": {"O": "Corp", "C": "SE"},
                 "host_certificate_key_type": "RSA 2048", "host_certificate_profile": "client",
                 "host_certificate_digest": "sha512", "host_certificate_ocsp_must_staple": True,
-                "host_certificate_root": "/proc/1/root", "host_certificate_certificates": [{"name": "all"}]}
+                "host_certificate_root": "/proc/1/root", "host_certificate_services": ["httpd"],
+                "host_certificate_certificates": [{"name": "all"}]}
     done = run(fleet, [play(vars=settings)])
     assert done.code == 0, failures(done)
     keys = {name: host.read(Files(host, "all").key) for name, host in fleet.items()}
@@ -175,6 +187,7 @@ def test_what_holds_for_all_certificates(fleet, tmp_path):
         assert "384 bit" in files.text() and host.read(files.key) != keys[name]
         former = host.run("sh", "-c", f"ls {files.key}.*~").stdout.split()
         assert [host.read(path) for path in former] == [keys[name]]
+    assert reloaded(fleet) == dict.fromkeys(NAMES, []), "nothing runs in a mounted system"
 
 
 @pytest.mark.roles

@@ -99,8 +99,12 @@ def test_a_ca_on_one_of_the_hosts(fleet, tmp_path):
     settings = {"private_ca_dir": "/root/pki", "private_ca_passphrase": PASSPHRASE, "private_ca_host": NAMES[1],
                 "private_ca_become": True, "host_certificate_certificates": [{"name": "far.example.com"}]}
     first = run(fleet, [play(CA_ROLE, ROLE, vars=settings, serial=1)])
-    again = run(fleet, [play(vars=settings)])
+    # The root's key is on a stick by now, which is not plugged in.
+    fleet[NAMES[1]].run("ln", "-sf", "/mnt/stick/root.key", "/root/pki/root/root.key")
+    again = run(fleet, [play(CA_ROLE, ROLE, vars=settings)])
     assert first.code == again.code == 0 and changes(again) == {}, failures(first) + failures(again)
+    looks = [host for host, found in again.results.items() for one in found if "of the issuing CA, and" in one["task"]]
+    assert looks == ["web1"], "once for all hosts"
     assert "Make the root" in changes(first)["web1"] and "Make the root" not in changes(first)[NAMES[1]]
     root = fleet[NAMES[1]].read("/root/pki/root/root.crt")
     assert not Path("/root/pki").exists() and not fleet["web1"].exists("/root/pki")
