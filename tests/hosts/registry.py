@@ -49,7 +49,8 @@ def _why(platform: Platform, output: str) -> str:
     others = "\n".join(line for line in output.splitlines()
                        if line.strip() and not re.match("host-trust: |STEP |COMMIT|Error: building at STEP", line))
     reason, *remedy = ours or ["the build step failed"]
-    return "\n".join([f"{platform.name} ({platform.override}): {reason}", _tail(others.encode()), *remedy])
+    lines = [f"{platform.name} ({platform.override}): {reason}", _tail(others.encode()), *remedy]
+    return "\n".join(line for line in lines if line)
 
 
 def _tail(text: bytes, lines: int = 12) -> str:

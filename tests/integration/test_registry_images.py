@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import local_apt
@@ -123,7 +124,7 @@ def serve_stripped(registry, platform):
 def changed(registry, name, script):
     """Serve Debian 12 once more, after a change."""
     registry.podman("pull", "--quiet", "docker.io/library/debian:12")
-    container = f"host-trust-{os.getpid()}-changed"
+    container = f"host-trust-{os.getpid()}-changed-{uuid.uuid4().hex[:8]}"  # one that failed may still be there
     registry.podman("run", f"--name={container}", "--network=none", "docker.io/library/debian:12", "sh", "-c", script)
     image = f"{registry.address}/library/{name}"
     registry.podman("commit", "--quiet", container, image)

@@ -112,4 +112,6 @@ def test_what_a_failed_build_step_reports():
     image, = images.registry_images(["ubi9"]).values()
     lines = registry._why(image, output).splitlines()
     assert lines[0] == "ubi9 (registry.access.redhat.com/ubi9/ubi:latest): dnf cannot install: a"
+    nothing = registry._why(image, "host-trust: it has nothing\nhost-trust: Use another.").splitlines()
+    assert nothing == [f"ubi9 ({image.override}): it has nothing", "Use another."]
     assert lines[1:-1] == [f"  line {number}" for number in range(18, 30)] and lines[-1] == "Make sure."
