@@ -13,9 +13,10 @@ space := $(subst ,, )
 # them are made side by side. A part integration-X is the integration tests with the marker X (pyproject.toml).
 parts_of_test := lint+docs units integration
 parts_of_rest := integration-faults integration-platforms integration-roles integration-clients integration-rotation \
-	molecule versions integration-versions integration-pipelines integration-registry integration-documentation \
-	host-pythons integration-load
-markers := $(filter-out platforms,$(patsubst integration-%,%,$(filter integration-%,$(parts_of_rest))))
+	molecule versions integration-versions integration-pipelines integration-documentation host-pythons \
+	integration-load
+parts_apart := integration-registry
+markers := $(filter-out platforms,$(patsubst integration-%,%,$(filter integration-%,$(parts_of_rest) $(parts_apart))))
 linters := lint-ansible lint-types lint-yaml lint-python lint-shell lint-spelling lint-licences lint-changelog lint-docs \
 	lint-plans
 
@@ -118,7 +119,7 @@ integration-platforms: hosts  ## the same where the platform matters, on the oth
 integration-%: hosts
 	pytest -n 3 --dist worksteal -m $* tests/integration
 
-integration-registry: hosts
+integration-registry: hosts  ## images of a registry on the loopback: pulled, completed, and the roles on them
 	@tools/system-packages docker-registry
 	pytest -m registry tests/integration
 

@@ -34,8 +34,8 @@ def book(tmp_path, monkeypatch):
     """A function which writes a playbook to the current folder."""
     monkeypatch.chdir(tmp_path)
 
-    def write(book=BOOK, name="play.yml"):
-        (tmp_path / name).write_text(json.dumps(book), encoding="utf-8")
+    def write(book=None, name="play.yml"):
+        (tmp_path / name).write_text(json.dumps(book or BOOK), encoding="utf-8")
         return name
 
     return write
@@ -80,7 +80,7 @@ def test_a_run_that_is_killed_does_not_pass_for_one_that_ended(book):
 def test_the_first_run_with_an_environment_is_the_command_itself(book):
     """And the second one's parent is a server, which ends with its user."""
     name = book([{"hosts": "all", "gather_facts": False, "tasks": [
-        {"ansible.builtin.debug": {"msg": "parent {{ lookup('pipe', '" + OUTER + " | xargs ps -o args= -p') }}"}}]}])
+        {"ansible.builtin.debug": {"msg": "parent {{ lookup('pipe', '" + OUTER + " | xargs ps -wwo args= -p') }}"}}]}])
     environment = {**ENVIRONMENT, "SOME_WORD": "nobody has it so far"}
     first, second = (playbook_server.run([*LOCAL, name], environment).stdout.decode() for _time in range(2))
     assert "ansible-playbook" in first and "playbook_server" not in first

@@ -58,7 +58,7 @@ class Registry:
                             "CONTAINERS_CONF": str(folder / "containers.conf")}
 
     def _address(self):
-        for _ in range(100):
+        for _attempt in range(100):
             try:
                 self.process.wait(0.1)
             except subprocess.TimeoutExpired:
@@ -151,7 +151,7 @@ def test_one_image_in_place_of_a_platforms_own(registry, monkeypatch):
     for name, value in registry.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("HOST_TRUST_IMAGE_DEBIAN12", "docker.io/library/debian:12")
-    first, second = (registry.run(*BUILD, "debian12") for _ in range(2))
+    first, second = (registry.run(*BUILD, "debian12") for _time in range(2))
     assert first.returncode == 0 and "cached" in second.stdout, first.stderr + second.stderr
     with podman.fleet(["debian12"]) as fleet:
         host = fleet["debian12"]

@@ -22,7 +22,10 @@ def compiled(path, source):
         with open(kept, "rb") as stream:
             return marshal.load(stream)
     except (OSError, EOFError, ValueError):
-        code = compile_source(path, source)
+        return keep(kept, compile_source(path, source))
+
+
+def keep(kept, code):
     new = "%s.%s" % (kept, os.urandom(8).hex())
     try:
         with open(new, "wb") as stream:

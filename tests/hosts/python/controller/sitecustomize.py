@@ -2,10 +2,10 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 """In PYTHONPATH: the same for modules that run on the controller."""
 
+import importlib
 import os
 import sys
 
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-import compiled_once  # noqa: F401  (found through the path above)
-
+importlib.import_module("compiled_once")
 sys.path.pop()

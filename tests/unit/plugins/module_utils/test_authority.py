@@ -171,8 +171,8 @@ def test_path_lengths(bench, allowed, length, message):
 
 @pytest.mark.parametrize("given, expected", [
     ([CA], [CA]), ([CA, MIDDLE], [CA, MIDDLE]), ([CA, MIDDLE, ROOT], [CA, MIDDLE]), ([CA, ROOT, MIDDLE], [CA, MIDDLE]),
-    ([CA, ROOT], [CA]), ([CA, at_now.root("Stranger"), MIDDLE, at_now.server("web2")], [CA, MIDDLE]), ([CA, CA, MIDDLE],
-                                                                                                 [CA, MIDDLE]),
+    ([CA, ROOT], [CA]), ([CA, at_now.root("Stranger"), MIDDLE, at_now.server("web2")], [CA, MIDDLE]),
+    ([CA, CA, MIDDLE], [CA, MIDDLE]),
 ])
 def test_the_chain_behind_it_in_order_without_the_root(bench, given, expected):
     bench.ca(*given)

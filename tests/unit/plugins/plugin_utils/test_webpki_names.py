@@ -59,8 +59,8 @@ def test_name_constraints_that_are_kept():
     assert judge(*below(constrained(kinds), ips=["192.0.2.1"])).accepted
     assert broken(judge(*below(constrained(kinds), ips=["192.0.3.1"]))) == ["rfc5280-name-constraints"]
     assert judge(*below(constrained([x509.DNSName("example.com")], critical=False))).accepted
-    mail = at_now.issue("anna", constrained([x509.RFC822Name("a*@example.com")]), purposes=["email"],
-                     more=[(x509.SubjectAlternativeName([x509.RFC822Name("anna@example.com")]), False)])
+    mail = at_now.issue("anna", constrained([x509.RFC822Name("a*@example.com")]), purposes=["email"], more=[
+        (x509.SubjectAlternativeName([x509.RFC822Name("anna@example.com")]), False)])
     assert broken(judge(mail, mail.issuer, purpose="email", names=[])) == ["rfc5280-name-constraints"]
 
 
