@@ -156,7 +156,8 @@ def build(installed, tmp_path_factory):
         made.append(f"{name}:{tag}")
         options = [f"--build-arg={key}={value}" for key, value in arguments.items()]
         # Without layers, podman takes a stage that is nothing but FROM for its own, and removes that image in the end.
-        run("podman", "build", "--pull=never", "--network=none", "--layers=true", f"--label=built-by={name}",
+        # And with layers it looks through all images for a cached one, and fails where a test beside it removes one.
+        run("podman", "build", "--pull=never", "--network=none", "--layers=true", "--no-cache", f"--label=built-by={name}",
             f"--file={recipe}", f"--tag={name}:{tag}", *options, ".")
         return f"{name}:{tag}"
 
