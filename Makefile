@@ -12,11 +12,11 @@ space := $(subst ,, )
 # What `make test` runs, and what it leaves to `make test-rest`, in the order of what it guards. Two parts with a + between
 # them are made side by side. A part integration-X is the integration tests with the marker X (pyproject.toml).
 parts_of_test := lint+docs units integration
-parts_of_rest := integration-faults integration-platforms integration-roles integration-clients integration-rotation \
-	molecule versions integration-versions integration-pipelines integration-documentation host-pythons \
-	integration-load
+parts_of_rest := integration-faults integration-platforms integration-roles integration-clients \
+	integration-rotation+molecule versions integration-versions integration-pipelines integration-documentation \
+	host-pythons integration-load
 parts_apart := integration-registry
-markers := $(filter-out platforms,$(patsubst integration-%,%,$(filter integration-%,$(parts_of_rest) $(parts_apart))))
+markers := $(filter-out platforms,$(patsubst integration-%,%,$(filter integration-%,$(subst +, ,$(parts_of_rest)) $(parts_apart))))
 linters := lint-ansible lint-types lint-yaml lint-python lint-shell lint-spelling lint-licences lint-changelog lint-docs \
 	lint-plans
 

@@ -26,6 +26,7 @@ PLATFORMS_BY_PART = {
     "first": ("el8", "debian13"),  # `make integration`: a host of each family, the oldest and the newest OpenSSL
     "others": ("el9", "el10", "debian12"),  # `make integration-platforms`
 }
+FIRST = ("test_secrets.py", "test_role_tls_smoke_test.py")  # all would wait in the end for those that take longest
 PLATFORMS = PLATFORMS_BY_PART[os.environ.get("PLATFORMS", "first")]  # for all else
 
 
@@ -33,6 +34,10 @@ def pytest_configure():
     """All workers share the servers of this process, and hosts what their Pythons have compiled."""
     playbook_server.share()
     os.environ.setdefault(podman.COMPILED, f"{os.environ[playbook_server.SHARED]}/compiled")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in FIRST)
 
 
 @pytest.fixture()

@@ -8,6 +8,7 @@ import base64
 import json
 import subprocess
 import threading
+import time
 import typing as t
 from pathlib import Path
 
@@ -46,7 +47,7 @@ look()
 # forbids nothing.
 WATCHED = """#!/bin/sh
 umask 0
-exec strace -f -qq -v -s 200000 -e trace=execve,openat,open,creat -o {calls}.$$ /usr/bin/python3 "$@"
+exec strace -f --seccomp-bpf -qq -v -s 200000 -e trace=execve,openat,open,creat -o {calls}.$$ /usr/bin/python3 "$@"
 """
 # What holds one of the words, among the files that are newer than a mark: [path, whether others can read it, word].
 SEARCH = """
@@ -161,3 +162,4 @@ class Processes:
                         left += map(int, (task / "children").read_text().split())
                 except OSError:
                     continue  # it has ended
+            time.sleep(0.005)  # without it, a core would do nothing else
