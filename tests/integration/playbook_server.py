@@ -4,7 +4,7 @@
 
 Importing Ansible and packing its modules take longer than most plays do. Ansible reads its settings from the
 environment while it is imported, so each environment has a server of its own, which all workers of pytest share. A fork
-runs the command line's own code. All it shares with other forks is the cache of packed modules.
+runs the command line's own code. All it shares with other forks is the cache of packed modules, and compiled templates.
 
 As a program, this is the server: ``playbook_server.py SOCKET``. It ends when its standard input does.
 """
@@ -17,6 +17,7 @@ import fcntl
 import hashlib
 import importlib
 import json
+import marshal
 import os
 import select
 import shutil
@@ -140,6 +141,37 @@ def exit_code(args: list[str]) -> int:
     return 0
 
 
+def keep_compiled_templates(folder: Path) -> None:
+    """Has each template compiled once, and not by each task of each fork: that is a third of what plays with roles take.
+
+    Only with an ansible-core (2.19 and later) that folds no constants while it compiles: what is kept depends on the
+    template's text alone.
+    """
+    try:
+        from ansible._internal._templating import _jinja_bits as bits
+    except ImportError:
+        return
+    compiled = bits.AnsibleEnvironment.compile
+    folder.mkdir(exist_ok=True)
+
+    def once(self, source, name=None, filename=None, raw=False, defer_init=False):
+        if self.optimized or raw:
+            return compiled(self, source, name, filename, raw, defer_init)
+        settings = [getattr(self, field) for field in bits._TEMPLATE_OVERRIDE_FIELD_NAMES]
+        key = repr((type(source).__name__, str(source), name, filename, defer_init, settings))
+        path = folder / hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+        try:
+            return marshal.loads(path.read_bytes())
+        except FileNotFoundError:
+            code = compiled(self, source, name, filename, raw, defer_init)
+        beside = path.with_suffix(f".{os.getpid()}")
+        beside.write_bytes(marshal.dumps(code))
+        beside.replace(path)
+        return code
+
+    bits.AnsibleEnvironment.compile = once
+
+
 class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
     """Forks for each request."""
 
@@ -155,6 +187,7 @@ def main(path: str) -> None:
             importlib.import_module(name)
         except ImportError:
             continue
+    keep_compiled_templates(Path(path).with_suffix(".templates"))
     with Server(path, Fork) as server:
         print("ready", flush=True)
         while sys.stdin not in select.select([server, sys.stdin], [], [])[0]:
