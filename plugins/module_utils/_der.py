@@ -35,11 +35,11 @@ def element(data: bytes, start: int, end: int) -> "t.Tuple[int, int, int]":
     """
     if end - start < 2:
         raise DerError("truncated at byte %d" % start)
-    tag = data[start]
+    tag, length, content = data[start], data[start + 1], start + 2
     if tag & 0x1F == 0x1F:
         raise DerError("unexpected tag 0x%02x at byte %d" % (tag, start))
-    length = data[start + 1]
-    content = start + 2
+    if length < 0x80 and content + length <= end:  # nearly all are so short
+        return tag, content, content + length
     if length == 0x80:
         raise DerError("indefinite length at byte %d: this is BER, not DER" % start)
     if length > 0x80:

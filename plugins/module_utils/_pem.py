@@ -28,6 +28,7 @@ MAX_BYTES = 128 * 1024 * 1024
 LEAST_BYTES = 64 * 1024  # that are looked for in a file, for those of /proc say that they have none
 CERTIFICATE_LABELS = (b"CERTIFICATE", b"X509 CERTIFICATE")
 TRUSTED_LABEL = b"TRUSTED CERTIFICATE"
+LOADED_LABELS = CERTIFICATE_LABELS + (TRUSTED_LABEL,)  # that OpenSSL takes for an anchor
 PKCS7_LABELS = (b"PKCS7", b"CMS", b"PKCS #7 SIGNED DATA")
 MARKER = re.compile(br"-----(BEGIN|END) ([A-Z0-9 #.]{1,64})-----")
 SIGNED_DATA = "1.2.840.113549.1.7.2"
@@ -121,16 +122,26 @@ def any_blocks(data: bytes) -> "t.Iterator[Block]":
             begin = None
 
 
+def holds_certificates(data: bytes) -> bool:
+    """Whether there is a PEM block in a file. One without is an empty store for OpenSSL, and not a broken one."""
+    return any(marker.group(1) == b"BEGIN" for marker in MARKER.finditer(data))
+
+
 def certificate_blocks(data: bytes) -> "t.Iterator[t.Tuple[Block, bytes]]":
     """Yields (Block, DER of the certificate) of a PEM file, leniently: what can't be read is left out.
 
     With OpenSSL's trusted certificates among them: of those, what stands before the trust settings.
     """
     for block in any_blocks(data):
-        if block.label in CERTIFICATE_LABELS or block.label == TRUSTED_LABEL:
-            content = _certificate(block.content)
+        if block.label in LOADED_LABELS:
+            content = lenient_certificate(block)
             if content is not None:
                 yield block, content
+
+
+def lenient_certificate(block: Block) -> "t.Optional[bytes]":
+    """The DER of the certificate in a block with one of LOADED_LABELS; None where it can't be decoded."""
+    return _certificate(block.content)
 
 
 @functools.lru_cache(maxsize=4096)  # the bundles of a store hold the same certificates, a bundle for each purpose

@@ -10,11 +10,9 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import calendar
 import functools
 import hashlib
 import re
-import socket
 import time
 import typing as t
 
@@ -66,6 +64,7 @@ HARMLESS = re.compile(r"\w(?:[\w .()/-]*\w)?\Z", re.ASCII)  # text with nothing 
 MAX_NAME = 16 * 1024  # bytes of a subject or an issuer: it is shown and compared again and again
 DOTTED = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+\Z", re.ASCII)  # an object identifier as it is written
 UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
+DAYS_BEFORE = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)  # each month, in a year of 365 days
 _ZONE = r"(?:Z|([+-])(\d\d)(\d\d))\Z"
 TIMES = {
     UTC_TIME: re.compile(r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?" + _ZONE, re.ASCII),
@@ -153,14 +152,17 @@ def _time(data: bytes, part: "der.Element") -> int:
     year, month, day, hour, minute, second = (int(group or 0) for group in match.groups()[:6])
     if tag == UTC_TIME:
         year += 2000 if year < 50 else 1900
-    if not (1 <= month <= 12 and 1 <= day <= 31 and hour <= 23 and minute <= 59):
+    if not (year and 1 <= month <= 12 and 1 <= day <= 31 and hour <= 23 and minute <= 59):
         raise der.DerError("malformed time %r" % text)
     sign, hours, minutes = match.groups()[6:]
     offset = int((sign or "+") + "1") * (int(hours or 0) * 60 + int(minutes or 0)) * 60
-    try:
-        return calendar.timegm((year, month, day, hour, minute, second, 0, 0, 0)) - offset
-    except ValueError:  # the year 0
-        raise der.DerError("malformed time %r" % text)
+    return ((_days(year, month) + day - 1) * 24 + hour) * 3600 + minute * 60 + second - offset
+
+
+def _days(year: int, month: int) -> int:
+    """Days from the epoch to the first of a month. The module calendar would take longer to import than all this."""
+    last = year - (month < 3)  # the last year whose February is over
+    return 365 * (year - 1970) + DAYS_BEFORE[month - 1] + last // 4 - last // 100 + last // 400 - 477
 
 
 def iso_time(seconds: float) -> str:
@@ -287,6 +289,7 @@ def alt_names(certificate: Certificate) -> "t.Dict[str, t.List[str]]":
     found: t.Dict[str, t.List[str]] = {"dns": [], "ip": [], "email": [], "uri": [], "rid": []}
     if SUBJECT_ALT_NAME not in certificate.extensions:
         return found
+    import socket  # here, because it takes longer than all else that a look at a trust store needs
     value = certificate.extensions[SUBJECT_ALT_NAME][1]
     content, end = der.expect(value, 0, len(value), der.SEQUENCE)
     for tag, _start, inner, behind in der.children(value, content, end):

@@ -16,7 +16,7 @@ SAID = documents.sentences() + [  # and Ansible's own words, where users ask us 
     said for name in ("modules/file.py", "parsing/vault/__init__.py")
     for said, _raised in documents.literals(Path(ansible.__file__).parent / name)]
 # Files whose errors are no sentences of their own: others catch them and say what they mean for the file or the server.
-PARTS = {"_der.py", "_x509.py", "_keystore.py"}
+PARTS = {"_der.py", "_x509.py", "_keystore.py", "_loadable.py"}
 CAUGHT = {"a path outside, or none", "not a regular file",  # by the function that has called
           "… is of no kind that RFC 5280 knows"}  # cryptography reads no other
 # Files that say what is wrong without raising an error.
