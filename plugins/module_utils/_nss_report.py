@@ -118,6 +118,7 @@ def info(options: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
         "interrupted": False,
         "in_sync": True,
         "deviations": [],
+        "unloadable": [],
         "unread": [],
         "warnings": warnings,
     }

@@ -67,7 +67,7 @@ WRITTEN = {"crl_sign": "cRLSign", "ocsp_signing": "OCSPSigning", "any": "anyExte
 MIN_RSA_BITS = 2048  # TLS clients refuse less, and these signatures
 WEAK_SIGNATURES = {
     "1.2.840.113549.1.1.2": "MD2", "1.2.840.113549.1.1.4": "MD5", "1.2.840.113549.1.1.5": "SHA-1",
-    "1.2.840.10045.4.1": "SHA-1", "1.2.840.10040.4.3": "SHA-1",
+    "1.2.840.10045.4.1": "SHA-1", "1.2.840.10040.4.3": "SHA-1", "1.3.14.3.2.29": "SHA-1", "1.3.14.3.2.3": "MD5",
 }
 
 

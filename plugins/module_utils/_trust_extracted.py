@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keystore as keystores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _loadable as loadable
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
@@ -58,13 +59,37 @@ def bundle_paths(store: stores.Store) -> "t.List[str]":
 
 def bundle(path: str, contents: "t.Optional[t.Mapping[str, bytes]]" = None) -> "Extracted":
     """(fingerprints of a PEM bundle, time of its change in seconds since the epoch or None where it is missing)."""
+    return _loaded(path, loadable.anything, contents)[0]
+
+
+def bundles(
+    store: stores.Store, folder: str, loads: "loadable.Loader", contents: "t.Optional[t.Mapping[str, bytes]]" = None
+) -> "t.Tuple[t.Dict[str, Extracted], t.List[loadable.Refusal]]":
+    """(as ``bundle`` for each of ``bundle_paths``, what keeps OpenSSL from loading them all, as ``loads`` knows).
+
+    folder: the extracted files are there, in place of the store's folder of them.
+    """
+    found, refusals = {}, []
+    for path in bundle_paths(store):
+        place = path if folder == store.extracted else os.path.join(folder, os.path.relpath(path, store.extracted))
+        found[path], refused = _loaded(place, loads, contents)
+        refusals += [one._replace(path=path) for one in refused]
+    return found, refusals
+
+
+def _loaded(
+    path: str, loads: "loadable.Loader", contents: "t.Optional[t.Mapping[str, bytes]]"
+) -> "t.Tuple[Extracted, t.List[loadable.Refusal]]":
+    """(as ``bundle``, what keeps OpenSSL from loading it, as ``loads`` knows)."""
     data = contents.get(path) if contents else None
     try:
         data = regular(path)[0] if data is None else data
-        return frozenset(pem.fingerprints(data)), os.stat(path).st_mtime
+        blocks = list(pem.certificate_blocks(data))
+        found = frozenset(hashlib.sha256(content).hexdigest() for _block, content in blocks), os.stat(path).st_mtime
+        return found, loads(path, data, blocks)
     except EnvironmentError as error:
         refuse_unreadable(error)
-        return frozenset(), None
+        return (frozenset(), None), []
 
 
 def hashed(root: str, folder: str) -> "Extracted":

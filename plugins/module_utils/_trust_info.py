@@ -12,9 +12,12 @@ import tempfile
 import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _loadable as loadable
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl_loads as openssl_loads
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extract as trust_extract
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extracted as trust_extracted
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_proof as proof
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_report as trust_report
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
@@ -27,7 +30,7 @@ PURPOSES: "t.Dict[t.Optional[str], str]" = {
 def info(store: stores.Store) -> "t.Dict[str, t.Any]":
     """The module's result (without ``changed``)."""
     unread: t.List[str] = []
-    observed = trust_state.observe(store, unread=unread)
+    observed = trust_state.observe(store, unread=unread, loads=openssl_loads.refusals)
     if observed.interrupted is None:
         unread.append("%s can't be read: whether a run was interrupted, and what it has left, is not known"
                       % store.staging[0][1])
@@ -35,10 +38,12 @@ def info(store: stores.Store) -> "t.Dict[str, t.Any]":
     local = [_certificate(held, trusted) for held in observed.anchors]
     distribution = [_certificate(held, trusted) for held in trust_state.of_distribution(store, observed)]
     distrusted = [_certificate(held, trusted) for held in trust_state.in_force(store, observed)]
+    sources = proof.source_paths(observed)
     names = {each["fingerprint_sha256"]: each["subject"] for each in local + distribution + distrusted}
     deviations, unknown = _deviations(store, observed, names) if not unread else (
-        [], "whether the extracted store is in order is not known, for not all that it is made from could be read; run "
-            "the task as root (become: true)")
+        proof.unloadable(store, observed),
+        "whether the extracted store is in order is not known, for not all that it is made from could be read; run "
+        "the task as root (become: true)")
     return {
         "store": store.name,
         "bundle": store.bundles[0][1],
@@ -51,11 +56,18 @@ def info(store: stores.Store) -> "t.Dict[str, t.Any]":
                      "modified": x509.iso_time(changed) if changed is not None else None}
                     for path, (fingerprints, changed) in sorted(observed.extracted.items())],
         "interrupted": observed.interrupted,
-        "in_sync": None if unknown else not deviations and not observed.interrupted,
+        "in_sync": not deviations and not observed.interrupted if deviations or not unknown else None,
         "deviations": deviations,
+        "unloadable": [_unloadable(one, sources) for one in observed.refusals],
         "unread": unread,
         "warnings": unread + ([unknown] if unknown else []) + _without_effect(store, observed) + list(store.unproven),
     }
+
+
+def _unloadable(one: loadable.Refusal, sources: "t.Mapping[str, t.List[str]]") -> "t.Dict[str, t.Any]":
+    return {"bundle": one.path, "position": one.position, "certificates": one.total, "subject": one.subject,
+            "fingerprint_sha256": one.fingerprint, "reason": one.reason,
+            "paths": sources.get(one.fingerprint or "", [])}
 
 
 def _without_effect(store: stores.Store, observed: trust_state.State) -> "t.List[str]":
@@ -83,7 +95,7 @@ def _deviations(
         should, unknown = {path: every for _purpose, path in store.bundles}, None
     if not unknown:
         should.update(dict.fromkeys(stores.mirrors(store), should[store.bundles[0][1]]))
-    found = []
+    found = proof.unloadable(store, observed)
     for path in sorted(should):
         fingerprints, changed = observed.extracted[path]
         if changed is None:

@@ -10,6 +10,7 @@ import os
 import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journal as journals
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _loadable as loadable
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_arguments as arguments
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
@@ -25,13 +26,15 @@ class Outcome(t.NamedTuple):
 
 
 def look(
-    store: stores.Store, wanted: "t.List[trust_plan.Wanted]", purge: str, extract: str, interrupted: bool = False
+    store: stores.Store, wanted: "t.List[trust_plan.Wanted]", purge: str, extract: str, interrupted: bool = False,
+    loads: "loadable.Loader" = loadable.suspicions
 ) -> Outcome:
     """What is to be done to make the store what is ``wanted``; nothing is done here.
 
-    interrupted: whether the caller knows of a run that was killed. Raises files.FilesError or trust_plan.PlanError.
+    interrupted: whether the caller knows of a run that was killed. loads: as for ``trust_state.observe``.
+    Raises files.FilesError or trust_plan.PlanError.
     """
-    observed = trust_state.observe(store)
+    observed = trust_state.observe(store, loads=loads)
     observed = observed._replace(interrupted=observed.interrupted or interrupted)
     wanted = [want if want.certificate or want.fingerprint not in observed.distribution else want._replace(
         certificate=trust_state.find(store, observed.distribution[want.fingerprint], want.fingerprint))
@@ -56,12 +59,16 @@ def glance(options: "t.Dict[str, t.Any]", check_mode: bool) -> "t.Dict[str, t.An
     """ca_trust_anchor's result where the store is to be left as it is: it is what is wanted, or this is check mode.
 
     options: of a store that is none of NSS, paths not expanded. Otherwise ``unsent`` alone: the SHA-256 fingerprints
-    of the certificates that are missing, an empty list where something else is to be done.
+    of the certificates that are missing, an empty list where something else is to be done, and where our own reader
+    suspects that OpenSSL does not load a bundle: the module asks OpenSSL.
     """
     places = {name: options[name] and os.path.expanduser(os.path.expandvars(options[name]))
               for name in ("bundle_path", "root")}
     store = stores.choose(options["store"], places["bundle_path"], places["root"])
-    outcome = look(store, arguments.wanted(options["anchors"]), options["purge"], options["extract"])
-    if not check_mode and (outcome.plan.steps or left_over(store)):
+    try:
+        outcome = look(store, arguments.wanted(options["anchors"]), options["purge"], options["extract"])
+    except trust_plan.PlanError:
+        return {"unsent": []}  # the module says it
+    if outcome.before.refusals or not check_mode and (outcome.plan.steps or left_over(store)):
         return {"unsent": outcome.plan.unsent}
     return told(store, outcome, check_mode)

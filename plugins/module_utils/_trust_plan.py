@@ -63,6 +63,8 @@ def plan(
         _refuse_other_file(store, observed)
     wanted = resolve(store, observed, wanted)
     steps = _steps(store, observed, wanted, purge)
+    if extract != "never":
+        _refuse_unloadable(store, observed, steps)
     changes, unsent = _changes(store, observed, steps)
     if observed.interrupted:
         steps.insert(0, Step("recover", store.staging[0][1], None, None, None,
@@ -89,6 +91,22 @@ def _refuse_other_file(store: stores.Store, observed: state.State) -> None:
     lines = observed.files.get(path, b"").split(b"\n")
     if not observed.anchors and any(line.strip() and not line.startswith(b"#") for line in lines):
         raise PlanError("%s is there and holds no certificate: is it the right file? If so, empty it first" % path)
+
+
+def _refuse_unloadable(store: stores.Store, observed: state.State, steps: "t.List[Step]") -> None:
+    """Raises PlanError where OpenSSL would not load an extracted bundle after these steps either."""
+    gone = {(step.path, step.fingerprint) for step in steps if step.action == "remove"}
+    distrusted = {step.fingerprint for step in steps if step.action == "distrust"}
+    kept = [held for held in observed.anchors if (held.path, held.fingerprint) not in gone]
+    distribution = {fingerprint: path for fingerprint, path in observed.distribution.items()
+                    if fingerprint not in distrusted}
+    after = observed._replace(anchors=kept, distribution=distribution)
+    sources = proof.source_paths(after)
+    refusals = [one for one in observed.refusals if one.fingerprint in sources
+                or store.anchors is None and one.fingerprint not in {step.fingerprint for step in steps}]
+    reasons = proof.unloadable(store, after._replace(refusals=refusals))
+    if reasons:
+        raise PlanError("%s. Nothing was changed" % "; ".join(reasons))
 
 
 def resolve(store: "t.Optional[stores.Store]", observed: state.State, wanted: "t.List[Wanted]") -> "t.List[Wanted]":
@@ -178,6 +196,13 @@ def _steps(store: stores.Store, observed: state.State, wanted: "t.List[Wanted]",
             one = local[fingerprint][0]
             gone = Wanted("absent", one.name, fingerprint, x509.parse_leniently(one.der))
             step("remove", path, gone, "not listed (purge: %s)" % purge)
+            listed.add(fingerprint)
+    refused = {one.fingerprint for one in observed.refusals}
+    for one in observed.anchors:
+        if one.name is not None and one.fingerprint in refused - listed:
+            gone = Wanted("absent", one.name, one.fingerprint, x509.parse_leniently(one.der))
+            step("remove", one.path, gone, "this host's OpenSSL does not load it, and with it no other certificate of "
+                                           "the bundle")
     touched = {one.path for one in steps}
     first = {one.path: one for one in reversed(observed.anchors + observed.distrusted)}
     for path in sorted(observed.untidy):

@@ -15,6 +15,7 @@ import typing as t
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _anchor_file as anchor_file
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journal as journals
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _loadable as loadable
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extracted as trust_extracted
@@ -45,13 +46,20 @@ class State(t.NamedTuple):
     changed: float  # when a local anchor was last added or removed, in seconds since the epoch
     # Whether an earlier run was killed in the middle of a change; None where that can't be seen:
     interrupted: "t.Optional[bool]"
+    refusals: "t.List[loadable.Refusal]" = []  # what keeps OpenSSL from loading one of the extracted PEM bundles
 
 
-def observe(store: stores.Store, recovered: bool = True, unread: "t.Optional[t.List[str]]" = None) -> State:
+def observe(
+    store: stores.Store,
+    recovered: bool = True,
+    unread: "t.Optional[t.List[str]]" = None,
+    loads: "loadable.Loader" = loadable.suspicions,
+) -> State:
     """Reads the whole State of a store. Files that nobody can make sense of count as holding nothing.
 
     recovered: as it will be when an interrupted change is undone; False: as it is, in the middle of a change.
     unread: a list that takes sentences on sources that can't be read; without it, the first raises files.FilesError.
+    loads: who is asked whether OpenSSL loads the extracted PEM bundles.
     """
     journal = journals.Journal(store.staging)
     local = _Sources(store, journal.overlay() if recovered else {}, unread)
@@ -64,7 +72,7 @@ def observe(store: stores.Store, recovered: bool = True, unread: "t.Optional[t.L
         distribution = _trusted_in_folders(others)
     elif store.distrust == "configuration":
         distribution, distrusted = _configured(local, others)
-    extracted = {path: trust_extracted.bundle(path, local.contents) for path in trust_extracted.bundle_paths(store)}
+    extracted, refusals = trust_extracted.bundles(store, store.extracted, loads, local.contents)
     if store.hashed:
         extracted[store.hashed] = trust_extracted.hashed(store.root, store.hashed)
     if store.keystore:
@@ -73,7 +81,7 @@ def observe(store: stores.Store, recovered: bool = True, unread: "t.Optional[t.L
     ours = {one.path for one in anchors + distrusted if one.name is not None} if store.anchors else set()
     untidy = {path: problem for path, problem in local.problems.items() if path in ours}
     return State(local.contents, untidy, anchors, distrusted, distribution, extracted, changed,
-                 None if recovered and journal.hidden else recovered and journal.interrupted)
+                 None if recovered and journal.hidden else recovered and journal.interrupted, refusals)
 
 
 class _Sources(object):

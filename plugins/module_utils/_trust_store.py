@@ -12,6 +12,8 @@ import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journal as journals
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _loadable as loadable
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl_loads as openssl_loads
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extract as trust_extract
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extracted as trust_extracted
@@ -44,7 +46,7 @@ def converge(
     With ``check`` nothing is touched. A plan whose ``unsent`` is not empty is not carried out either.
     Raises files.FilesError or trust_plan.PlanError before anything is changed, TrustError after taking it back.
     """
-    outcome = trust_look.look(store, wanted, purge, extract)
+    outcome = trust_look.look(store, wanted, purge, extract, loads=openssl_loads.confirmed)
     idle = not outcome.plan.steps
     if check or outcome.plan.unsent or idle and not trust_look.left_over(store):
         return outcome
@@ -63,7 +65,7 @@ def converge(
         elif idle:
             journal.clean()
         # Others may have been here before the lock was.
-        outcome = trust_look.look(store, wanted, purge, extract, interrupted)
+        outcome = trust_look.look(store, wanted, purge, extract, interrupted, openssl_loads.confirmed)
         if outcome.plan.unsent or not outcome.plan.steps:
             return outcome
         return _apply(store, outcome, purge, journal)
@@ -86,7 +88,7 @@ def _apply(store: stores.Store, outcome: Outcome, purge: str, journal: journals.
             _preview(store, outcome, purge)
             after = _until_proven(store, outcome, purge, store.extract, store.again, lambda: _live(store, outcome))
         else:
-            after = trust_state.observe(store, recovered=False)
+            after = trust_state.observe(store, recovered=False, loads=openssl_loads.refusals)
             if not store.extract:  # with extract: never, nothing is proven
                 _refuse(store, plan, trust_proof.deviations(store, after, plan.wanted, purge))
         journal.clean()
@@ -139,10 +141,10 @@ def _preview(store: stores.Store, outcome: Outcome, purge: str) -> None:
     command = store.extract + (option, target[len(store.root.rstrip("/")):])
 
     def look() -> "t.Tuple[trust_state.State, t.List[str]]":
-        extracted = {path: trust_extracted.bundle(os.path.join(target, os.path.relpath(path, store.extracted)))
-                     for path in trust_extracted.bundle_paths(store)}
+        extracted, refusals = trust_extracted.bundles(store, target, openssl_loads.refusals)
         extracted.update(dict.fromkeys(stores.mirrors(store), extracted[store.bundles[0][1]]))
-        return trust_state.observe(store, recovered=False)._replace(extracted=extracted), []
+        observed = trust_state.observe(store, recovered=False, loads=loadable.anything)
+        return observed._replace(extracted=extracted, refusals=refusals), []
 
     _until_proven(store, outcome, purge, command, command, look)
 
@@ -153,7 +155,7 @@ def _live(store: stores.Store, outcome: Outcome) -> "t.Tuple[trust_state.State, 
     EL 8's command succeeds though it could not write a bundle. And p11-kit passes over a source that it can't read, be
     it of distrust: so the folder with the same certificates as the first bundle must have those and no others.
     """
-    observed, found = trust_state.observe(store, recovered=False), []
+    observed, found = trust_state.observe(store, recovered=False, loads=openssl_loads.refusals), []
 
     def is_made(path: str) -> bool:  # later releases don't make all of them, and leave what they find
         return trust_extract.knows(store, os.path.basename(path))
@@ -194,7 +196,7 @@ def _take_back(
 
 
 def _holds(store: stores.Store, before: "t.Mapping[str, t.FrozenSet[str]]") -> bool:
-    after = trust_state.observe(store, recovered=False).extracted
+    after = trust_state.observe(store, recovered=False, loads=loadable.anything).extracted
     return all(after[path][0] == before[path] for path in before)
 
 

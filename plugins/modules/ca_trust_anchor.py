@@ -18,10 +18,17 @@ description:
   - Certificates are read and judged on the controller, before any host is touched.
     Refused are files with a private key in them, certificates that are no CA, expired ones, ones with an RSA key below
     2048 bits, and ones that are signed with MD5 or SHA-1 by somebody else than themselves.
+  - Certificates that OpenSSL does not load are refused, too. One of them in a PEM bundle keeps OpenSSL from loading
+    every other certificate of that bundle. A single byte in a name that is not valid UTF-8 is enough.
   - What counts is the store as applications read it, after the extract. Each certificate is looked up there by its
     SHA-256 fingerprint. A file that was copied and never extracted, an extract that failed, and a store from which a
     listed certificate was taken by hand are repaired by the next run. O(extract=always) makes the extracted store anew
     whatever is in it.
+  - Each PEM bundle that was extracted is loaded whole by the host's OpenSSL, through Python's C(ssl), and the number of
+    certificates is compared. A bundle that does not load fails the task. Where the certificate at fault was installed
+    by this collection and is not listed any more, it is removed, whatever O(purge) says. Otherwise the message names
+    the certificate and the file to remove. A run that changes nothing asks OpenSSL only if the collection's own reader,
+    which is as strict, suspects a certificate.
   - It is all or nothing. If the extract fails, or an anchor is not in the extracted store then, or another one is gone
     from there, the former files come back and the task fails with what was found.
     A run that was killed in the middle is undone by the next one, which then does its own work.
@@ -80,7 +87,8 @@ options:
   purge:
     description:
       - What else is taken away.
-      - V(none) takes away nothing that is not listed.
+      - V(none) takes away nothing that is not listed, except for a certificate that this collection installed and that
+        keeps OpenSSL from loading the store.
       - V(managed) takes away anchors that this collection installed and that are not listed any more.
       - V(all) takes away every local anchor that is not listed. The distribution's own are never touched.
         With O(store=nss) these are the certificates that a database trusts, but for those whose private key is in it.

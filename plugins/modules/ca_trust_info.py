@@ -156,16 +156,56 @@ interrupted:
   returned: success
   sample: false
 in_sync:
-  description: Whether the extracted bundles hold what their sources make. Null where that could not be found out.
+  description:
+    - Whether the extracted bundles hold what their sources make, and the host's OpenSSL loads each PEM bundle whole.
+      Null where that could not be found out.
   type: bool
   returned: success
   sample: true
 deviations:
-  description: What they lack or hold without a source.
+  description: What they lack or hold without a source, and which bundle OpenSSL does not load.
   type: list
   elements: str
   returned: success
   sample: []
+unloadable:
+  description:
+    - The certificates that keep the host's OpenSSL from loading an extracted PEM bundle. With one of them in it,
+      OpenSSL loads no certificate of that bundle.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - bundle: /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem
+      certificates: 145
+      fingerprint_sha256: 4f39ec2e21a8c3d5e5b3f6f6a3e8f6cbd2ef6f0c38f0d5a1b8b2c6d4c1a0e9f7
+      paths: [/etc/pki/ca-trust/source/anchors/mueller.crt]
+      position: 145
+      reason: subject O="Müller GmbH" is not valid UTF-8 (byte 0xFC at position 2 of a UTF8String)
+      subject: 'CN=Mueller Root CA,O=#0c0c4dfc6c6c657220476d6248'
+  contains:
+    bundle:
+      description: The bundle that OpenSSL does not load.
+      type: str
+    position:
+      description: Which certificate of the bundle it is, counted from 1. Null where no single certificate is at fault.
+      type: int
+    certificates:
+      description: How many certificates the bundle has.
+      type: int
+    subject:
+      description: The subject of the certificate, in the form of RFC 4514. Null where it can't be read.
+      type: str
+    fingerprint_sha256:
+      description: SHA-256 of the certificate in hexadecimal. Null where it can't be decoded.
+      type: str
+    reason:
+      description: Why OpenSSL does not load it.
+      type: str
+    paths:
+      description: The source files that the certificate comes from. Remove it there, and run the extract.
+      type: list
+      elements: str
 unread:
   description:
     - What could not be read, a sentence each, which is a warning, too. Such files are left out of all lists, and
