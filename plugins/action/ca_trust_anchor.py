@@ -49,8 +49,14 @@ class ActionModule(ActionBase):
             "store", "bundle_path", "nss_databases", "root", "purge", "extract")}
         # Where a file of the host had to be read, the module has been executed already.
         look = None if named else self._look(passed, listed, task_vars or {})
-        answer = anchor_list.settled(look) or self._converge(execute, passed, listed, anchor_list.unsent(look))
-        return {**result, **answer, "invocation": {"module_args": arguments.told(options)}}
+        settled = anchor_list.settled(look)
+        if not settled or settled["changed"]:
+            refused = anchor_list.unloadable(listed)  # not each time: our own reader has judged, and is as strict
+            if refused:
+                return {**result, "failed": True, "msg": "\n".join(refused)}
+        answer = settled or self._converge(execute, passed, listed, anchor_list.unsent(look))
+        told = anchor_list.with_notes(answer, listed)
+        return {**result, **told, "invocation": {"module_args": arguments.told(options)}}
 
     def _converge(
         self, execute: t.Callable[..., dict[str, t.Any]], passed: dict[str, t.Any], listed: list[anchor_list.Anchor],

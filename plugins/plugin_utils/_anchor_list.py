@@ -137,6 +137,29 @@ def _objections(anchor: Anchor, terms: anchors.Terms) -> list[str]:
     return [f"{label}: {reason}" for reason in anchors.objections(anchor.certificate, terms)]
 
 
+def unloadable(listed: list[Anchor]) -> list[str]:
+    """Sentences on what is to be installed and the controller's OpenSSL does not load."""
+    certificates = [one.certificate for one in listed if one.state == "present" and one.certificate]
+    refused = anchors.unloadable(certificates)
+    return [f"{one.origin}: {_label(one)} is refused: {refused[one.fingerprint]}"
+            for one in listed if one.fingerprint in refused]
+
+
+def with_notes(answer: dict[str, t.Any], listed: list[Anchor]) -> dict[str, t.Any]:
+    """A result with what the controller notes of the anchors in it."""
+    found = {one.fingerprint: anchors.notes(one.certificate)
+             for one in listed if one.state == "present" and one.certificate}
+    told = answer.get("anchors")
+    if not isinstance(told, list) or not any(found.values()):
+        return answer
+
+    def noted(one: t.Any) -> t.Any:
+        more = found.get(one.get("fingerprint_sha256")) if isinstance(one, dict) else None
+        return {**one, "notes": [*one.get("notes", []), *more]} if more else one
+
+    return {**answer, "anchors": [noted(one) for one in told]}
+
+
 def _label(anchor: Anchor) -> str:
     if anchor.certificate is None:
         return f"SHA-256 {anchor.fingerprint}" if anchor.fingerprint else "it"

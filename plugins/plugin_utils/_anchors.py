@@ -6,23 +6,27 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 import typing as t
 
 try:
     from cryptography import x509 as strict_x509
-    from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
-except ImportError as error:  # ansible-core brings it; a controller without is told so when something is judged
-    CRYPTOGRAPHY_ERROR: ImportError | None = error
-else:
-    CRYPTOGRAPHY_ERROR = None
+except ImportError:  # ansible-core brings it; a controller without has nothing to note
+    strict_x509 = None  # type: ignore[assignment]
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _loadable as loadable
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
-WEAK_DIGESTS = ("md2", "md4", "md5", "sha1")
 MIN_EC_BITS = 224
+UNLOADABLE = ("OpenSSL does not load it: %s. With it in the store, a host's OpenSSL would load no CA at all. Have the "
+              "CA reissue the certificate")
+RSASSA_PSS = "1.2.840.113549.1.1.10"
+WEAK_DIGESTS = {"1.3.14.3.2.26": "SHA-1", "1.2.840.113549.2.5": "MD5", "1.2.840.113549.2.2": "MD2"}
 
 
 class Terms(t.NamedTuple):
@@ -41,38 +45,87 @@ def objections(certificate: x509.Certificate, terms: Terms) -> list[str]:
     (validity), and as every current TLS client has them: no MD5 or SHA-1 but in a root's own signature, which nobody
     checks; RSA of 2048 bits or more.
     """
-    if CRYPTOGRAPHY_ERROR:
-        return [f"it can't be judged, because the controller's Python has no cryptography ({CRYPTOGRAPHY_ERROR})"]
+    wrong = loadable.fault(certificate.der)
+    if wrong:
+        return [UNLOADABLE % wrong]
     try:
-        parsed = strict_x509.load_der_x509_certificate(certificate.der)
-        key = parsed.public_key()
-        digest = parsed.signature_hash_algorithm
-        constraints = _extension(parsed, strict_x509.BasicConstraints)
-        usage = _extension(parsed, strict_x509.KeyUsage)
-        _extension(parsed, strict_x509.ExtendedKeyUsage)
-    except Exception as error:  # of many kinds, by version, as in module_utils/_requests.py
-        return [f"it is malformed: {x509.escape(str(error)) or type(error).__name__}"]
-    found = _time_objections(certificate, terms)
+        return _time_objections(certificate, terms) + _judged(certificate, terms)
+    except der.DerError as error:
+        return [f"it is malformed: {error}"]
+
+
+def _judged(certificate: x509.Certificate, terms: Terms) -> list[str]:
+    """What its extensions, its signature and its key have against it; raises DerError where they can't be read."""
+    is_ca, usage = x509.basic_constraints(certificate)[0], x509.key_usage(certificate)
+    x509.extended_key_usage(certificate)
+    found = []
     if not terms.allow_non_ca:
-        if constraints is None or not constraints.ca:
+        if not is_ca:
             found.append(
                 "it is not a CA certificate ("
-                + ("basicConstraints has CA:FALSE" if constraints else "it has no basicConstraints")
+                + ("basicConstraints has CA:FALSE" if x509.BASIC_CONSTRAINTS in certificate.extensions
+                   else "it has no basicConstraints")
                 + "), and only CAs belong into a trust store; allow_non_ca lets it through"
             )
-        elif usage is not None and not usage.key_cert_sign:
+        elif usage is not None and "key_cert_sign" not in usage:
             found.append("its keyUsage does not let it sign certificates (no keyCertSign)")
-    if digest is not None and digest.name in WEAK_DIGESTS and not x509.is_self_issued(certificate):
-        found.append(f"it is signed with {digest.name.upper()}, which TLS clients refuse: have it reissued")
-    found.extend(_key_objections(key))
-    return found
+    digest = weak_digest(certificate)
+    if digest and not x509.is_self_issued(certificate):
+        found.append(f"it is signed with {digest}, which TLS clients refuse: have it reissued")
+    return found + _key_objections(certificate)
 
 
-def _extension(parsed: strict_x509.Certificate, kind: t.Any) -> t.Any:
+def weak_digest(certificate: x509.Certificate) -> str | None:
+    """The digest that it is signed with, where that is one that TLS clients refuse."""
+    if certificate.signature != RSASSA_PSS:
+        return reasons.WEAK_SIGNATURES.get(certificate.signature)
+    data = certificate.der
+    content, end = der.expect(data, 0, len(data), der.SEQUENCE)
+    _tag, _start, content, end = list(der.children(data, content, end))[1]
+    parts = list(der.children(data, content, end))
+    for tag, _start, inner, behind in der.children(data, *parts[1][2:]) if len(parts) > 1 else ():
+        if tag == 0xA0:  # RFC 4055 section 3.1: the digest, SHA-1 where none is given
+            inner, behind = der.expect(data, inner, behind, der.SEQUENCE)
+            inner, behind = der.expect(data, inner, behind, der.OID)
+            return WEAK_DIGESTS.get(der.oid(data[inner:behind]))
+    return "SHA-1"
+
+
+def notes(certificate: x509.Certificate) -> list[str]:
+    """What is good to know of it on the controller, and is no reason to refuse it."""
+    part = _unread_by_pyca(certificate.der) if strict_x509 else None
+    return [f"OpenSSL loads it; tools that use pyca/cryptography can't read {part}"] if part else []
+
+
+def _unread_by_pyca(data: bytes) -> str | None:
+    """What of a certificate pyca/cryptography can't read; its own words are for programmers."""
+    load = strict_x509.load_der_x509_certificate
+    for part, read in (("it", load), ("its subject", lambda data: load(data).subject),
+                       ("its issuer", lambda data: load(data).issuer),
+                       ("its extensions", lambda data: list(load(data).extensions)),
+                       ("its key", lambda data: load(data).public_key())):
+        try:
+            read(data)
+        except Exception:  # of many kinds, by version, as in module_utils/_requests.py
+            return part
+    return None
+
+
+def unloadable(certificates: list[x509.Certificate]) -> dict[str, str]:
+    """By fingerprint, why this controller's OpenSSL does not load a certificate: it is asked itself."""
+    if not certificates or _loads(certificates):
+        return {}
+    return {one.fingerprint: UNLOADABLE % f"the controller's {ssl.OPENSSL_VERSION} refuses it"
+            for one in certificates if not _loads([one])}
+
+
+def _loads(certificates: list[x509.Certificate]) -> bool:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        return parsed.extensions.get_extension_for_class(kind).value
-    except strict_x509.ExtensionNotFound:
-        return None
+        context.load_verify_locations(cadata="".join(pem.to_pem(one.der) for one in certificates))
+    except ssl.SSLError:
+        return False
+    return context.cert_store_stats()["x509"] == len({one.fingerprint for one in certificates})
 
 
 def _time_objections(certificate: x509.Certificate, terms: Terms) -> list[str]:
@@ -97,12 +150,22 @@ def _time_objections(certificate: x509.Certificate, terms: Terms) -> list[str]:
     return []
 
 
-def _key_objections(key: t.Any) -> list[str]:
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size < reasons.MIN_RSA_BITS:
-        return [f"its RSA key has {key.key_size} bits, and {reasons.MIN_RSA_BITS} are the least that TLS clients "
-                "accept"]
-    if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < MIN_EC_BITS:
-        return [f"its EC key has {key.key_size} bits, and {MIN_EC_BITS} are the least that is safe"]
-    if isinstance(key, dsa.DSAPublicKey):
+def _key_objections(certificate: x509.Certificate) -> list[str]:
+    kind, _space, size = x509.key_type(certificate).partition(" ")
+    if kind.startswith("RSA") and int(size) < reasons.MIN_RSA_BITS:
+        return [f"its RSA key has {size} bits, and {reasons.MIN_RSA_BITS} are the least that TLS clients accept"]
+    bits = _ec_bits(certificate.spki_der) if kind == "EC" else MIN_EC_BITS
+    if bits < MIN_EC_BITS:
+        return [f"its EC key has {bits} bits, and {MIN_EC_BITS} are the least that is safe"]
+    if kind == "DSA":
         return ["its key is DSA, which TLS clients do not accept any more"]
     return []
+
+
+def _ec_bits(spki: bytes) -> int:
+    """The size of a public key's curve, whatever curve it is, from the size of the point (SEC 1 section 2.3.3)."""
+    content, end = der.expect(spki, 0, len(spki), der.SEQUENCE)
+    _content, behind = der.expect(spki, content, end, der.SEQUENCE)
+    content, end = der.expect(spki, behind, end, der.BIT_STRING)
+    point = spki[content + 1:end]
+    return 8 * (len(point) - 1) // (2 if point[:1] == b"\4" else 1)

@@ -8,6 +8,8 @@ import datetime
 
 import pki
 import pytest
+import raw_pki
+import shared_cases
 from cryptography import x509 as builder
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec
@@ -21,6 +23,12 @@ NOW = 2000000000
 DAY = 86400
 at_now = pki.At(NOW)
 ROOT = at_now.root()
+LATIN1, AMPERSAND = raw_pki.latin1_root(), raw_pki.ampersand_root()
+FALSE_WRITTEN_OUT = raw_pki.root(more=[raw_pki.extension("2.5.29.14", raw_pki.tlv(4, b"1"), b"\1\1\0")])
+EIGHT_BITS = raw_pki.root(more=[raw_pki.extension("2.5.29.31", raw_pki.tlv(48, raw_pki.tlv(48, raw_pki.tlv(
+    0xA0, raw_pki.tlv(0xA0, raw_pki.tlv(0x86, b"http://m\xfcller/ca.crl"))))))])
+PSS_SHA1, PSS_SHA256 = (raw_pki.tlv(48, raw_pki.tlv(0xA0, raw_pki.tlv(48, raw_pki.oid(digest))))
+                        for digest in ("1.3.14.3.2.26", "2.16.840.1.101.3.4.2.1"))
 
 
 def objections(pair, now=NOW, **terms):
@@ -85,24 +93,24 @@ def test_weak_signatures():
     for pair, refused in ((issuing, True), (ROOT, False)):
         swapped = _swap_algorithm(pair.der, sha256, sha1)
         found = anchors.objections(x509.parse(swapped), anchors.Terms(now=NOW))
-        assert [("signed with SHA1" in objection) for objection in found] == ([True] if refused else [])
+        assert [("signed with SHA-1" in objection) for objection in found] == ([True] if refused else [])
 
 
 def _swap_algorithm(data, old, new):
+    assert old in data
+    return _with_algorithm(data, raw_pki.tlv(48, raw_pki.tlv(6, new)))
+
+
+def _with_algorithm(data, algorithm):
     """The certificate with another signature algorithm, its lengths mended; the signature is not looked at."""
     from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
-
-    def tlv(tag, content):
-        size = len(content)
-        return bytes([tag]) + (bytes([size]) if size < 128 else bytes([0x82, size >> 8, size & 255])) + content
 
     start, end = der.expect(data, 0, len(data), der.SEQUENCE)
     parts = [data[part[1]:part[3]] for part in der.children(data, start, end)]
     inner, behind = der.expect(parts[0], 0, len(parts[0]), der.SEQUENCE)
     fields = [parts[0][part[1]:part[3]] for part in der.children(parts[0], inner, behind)]
-    algorithm = tlv(0x30, tlv(0x06, new))
-    fields = [algorithm if old in field and len(field) < 16 else field for field in fields]
-    return tlv(0x30, tlv(0x30, b"".join(fields)) + algorithm + parts[2])
+    fields[2] = algorithm
+    return raw_pki.tlv(48, raw_pki.tlv(48, *fields), algorithm, parts[2])
 
 
 def test_a_ca_that_may_not_sign():
@@ -134,6 +142,9 @@ def test_keys_that_nobody_accepts(key, sentence):
     found = anchors.objections(
         x509.parse(certificate.public_bytes(serialization.Encoding.DER)), anchors.Terms(now=NOW))
     assert len(found) == bool(sentence) and (sentence or "") in "".join(found)
+
+
+READ_BY_PYCA = {"eight-bit-policy-text", "unknown-critical-extension"}
 
 
 def element(**given):
@@ -238,7 +249,75 @@ def test_short_lists_go_along_and_long_ones_by_fingerprint():
     assert [number for number, each in enumerate(second) if "content" in each] == [3]
 
 
-def test_a_feature_of_tls_without_a_name_is_malformed():
+def test_a_certificate_that_would_empty_the_store_is_refused():
+    text = refusal(element(name="mueller", content=LATIN1.pem))
+    assert text.startswith("anchors, element 1 (mueller): CN=Mueller Root CA,O=#0c")
+    assert text.endswith(
+        f"(SHA-256 {LATIN1.fingerprint}) is refused: OpenSSL does not load it: subject O=\"M\u00fcller GmbH\" is not "
+        "valid UTF-8 (byte 0xFC at position 2 of a UTF8String). With it in the store, a host's OpenSSL would load no "
+        "CA at all. Have the CA reissue the certificate")
+
+
+def test_one_that_would_is_taken_away_all_the_same():
+    for state in ("absent", "distrusted"):
+        assert [anchor.state for anchor in read(element(content=LATIN1.pem, state=state))] == [state]
+
+
+@pytest.mark.parametrize(("raw", "part"), [
+    (AMPERSAND, "it"), (FALSE_WRITTEN_OUT, "it"), (EIGHT_BITS, "its extensions"),
+    (raw_pki.BRAINPOOL, "its key")])
+def test_what_pyca_alone_refuses_is_a_note(raw, part):
+    certificate = x509.parse(raw.der)
+    assert anchors.objections(certificate, anchors.Terms()) == [] == list(anchors.unloadable([certificate]))
+    (note,) = anchors.notes(certificate)
+    assert note == f"OpenSSL loads it; tools that use pyca/cryptography can't read {part}"
+    answer = {"anchors": [{"fingerprint_sha256": raw.fingerprint, "notes": ["first"]}, {}, "not a dict"]}
+    noted = anchor_list.with_notes(answer, read(element(content=raw.pem)))
+    first = {"fingerprint_sha256": raw.fingerprint, "notes": ["first", note]}
+    assert noted == {"anchors": [first, *answer["anchors"][1:]]}
+
+
+def test_a_feature_of_tls_without_a_name_is_a_note():
     """pyca/cryptography raises KeyError for it."""
     feature = builder.UnrecognizedExtension(builder.TLSFeature.oid, bytes.fromhex("3003020104"))
-    assert objections(at_now.root(more=[(feature, False)])) == ["it is malformed: 4"]
+    pair = at_now.root(more=[(feature, False)])
+    assert objections(pair) == [] and "read its extensions" in anchors.notes(x509.parse(pair.der))[0]
+    assert anchors.notes(x509.parse(ROOT.der)) == []
+
+
+@pytest.mark.parametrize("extension", [
+    raw_pki.extension(x509.BASIC_CONSTRAINTS, b"\x30\x05"), raw_pki.extension(x509.KEY_USAGE, b"\3"),
+    raw_pki.extension(x509.EXTENDED_KEY_USAGE, b"\2\1\1")])
+def test_extensions_that_nobody_can_read_are_refused(extension):
+    (objection,) = anchors.objections(x509.parse(raw_pki.root(more=[extension]).der), anchors.Terms())
+    assert objection.startswith("it is malformed: ")
+
+
+def test_the_controllers_openssl_is_asked_too(monkeypatch):
+    """Should our own reader ever be too lenient, the one that counts still says no."""
+    monkeypatch.setattr(anchors.loadable, "fault", lambda data: None)
+    listed = read(element(content=ROOT.pem), element(name="mueller", content=LATIN1.pem),
+                  element(content=AMPERSAND.pem), element(content=at_now.root("Gone").pem, state="absent"))
+    (sentence,) = anchor_list.unloadable(listed)
+    assert sentence.startswith("anchors, element 2 (mueller): ") and LATIN1.fingerprint in sentence
+    assert "OpenSSL does not load it: the controller's OpenSSL " in sentence
+    assert anchor_list.unloadable(listed[:1]) == anchor_list.unloadable([]) == []
+
+
+@pytest.mark.parametrize(("case", "words"), [
+    ("latin1-in-utf8string", "is not valid UTF-8"), ("ampersand-in-printablestring", None),
+    ("critical-false-written-out", None), ("eight-bit-policy-text", None), ("eight-bit-crl-address", None),
+    ("curve-that-cryptography-lacks", None), ("unknown-critical-extension", None)])
+def test_cases_that_people_have(case, words):
+    (certificate,) = pem.read_certificates(shared_cases.read(case).encode())
+    found = anchors.objections(certificate, anchors.Terms())
+    assert [words in one for one in found] == [True] if words else not found
+    assert bool(anchors.notes(certificate)) == (case not in READ_BY_PYCA)
+
+
+def test_digests_of_rsassa_pss():
+    issuing = pki.issue("Issuing", ROOT, ca=True)
+    for parameters, refused in ((b"", True), (raw_pki.tlv(48), True), (PSS_SHA1, True), (PSS_SHA256, False)):
+        algorithm = raw_pki.tlv(48, raw_pki.oid("1.2.840.113549.1.1.10"), parameters)
+        found = anchors.objections(x509.parse(_with_algorithm(issuing.der, algorithm)), anchors.Terms())
+        assert found == (["it is signed with SHA-1, which TLS clients refuse: have it reissued"] if refused else [])
