@@ -18,6 +18,12 @@ BRAINPOOL_SPKI = bytes(bytearray.fromhex(
     "306a301406072a8648ce3d020106092b240303020801010903520004"
     "43bd7e9afb53d8b85289bcc48ee5bfe6f20137d10a087eb6e7871e2a10a599c710af8d0d39e20611"
     "14fdd05545ec1cc8ab4093247f77275e0743ffed117182eaa9c77877aaac6ac7d35245d1692e8ee1"))
+P256_FIELD = "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff"
+P256_CURVE = ("ffffffff00000001000000000000000000000000fffffffffffffffffffffffc",
+              "5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604b")
+P256_GENERATOR = ("046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+                  "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5")
+P256_ORDER = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551"
 CA_EXTENSIONS = (bytes(bytearray.fromhex("300f0603551d130101ff040530030101ff")),
                  bytes(bytearray.fromhex("300e0603551d0f0101ff040403020106")))
 
@@ -32,6 +38,10 @@ def tlv(tag, *contents):
     return bytes(bytearray([tag])) + head + content
 
 
+def _hex(text):
+    return bytes(bytearray.fromhex(text))
+
+
 def oid(dotted):
     """An object identifier in DER."""
     first, second, *arcs = [int(arc) for arc in dotted.split(".")]
@@ -43,6 +53,12 @@ def oid(dotted):
             part.insert(0, 128 | arc & 127)
         content += bytearray(part)
     return tlv(6, bytes(content))
+
+
+P256_PARAMETERS = tlv(
+    48, tlv(2, b"\1"), tlv(48, oid("1.2.840.10045.1.1"), tlv(2, b"\0", _hex(P256_FIELD))),
+    tlv(48, *[tlv(4, _hex(number)) for number in P256_CURVE]), tlv(4, _hex(P256_GENERATOR)),
+    tlv(2, b"\0", _hex(P256_ORDER)), tlv(2, b"\1"))
 
 
 def name(*attributes):
@@ -76,17 +92,27 @@ class Raw:
 def root(*attributes, **parts):
     """A self-signed CA (Raw) whose subject is made of (object identifier, tag, value).
 
-    parts: ``key``, ``serial`` (content bytes), ``validity`` and ``spki`` (DER) in place of the usual ones, ``more``
-    (extensions, DER).
+    parts: ``key``, ``serial`` (content bytes), ``version``, ``validity``, ``spki``, ``identifiers``, ``extensions`` and
+    ``algorithm`` (DER) in place of the usual ones; ``more`` (list of DER) are extensions besides the usual ones.
     """
     key = parts.get("key") or pki.new_key()
-    subject = name(*attributes)
+    subject, algorithm = name(*attributes), parts.get("algorithm", ECDSA_SHA256)
     spki = parts.get("spki") or key.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     validity = parts.get("validity") or tlv(48, tlv(23, b"240101000000Z"), tlv(23, b"350101000000Z"))
-    signed = tlv(48, tlv(0xA0, b"\2\1\2"), tlv(2, parts.get("serial", b"\1")), ECDSA_SHA256, subject, validity,
-                 subject, spki, tlv(0xA3, tlv(48, *(CA_EXTENSIONS + tuple(parts.get("more", ()))))))
-    return Raw(tlv(48, signed, ECDSA_SHA256, tlv(3, b"\0", key.sign(signed, ec.ECDSA(hashes.SHA256())))), key)
+    extensions = tlv(0xA3, tlv(48, *(CA_EXTENSIONS + tuple(parts.get("more", ())))))
+    signed = tlv(48, parts.get("version", b"\xa0\3\2\1\2"), tlv(2, parts.get("serial", b"\1")), algorithm, subject,
+                 validity, subject, spki, parts.get("identifiers", b""), parts.get("extensions", extensions))
+    return Raw(tlv(48, signed, algorithm, tlv(3, b"\0", key.sign(signed, ec.ECDSA(hashes.SHA256())))), key)
+
+
+def explicit_curve_root():
+    """A CA whose key spells out the parameters of P-256 instead of naming it (SEC 1 appendix C.2)."""
+    key = pki.new_key()
+    numbers = key.public_key().public_numbers()
+    point = b"\4" + b"".join(bytes(bytearray.fromhex("%064x" % number)) for number in (numbers.x, numbers.y))
+    return root((COMMON_NAME, UTF8, b"Explicit Curve CA"), key=key,
+                spki=tlv(48, tlv(48, oid("1.2.840.10045.2.1"), P256_PARAMETERS), tlv(3, b"\0", point)))
 
 
 def latin1_root():

@@ -12,6 +12,7 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import contextlib
 import functools
 import hashlib
 import re
@@ -34,6 +35,7 @@ STRINGS = {UTF8_STRING: "UTF8String", 0x12: "NumericString", 0x13: "PrintableStr
            0x16: "IA5String", UNIVERSAL_STRING: "UniversalString", BMP_STRING: "BMPString"}
 CODECS = {UTF8_STRING: "utf-8", UNIVERSAL_STRING: "utf-32-be", BMP_STRING: "utf-16-be"}  # of types that are checked
 SURROGATE = re.compile(br"(?:..)*?[\xd8-\xdf]", re.DOTALL)  # in a BMPString, where each character has two bytes
+SHOWN = 3  # certificates that a sentence names
 MAX_NAME = 1024 * 1024  # bytes (X509_NAME_MAX)
 # Bytes of a time with seconds and Z. OpenSSL 3.5 loads no shorter ones; what the bytes are, it asks later.
 TIME_BYTES = {x509.UTC_TIME: 13, x509.GENERALIZED_TIME: 15}
@@ -81,7 +83,7 @@ def suspicions(path: str, data: bytes, blocks: "Blocks") -> "t.List[Refusal]":
     """
     found = [refusal(path, number, len(blocks), content, fault(content) or "")
              for number, (_block, content) in enumerate(blocks, 1) if fault(content)]
-    if data.count(b"-----BEGIN") != len(blocks) or data.count(b"-----END") != len(blocks):
+    if data.count(b"-----BEGIN") != len(blocks) or data.count(b"-----END") != len(blocks) or b"\0" in data:
         found.append(Refusal(path, None, len(blocks), None, None, "it holds more than certificates"))
     elif not all(_is_tidy(data, block) for block, _content in blocks):
         found.append(Refusal(path, None, len(blocks), None, None, "its PEM form is unusual"))
@@ -93,6 +95,28 @@ def refusal(path: str, position: int, total: int, content: "t.Optional[bytes]", 
     certificate = x509.parse_leniently(content)
     return Refusal(path, position, total, hashlib.sha256(content).hexdigest() if content is not None else None,
                    x509.label(certificate) if certificate else None, reason)
+
+
+def explain(path: str, refusals: "t.List[Refusal]", sources: "t.Mapping[str, t.List[str]]") -> str:
+    """A sentence on a PEM file that OpenSSL does not load, with the remedy where a source of it is known.
+
+    sources: by fingerprint, the files that a certificate in it comes from.
+    """
+    named = [_at_fault(one, sources) for one in refusals[:SHOWN]]
+    more = ["%d more" % (len(refusals) - SHOWN)] * (len(refusals) > SHOWN)
+    return "this host's OpenSSL loads no certificate of %s, so every TLS connection that relies on it fails: %s" % (
+        path, "; ".join(named + more))
+
+
+def _at_fault(one: Refusal, sources: "t.Mapping[str, t.List[str]]") -> str:
+    if one.position is None:
+        return one.reason
+    places, remedy = sources.get(one.fingerprint or "", []), ""
+    if places:
+        remedy = "; remove it from that file" if one.path in places else "; remove %s" % " and ".join(places)
+    return "certificate %d of %d, %s (SHA-256 %s), is at fault: %s%s" % (
+        one.position, one.total, one.subject or "without a readable subject", one.fingerprint or "unknown",
+        one.reason, remedy)
 
 
 def _is_tidy(data: bytes, block: "pem.Block") -> bool:
@@ -261,12 +285,10 @@ def _check_string(tag: int, content: bytes) -> "t.Optional[str]":
 
 def _readable(tag: int, content: bytes) -> str:
     """A best guess at what a faulty value was meant to be, harmless to a terminal: so that people recognize the CA."""
-    codec = CODECS.get(tag, "latin-1")
-    try:
-        text = content.decode(codec)
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    return '"%s"' % x509.printable(text[:64])
+    for codec in (CODECS.get(tag, "utf-8"), "latin-1"):
+        with contextlib.suppress(UnicodeDecodeError):
+            return '"%s"' % x509.printable(content.decode(codec)[:64])
+    return ""
 
 
 def _check_extensions(data: bytes, start: int, end: int) -> None:

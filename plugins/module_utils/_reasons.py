@@ -64,11 +64,7 @@ FOR = {"server": "servers", "client": "clients", "email": "email"}
 
 # How RFC 5280 and OpenSSL's configuration write what _x509 calls crl_sign and so on.
 WRITTEN = {"crl_sign": "cRLSign", "ocsp_signing": "OCSPSigning", "any": "anyExtendedKeyUsage"}
-MIN_RSA_BITS = 2048  # TLS clients refuse less, and these signatures
-WEAK_SIGNATURES = {
-    "1.2.840.113549.1.1.2": "MD2", "1.2.840.113549.1.1.4": "MD5", "1.2.840.113549.1.1.5": "SHA-1",
-    "1.2.840.10045.4.1": "SHA-1", "1.2.840.10040.4.3": "SHA-1", "1.3.14.3.2.29": "SHA-1", "1.3.14.3.2.3": "MD5",
-}
+MIN_RSA_BITS = 2048  # TLS clients refuse less
 
 
 def short(name: bytes) -> str:
@@ -205,9 +201,9 @@ def _dates(certificate: x509.Certificate) -> str:
 
 def _bad_signature(certificate: x509.Certificate, above: "t.List[chains.Link]") -> str:
     issuer = short(above[0].certificate.subject_der if above and above[0].certificate else certificate.issuer_der)
-    if certificate.signature in WEAK_SIGNATURES:
+    if certificate.signature in x509.WEAK_SIGNATURES:
         return "is signed with %s, which this host's OpenSSL may refuse, or its signature is not by the key of %s" % (
-            WEAK_SIGNATURES[certificate.signature], issuer)
+            x509.WEAK_SIGNATURES[certificate.signature], issuer)
     return "has a signature that was not made with the key of %s (another CA of that name, or a damaged file)" % issuer
 
 
@@ -289,9 +285,9 @@ def warnings(
             continue
         subject = "" if not depth else short(certificate.subject_der) + " "
         root = chains.is_root(certificate)
-        if certificate.signature in WEAK_SIGNATURES and not root:
+        if certificate.signature in x509.WEAK_SIGNATURES and not root:
             found.append("%sis signed with %s, which TLS clients refuse" % (
-                subject, WEAK_SIGNATURES[certificate.signature]))
+                subject, x509.WEAK_SIGNATURES[certificate.signature]))
         kind, _space, size = x509.key_type(certificate).partition(" ")
         if kind in ("RSA", "RSA-PSS") and int(size) < MIN_RSA_BITS:
             found.append("%shas an RSA key of %s bits, which TLS clients refuse" % (subject, size))

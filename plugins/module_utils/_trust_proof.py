@@ -10,15 +10,13 @@ import collections
 import os
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _loadable as loadable
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 if t.TYPE_CHECKING:
-    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _loadable as loadable
     from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
-
-SHOWN = 3  # certificates of a bundle that a sentence names
 
 
 def label(certificate: "t.Optional[x509.Certificate]") -> str:
@@ -94,7 +92,7 @@ def unloadable(store: stores.Store, observed: state.State) -> "t.List[str]":
     distrusted = state.fingerprints_in_force(store, observed)
     counting = [one for one in observed.refusals if one.path != store.others or one.fingerprint not in distrusted]
     sources = source_paths(observed)
-    return [_unloadable(path, [one for one in counting if one.path == path], sources)
+    return [loadable.explain(path, [one for one in counting if one.path == path], sources)
             for path in collections.OrderedDict.fromkeys(one.path for one in counting)]
 
 
@@ -106,26 +104,6 @@ def source_paths(observed: state.State) -> "t.Dict[str, t.List[str]]":
         if path not in found.setdefault(fingerprint, []):
             found[fingerprint].append(path)
     return found
-
-
-def _unloadable(path: str, refusals: "t.List[loadable.Refusal]", sources: "t.Mapping[str, t.List[str]]") -> str:
-    named = [refused(one, sources) for one in refusals[:SHOWN]]
-    more = ["%d more" % (len(refusals) - SHOWN)] * (len(refusals) > SHOWN)
-    return "this host's OpenSSL loads no certificate of %s, so every TLS connection that relies on it fails: %s" % (
-        path, "; ".join(named + more))
-
-
-def refused(one: "loadable.Refusal", sources: "t.Mapping[str, t.List[str]]") -> str:
-    """A sentence on what OpenSSL refuses in a bundle, with the remedy where the file is known that it comes from."""
-    if one.position is None:
-        return one.reason
-    places = sources.get(one.fingerprint or "", [])
-    remedy = ""
-    if places:
-        remedy = "; remove it from that file" if one.path in places else "; remove %s" % " and ".join(places)
-    return "certificate %d of %d, %s (SHA-256 %s), is at fault: %s%s" % (
-        one.position, one.total, one.subject or "without a readable subject", one.fingerprint or "unknown",
-        one.reason, remedy)
 
 
 def lost(store: stores.Store, before: state.State, after: state.State) -> "t.List[str]":

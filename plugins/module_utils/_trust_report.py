@@ -9,6 +9,7 @@ __metaclass__ = type
 import os
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl_limits as openssl_limits
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extracted as trust_extracted
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_proof as trust_proof
@@ -116,6 +117,10 @@ def _notes(store: "stores.Store", after: trust_state.State, want: trust_plan.Wan
     """What is good to know of an anchor and asks for nothing."""
     notes = []
     if want.state == "present" and want.certificate:
+        weak = x509.WEAK_SIGNATURES.get(want.certificate.signature)
+        if weak and x509.is_self_issued(want.certificate):
+            notes.append("its own signature is made with %s, which nobody checks; what it signs with %s, TLS clients "
+                         "refuse" % (weak, weak))
         if want.fingerprint in after.distribution:
             notes.append("it is trusted by the distribution, too (%s)" % after.distribution[want.fingerprint])
         if store.others and trust_proof.expected_bundles(store, after, want.certificate) == [store.others]:
@@ -143,6 +148,7 @@ def _warnings(look: Look, want: trust_plan.Wanted) -> "t.List[str]":
             found.append("it is an intermediate and its issuer %s is no anchor of this host: OpenSSL here refuses "
                          "chains that end at it; curl, GnuTLS, Go and Python 3.13 accept them. Install the root, too"
                          % x509.name(want.certificate.issuer_der))
+        found += openssl_limits.warnings(want.certificate, look.store.root)
         if not trust_proof.expected_bundles(look.store, look.after, want.certificate):
             found.append("no extracted file of this host shows certificates for its purposes (%s): that it is trusted "
                          "is not proven" % ", ".join(x509.extended_key_usage(want.certificate) or []))

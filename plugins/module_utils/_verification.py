@@ -22,8 +22,10 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _crl_files as crl_files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _loadable as loadable
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl_loads as openssl_loads
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _places as places
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
@@ -175,6 +177,17 @@ def host(trust: "t.Optional[str]", name: "t.Optional[str]" = None) -> "t.Tuple[o
     return program, reasons.Store(place, anchors, chains.index(anchors), openssl.unreadable(place))
 
 
+def unloadable(trust: openssl.Trust) -> "t.List[str]":
+    """A sentence on a file of anchors that OpenSSL does not load, because of a single one of them; or none."""
+    try:
+        data = pem.read_file(trust.file or "")
+    except pem.CertificateFileError:
+        return []
+    refusals = openssl_loads.confirmed(trust.file or "", data, list(pem.certificate_blocks(data)))
+    remedy = "; what the file is made from, and which file to remove, ca_trust_info says" if not trust.given else ""
+    return [loadable.explain(trust.file or "", refusals, {}) + remedy] if refusals else []
+
+
 def _why_empty(place: openssl.Trust) -> str:
     if place.directory:
         return pem.advised("the directory can't be read: Permission denied") if not os.access(
@@ -245,7 +258,9 @@ def _judgement(
     key_matches, key_reasons, key_warnings = _private_key(item, leaf, program)
     common_name = x509.common_name(leaf.subject_der)
 
-    found = reasons.of_verdict(verdict, links, sent, store, purpose, now, item.server)
+    found = [] if verdict.accepted else unloadable(store.trust)
+    # What OpenSSL says without its anchors says nothing of the certificate.
+    found = found or reasons.of_verdict(verdict, links, sent, store, purpose, now, item.server)
     expiry = reasons.validity(leaf, now)
     found += [expiry] if expiry and expiry not in found else []
     found += reasons.no_ca(links) if purpose == "ca" else []

@@ -59,6 +59,10 @@ KEY_ALGORITHMS = {
     "1.2.840.113549.1.1.1": "RSA", "1.2.840.113549.1.1.10": "RSA-PSS", "1.2.840.10040.4.1": "DSA",
     "1.2.840.10045.2.1": "EC", "1.3.101.112": "Ed25519", "1.3.101.113": "Ed448",
 }
+WEAK_SIGNATURES = {  # algorithms that TLS clients refuse, but for a root's own signature
+    "1.2.840.113549.1.1.2": "MD2", "1.2.840.113549.1.1.4": "MD5", "1.2.840.113549.1.1.5": "SHA-1",
+    "1.2.840.10045.4.1": "SHA-1", "1.2.840.10040.4.3": "SHA-1", "1.3.14.3.2.29": "SHA-1", "1.3.14.3.2.3": "MD5",
+}
 SPECIAL = re.compile(r'[,+"\\<>;]')  # in a name, by RFC 4514
 HARMLESS = re.compile(r"\w(?:[\w .()/-]*\w)?\Z", re.ASCII)  # text with nothing in it that ``escape`` would change
 MAX_NAME = 16 * 1024  # bytes of a subject or an issuer: it is shown and compared again and again

@@ -182,7 +182,7 @@ unloadable:
       paths: [/etc/pki/ca-trust/source/anchors/mueller.crt]
       position: 145
       reason: subject O="Müller GmbH" is not valid UTF-8 (byte 0xFC at position 2 of a UTF8String)
-      subject: 'CN=Mueller Root CA,O=#0c0c4dfc6c6c657220476d6248'
+      subject: 'CN=Mueller Root CA,O=#0c0b4dfc6c6c657220476d6248'
   contains:
     bundle:
       description: The bundle that OpenSSL does not load.

@@ -78,7 +78,7 @@ def _judged(certificate: x509.Certificate, terms: Terms) -> list[str]:
 def weak_digest(certificate: x509.Certificate) -> str | None:
     """The digest that it is signed with, where that is one that TLS clients refuse."""
     if certificate.signature != RSASSA_PSS:
-        return reasons.WEAK_SIGNATURES.get(certificate.signature)
+        return x509.WEAK_SIGNATURES.get(certificate.signature)
     data = certificate.der
     content, end = der.expect(data, 0, len(data), der.SEQUENCE)
     _tag, _start, content, end = list(der.children(data, content, end))[1]

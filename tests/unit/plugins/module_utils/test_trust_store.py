@@ -7,6 +7,7 @@ import tempfile
 
 import pki
 import pytest
+import raw_pki
 from converging import ALL, CLIENTS, ISSUING, MOZILLA, RENEWED, TWIN, A, B, actions, converge, want
 from fake_root import FakeRoot
 from hypothesis import HealthCheck, given, settings
@@ -258,3 +259,22 @@ def test_applying_a_plan_and_looking_again_leaves_nothing(kind, rounds, by_hand)
                         assert state == "present" or ALL[number].fingerprint not in trusted
         finally:
             trust_extract.run = real
+
+
+def test_a_ca_whose_certificates_openssl_refuses_is_a_warning_in_every_run(system):
+    unknown = raw_pki.extension("1.2.3.4", b"", b"\1\1\xff")
+    raw = raw_pki.root((raw_pki.COMMON_NAME, raw_pki.UTF8, b"Odd CA"), more=[unknown])
+    for check in (True, False, False):
+        outcome = converge(system, want(raw), check=check)
+        (warning,) = trust_report.report(system.store, outcome, check)["warnings"]
+        assert warning.startswith("CN=Odd CA: OpenSSL refuses every certificate that it issues, because it does not")
+        assert "1.2.3.4" in warning
+    assert not outcome.plan.steps
+
+
+def test_a_roots_own_weak_signature_is_noted(system):
+    algorithm = raw_pki.tlv(48, raw_pki.oid("1.2.840.10045.4.1"))
+    sha1 = raw_pki.root((raw_pki.COMMON_NAME, raw_pki.UTF8, b"Old CA"), algorithm=algorithm)
+    (anchor,) = trust_report.report(system.store, converge(system, want(sha1)), False)["anchors"]
+    assert anchor["notes"] == ["its own signature is made with SHA-1, which nobody checks; what it signs with SHA-1, "
+                               "TLS clients refuse"]

@@ -5,6 +5,7 @@ import subprocess
 
 import pki
 import pytest
+import raw_pki
 from verifying import Corp, sources, verify, why, write
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _verification as verification
@@ -83,3 +84,20 @@ def test_trust_that_is_empty_is_not_that_of_the_host(host):
     """As of a variable that is not set: what the host trusts would be more than was meant."""
     with pytest.raises(verification.Unable, match="'trust' is empty"):
         verification.verify([{"content": Corp.web.pem + Corp.issuing.pem}], trust="")
+
+
+def test_trust_that_openssl_does_not_load_is_said_first(host):
+    """One certificate at fault, and OpenSSL has no anchor at all: it must not blame the CA, which is fine."""
+    bad = raw_pki.latin1_root()
+    path = host / "cert.pem"
+    path.write_text(path.read_text() + bad.pem)
+    expected = (
+        u"this host's OpenSSL loads no certificate of %s, so every TLS connection that relies on it fails: certificate "
+        u"3 of 3, CN=Mueller Root CA,O=#0c0b4dfc6c6c657220476d6248 (SHA-256 %s), is at fault: subject O=\"M\u00fcller "
+        u"GmbH\" is not valid UTF-8 (byte 0xFC at position 2 of a UTF8String)" % (path, bad.fingerprint))
+    hint = "; what the file is made from, and which file to remove, ca_trust_info says"
+    assert why(Corp.web, Corp.issuing) == expected + hint
+    assert why(Corp.web, Corp.issuing, trust=str(path)) == expected
+    path.write_text(path.read_text().replace(bad.pem, ""))
+    result, message = verify({"content": Corp.web.pem + Corp.issuing.pem})
+    assert result["verified"], message

@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: BSD-2-Clause
+# Private to this collection: may change without notice.
+"""CAs that a host's OpenSSL loads as anchors, and whose certificates it refuses all the same.
+
+Which OpenSSL refuses what was tried with 1.1.1, 3.0 and 3.5: tests/integration/test_openssl_limits.py.
+"""
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import re
+import typing as t
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
+# Critical extensions that OpenSSL 1.1.1 handles (X509_supported_extension); two more are known since 3.0.
+HANDLED = frozenset([
+    "2.16.840.1.113730.1.1", "2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.30", "2.5.29.31", "2.5.29.32", "2.5.29.33",
+    "2.5.29.36", "2.5.29.37", "2.5.29.54", "1.3.6.1.5.5.7.1.7", "1.3.6.1.5.5.7.1.8", "1.3.6.1.5.5.7.1.14"])
+HANDLED_SINCE_3_0 = frozenset([x509.SUBJECT_KEY_IDENTIFIER, x509.AUTHORITY_KEY_IDENTIFIER])
+EC = "1.2.840.10045.2.1"
+# ML-DSA and SLH-DSA (FIPS 204 and 205) have the arcs 17 to 31 below this one.
+POST_QUANTUM = re.compile(r"2\.16\.840\.1\.101\.3\.4\.3\.(1[7-9]|2[0-9]|3[01])\Z")
+# Bits of an RSA key that OpenSSL's security levels ask for (SSL_CTX_set_security_level(3)); levels 0 to 2 let through
+# what the controller does.
+RSA_BITS = {3: 3072, 4: 7680, 5: 15360}
+SECURITY_LEVEL = re.compile(r"^[^#\n]*@SECLEVEL=([0-5])", re.MULTILINE)
+# EL's crypto policy, then OpenSSL's own configuration on EL and on Debian.
+CONFIGURATIONS = ("/etc/crypto-policies/back-ends/opensslcnf.config", "/etc/crypto-policies/back-ends/openssl.config",
+                  "/etc/pki/tls/openssl.cnf", "/etc/ssl/openssl.cnf")
+
+
+def warnings(certificate: x509.Certificate, root: str) -> "t.List[str]":
+    """Sentences on why the OpenSSL of this host will refuse what a CA issues, though it loads the CA as an anchor.
+
+    root: of the system whose store it is. An image's OpenSSL is taken for one like this host's.
+    """
+    found = []
+    critical = {oid for oid, (is_critical, _value) in certificate.extensions.items() if is_critical} - HANDLED
+    if critical & HANDLED_SINCE_3_0 and release() >= (3, 0):
+        critical -= HANDLED_SINCE_3_0
+    if critical:
+        found.append("OpenSSL refuses every certificate that it issues, because it does not know its critical "
+                     "extension %s: have it reissued without the extension, or with the extension not critical"
+                     % " and ".join(sorted(critical)))
+    try:
+        return found + _of_key(certificate.spki_der, root)
+    except der.DerError:
+        return found
+
+
+def _of_key(spki: bytes, root: str) -> "t.List[str]":
+    algorithm, parameters = _algorithm(spki)
+    if algorithm == EC and parameters == der.SEQUENCE and release() >= (3, 0):
+        return ["this host's OpenSSL %d.%d refuses every certificate that it issues, because its EC key spells out the "
+                "parameters of the curve: have it reissued for a key on a named curve" % release()]
+    if POST_QUANTUM.match(algorithm) and release() < (3, 5):
+        return ["this host's OpenSSL %d.%d refuses every certificate that it issues, because it does not know keys of "
+                "that kind (ML-DSA, SLH-DSA): OpenSSL 3.5 is the first that does" % release()]
+    kind, _space, size = x509.spki_type(spki).partition(" ")
+    if kind.startswith("RSA") and int(size) < RSA_BITS[3]:  # else nobody needs to know the level
+        level = security_level(root)
+        if level in RSA_BITS:
+            return ["this host's OpenSSL refuses every certificate that it issues in TLS, because its RSA key has %s "
+                    "bits, and the security level %d, which on EL the crypto policy sets, asks for %d" % (
+                        size, level, RSA_BITS[level])]
+    return []
+
+
+def _algorithm(spki: bytes) -> "t.Tuple[str, t.Optional[int]]":
+    """(object identifier of a public key's algorithm, tag of its parameters or None)."""
+    content, end = der.expect(spki, 0, len(spki), der.SEQUENCE)
+    content, end = der.expect(spki, content, end, der.SEQUENCE)
+    parts = list(der.children(spki, content, end))
+    if not parts or parts[0][0] != der.OID:
+        raise der.DerError("malformed public key")
+    return der.oid(spki[parts[0][2]:parts[0][3]]), parts[1][0] if len(parts) > 1 else None
+
+
+def release() -> "t.Tuple[int, int]":
+    """Major and minor version of the OpenSSL that this Python uses, like the host's other programs."""
+    try:
+        import ssl  # here, because it takes long, and few CAs make a question of it
+    except ImportError:
+        return (3, 0)  # the most refuse what it does
+    return ssl.OPENSSL_VERSION_INFO[0], ssl.OPENSSL_VERSION_INFO[1]
+
+
+def security_level(root: str) -> "t.Optional[int]":
+    """The security level that the system's configuration sets for TLS, None where it sets none."""
+    for path in CONFIGURATIONS:
+        try:
+            with open(files.resolve(root, path), "rb") as stream:
+                match = SECURITY_LEVEL.search(stream.read(1024 * 1024).decode("utf-8", "replace"))
+        except (EnvironmentError, files.FilesError):
+            continue
+        if match:
+            return int(match.group(1))
+    return None
