@@ -12,6 +12,7 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import tempfile
 import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _loadable as loadable
@@ -30,9 +31,7 @@ def refusals(path: str, data: bytes, blocks: "loadable.Blocks") -> "t.List[loada
     except ImportError:
         return loadable.suspicions(path, data, blocks)
     try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(path)
-        loaded = context.cert_store_stats()["x509"]
+        loaded = _load(path)
     except ssl.SSLError as error:
         return _culprits(path, data) or [loadable.Refusal(path, None, len(blocks), None, None, _words(error))]
     different = len({content for _block, content in blocks})
@@ -47,19 +46,34 @@ def confirmed(path: str, data: bytes, blocks: "loadable.Blocks") -> "t.List[load
     return refusals(path, data, blocks) if loadable.suspicions(path, data, blocks) else []
 
 
-def _culprits(path: str, data: bytes) -> "t.List[loadable.Refusal]":
-    """The certificates that OpenSSL does not load, each asked by itself."""
+def _load(path: str) -> int:
+    """How many certificates OpenSSL loads from a PEM file; raises ssl.SSLError where it does not load it."""
     import ssl
-    context, found = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(path)
+    return context.cert_store_stats()["x509"]
+
+
+def _culprits(path: str, data: bytes) -> "t.List[loadable.Refusal]":
+    """The certificates that OpenSSL does not load, each asked in a file of its own.
+
+    Not through ``cadata``, which knows no trusted certificates (``BEGIN TRUSTED CERTIFICATE``).
+    """
+    import ssl
     blocks = [block for block in pem.any_blocks(data) if block.label in pem.LOADED_LABELS]
-    for number, block in enumerate(blocks, 1):
-        text = data[block.start:block.end] + b"\n"
-        try:
-            context.load_verify_locations(cadata=text.decode("ascii"))
-        except (ssl.SSLError, ValueError) as error:  # ValueError: bytes that are no ASCII
-            content = pem.lenient_certificate(block)
-            reason = (loadable.fault(content) if content else None) or _words(error)
-            found.append(loadable.refusal(path, number, len(blocks), content, reason))
+    found = []
+    with tempfile.NamedTemporaryFile() as stream:
+        for number, block in enumerate(blocks, 1):
+            stream.seek(0)
+            stream.truncate()
+            stream.write(data[block.start:block.end] + b"\n")
+            stream.flush()
+            try:
+                _load(stream.name)
+            except ssl.SSLError as error:
+                content = pem.lenient_certificate(block)
+                reason = (loadable.fault(content) if content else None) or _words(error)
+                found.append(loadable.refusal(path, number, len(blocks), content, reason))
     return found
 
 

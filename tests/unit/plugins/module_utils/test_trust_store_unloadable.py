@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A certificate that keeps OpenSSL from loading the whole store: never installed, found where it is, repaired."""
 import os
+import subprocess
 
 import pytest
 import raw_pki
@@ -10,6 +11,8 @@ from test_trust_look import TO_BE_DONE, glance, listed
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _anchor_file as anchor_file
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _loadable as loadable
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl_loads as openssl_loads
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_info as trust_info
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
@@ -145,6 +148,18 @@ def test_the_bundle_of_an_application(application):
     assert actions(trust_store.converge(application, [want(A)])) == ["remove"]
     with open(path) as stream:
         assert stream.read() == good
+
+
+def test_beside_trusted_certificates_only_the_one_at_fault_is_named(tmp_path):
+    """As in EL's ca-bundle.trust.crt."""
+    (tmp_path / "good.pem").write_text(A.pem)
+    trusted = subprocess.check_output(["openssl", "x509", "-in", str(tmp_path / "good.pem"), "-trustout"])
+    assert b"BEGIN TRUSTED CERTIFICATE" in trusted
+    bundle = tmp_path / "bundle.crt"
+    for data, positions in ((trusted, []), (trusted + POISON.pem.encode() + B.pem.encode(), [2])):
+        bundle.write_bytes(data)
+        found = openssl_loads.confirmed(str(bundle), data, list(pem.certificate_blocks(data)))
+        assert [one.position for one in found] == positions
 
 
 def test_a_file_of_an_application_that_is_cut_off(application):
