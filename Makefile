@@ -160,6 +160,10 @@ release: venv $(collection)  ## changelog, commit, tag and artifact: make releas
 
 fuzz: venv $(collection)  ## 200,000 hostile inputs to every parser of what others wrote; some minutes
 	python tests/fuzz/fuzz.py
+	python tests/fuzz/openssl_loads.py
+
+fuzz-openssl: hosts  ## 200,000 changed CAs: what our reader accepts, OpenSSL 1.1.1, 3.0 and 3.5 must load; some minutes
+	python tests/fuzz/openssl_loads.py --hosts el8 el9 el10
 
 hosts: venv $(collection)  ## the images of the test hosts
 	@tools/system-packages $(containers) $(judges)
@@ -190,6 +194,7 @@ $(collection):
 	@mkdir -p $(@D)
 	@ln -sfn ../../../.. $@
 
-.PHONY: help quickstart test test-rest test-all units-here host-pythons hosts-of-test integration-platforms versions lint lint-yaml lint-ansible lint-python lint-shell lint-types lint-spelling lint-licences \
-	lint-changelog lint-docs lint-plans units sanity integration integration-registry molecule registry rotation matrix bench bench-fleet bench-tls load \
-	kill-everywhere oracle release fuzz hosts docs venv clean
+.PHONY: help quickstart test test-rest test-all lint lint-yaml lint-ansible lint-python lint-shell lint-types lint-spelling \
+	lint-licences lint-changelog lint-docs lint-plans units units-here host-pythons sanity versions integration \
+	integration-platforms integration-registry molecule registry rotation matrix bench bench-fleet bench-tls load \
+	kill-everywhere oracle release fuzz fuzz-openssl hosts hosts-of-test docs venv clean

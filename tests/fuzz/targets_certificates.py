@@ -22,6 +22,8 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _distinguished_names as distinguished_names
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _loadable as loadable
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl_limits as openssl_limits
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _revocation as revocation
@@ -52,6 +54,19 @@ def a_certificate(data):
     as_pyca_says(parsed, found)
     anchor_file.managed_block("name", parsed).decode("ascii")
     return found
+
+
+@target(mutations.der_of(corpus.certificates()), (der.DerError,))
+def a_certificate_for_openssl(data):
+    found = [loadable.fault(data), *openssl_limits.warnings(x509.parse(data), "/nowhere")]
+    return [one for one in found if one]
+
+
+@target(mutations.bytes_of(corpus.files()))
+def a_bundle_for_openssl(data):
+    blocks = list(pem.certificate_blocks(data))
+    found = loadable.suspicions("/bundle", data, blocks)
+    return loadable.explain("/bundle", found, {}) if found else None
 
 
 def as_pyca_says(parsed: x509.Certificate, found: dict[str, t.Any]) -> None:

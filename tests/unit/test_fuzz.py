@@ -50,6 +50,16 @@ def test_every_parser_withstands_the_sample():
     assert done.returncode == 0 and not done.stderr, done.stdout + done.stderr
 
 
+def test_what_our_reader_accepts_openssl_loads():
+    """The full run is part of 'make fuzz', and 'make fuzz-openssl' asks the hosts' OpenSSL, too."""
+    done = subprocess.run([sys.executable, str(FUZZ.with_name("openssl_loads.py")), "--every", "97"],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not done.stderr, done.stdout + done.stderr
+    accepted, = re.findall(r"(\d+) accepted", done.stdout)
+    lenient, = re.findall(r"(\d+) refused although OpenSSL loads them", done.stdout)
+    assert int(accepted) > 500 > 20 * int(lenient), done.stdout
+
+
 def test_it_finds_what_is_wrong(tmp_path):
     done = subprocess.run([sys.executable, "-c", WRONG, str(FUZZ.parents[1]), str(FUZZ.parent)], capture_output=True,
                           text=True, check=False, cwd=tmp_path)

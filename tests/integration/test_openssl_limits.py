@@ -1,0 +1,118 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""CAs that load and are of no use: where a host's OpenSSL refuses what they issue, the task warns, and nowhere else."""
+
+from __future__ import annotations
+
+import datetime
+
+import pki
+import plays
+import pytest
+import raw_pki
+from cryptography import x509 as builder
+from cryptography.hazmat.primitives import hashes, serialization
+
+UNKNOWN = pki.root("Odd CA", more=[(
+    builder.UnrecognizedExtension(builder.ObjectIdentifier("1.2.3.4"), b"\5\0"), True)])
+REFUSES = "refuses every certificate that it issues"
+CRITICAL = """cd /root
+for each in *.*.pem; do openssl verify -CAfile $each $each 2>&1 | grep -q 'error 34 ' && echo $each; done; true"""
+ML_DSA = """cd /root
+openssl req -x509 -newkey ML-DSA-65 -nodes -keyout ca.key -out ca.pem -subj /CN=PQ -days 99 \\
+    -addext keyUsage=critical,keyCertSign
+openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout leaf.key -out leaf.csr -subj /CN=leaf
+openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -out leaf.pem"""
+CONFIGURATION = "openssl_conf = d\n[d]\nssl_conf = s\n[s]\nsystem_default = p\n[p]\n"
+HANDSHAKE = """cd /root
+openssl s_server -accept 4433 -cert leaf.pem -key leaf.key -quiet -tls1_2 > /dev/null 2>&1 &
+for try in $(seq 50); do
+    sleep 0.1; echo | openssl s_client -connect localhost:4433 -CAfile {bundle} > said 2>&1 && break
+done
+kill $!; grep 'Verify return code' said | tail -1"""
+
+
+def issuer_of(raw, common_name):
+    """A Raw CA with an EC key as pki wants an issuer: its key, and a certificate with its subject."""
+    name = builder.Name([builder.NameAttribute(builder.NameOID.COMMON_NAME, common_name)])
+    now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+    certificate = (builder.CertificateBuilder().subject_name(name).issuer_name(name).serial_number(1)
+                   .public_key(raw.key.public_key()).not_valid_before(now).not_valid_after(now + pki.DAY)
+                   .sign(raw.key, hashes.SHA256()))
+    return pki.Pair(raw.key, certificate)
+
+
+def warned(result):
+    return [one for one in result.get("warnings", []) if REFUSES in one]
+
+
+def installed_and_verified(hosts, ca, server):
+    """By host: (whether its OpenSSL accepts what the CA has issued, the warnings of both runs)."""
+    for host in hosts.values():
+        host.write("/root/leaf.pem", server.pem.encode())
+        host.write("/root/ca.pem", ca.pem.encode())
+    verify = plays.command("openssl", "verify", "-CAfile", "/root/ca.pem", "/root/leaf.pem")
+    play = plays.run(hosts.inventory, [plays.anchors(ca), plays.anchors(ca), verify])
+    found = {}
+    for name, (first, again, verified) in play.results.items():
+        assert first["changed"] and not first.get("failed") and not again["changed"], (name, first)
+        assert warned(first) == warned(again)
+        found[name] = verified["rc"] == 0, warned(first)
+    return found
+
+
+def test_an_unknown_critical_extension(all_hosts):
+    for name, (accepted, warnings) in installed_and_verified(
+            all_hosts, UNKNOWN, pki.server(issuer=UNKNOWN)).items():
+        assert not accepted and "1.2.3.4" in warnings[0], name
+
+
+def test_known_critical_extensions(all_hosts):
+    """Each that our table has, one by one: OpenSSL minds none of them for being critical."""
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl_limits as limits
+    given = (limits.HANDLED | limits.HANDLED_SINCE_3_0) - {"2.5.29.15", "2.5.29.19"}
+    cas = {oid: raw_pki.root((raw_pki.COMMON_NAME, raw_pki.UTF8, b"A CA"), more=[
+        raw_pki.extension(oid, b"\5\0", b"\1\1\xff")]).pem.encode() for oid in sorted(given)}
+    for host in all_hosts.values():
+        for oid, text in cas.items():
+            host.write(f"/root/{oid}.pem", text)
+        refused = {line[:-4] for line in host.run("sh", "-c", CRITICAL).stdout.split()}
+        assert refused == (limits.HANDLED_SINCE_3_0 if host.platform.name == "el8" else set()), host.platform.name
+
+
+def test_a_curve_spelled_out(all_hosts):
+    ca = raw_pki.explicit_curve_root()
+    server = pki.server(issuer=issuer_of(ca, "Explicit Curve CA"))
+    for name, (accepted, warnings) in installed_and_verified(all_hosts, ca, server).items():
+        assert accepted == (name == "el8") == (not warnings), (name, warnings)
+        assert accepted or "spells out the parameters of the curve" in warnings[0]
+
+
+def test_an_ml_dsa_key(all_hosts):
+    """Made by the host whose OpenSSL can: that it is warned of is not because it does not load."""
+    maker = all_hosts["el10"]
+    maker.run("sh", "-c", ML_DSA)
+    ca, server = (raw_pki.Raw(serialization_of(maker.read(f"/root/{name}.pem"))) for name in ("ca", "leaf"))
+    for name, (accepted, warnings) in installed_and_verified(all_hosts, ca, server).items():
+        assert accepted == (name in ("el10", "debian13")) == (not warnings), (name, warnings)
+
+
+def serialization_of(text):
+    return builder.load_pem_x509_certificate(text).public_bytes(serialization.Encoding.DER)
+
+
+@pytest.mark.parametrize("level", [2, 3])
+def test_a_security_level(el9, level):
+    """What the crypto policy FUTURE does on EL, by OpenSSL's own configuration."""
+    host = el9["el9"]
+    ca = pki.root("RSA CA", key_type="rsa")
+    server = pki.server("localhost", ca)
+    host.write("/root/leaf.pem", server.pem.encode())
+    host.write("/root/leaf.key", server.key_pem().encode())
+    found = host.run("sh", "-c", "ls /etc/pki/tls/openssl.cnf /etc/ssl/openssl.cnf | head -1").stdout.strip()
+    host.write(found, (CONFIGURATION + f"CipherString = DEFAULT@SECLEVEL={level}\n").encode())
+    play = plays.run(el9.inventory, [plays.anchors(ca)])
+    said = host.run("sh", "-c", HANDSHAKE.format(bundle="/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem")).stdout
+    (result,) = play.of("el9")
+    assert ("0 (ok)" in said) == (level == 2) == (not warned(result)), (said, result.get("warnings"))
+    assert level == 2 or "the security level 3, which on EL the crypto policy sets, asks for 3072" in warned(result)[0]
