@@ -7,9 +7,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.append(str(Path(__file__).resolve().parents[1] / "fuzz"))
 
 import openssl_loads
+
+pytestmark = pytest.mark.faults
 
 EVERY = 29
 
