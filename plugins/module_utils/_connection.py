@@ -84,13 +84,15 @@ def plain_host(text: str) -> str:
     # What ends in a number, some clients take for an IP address (RFC 3696 section 2): 127.1 is 127.0.0.1 to them.
     if not HOST.match(name) or name.rpartition(".")[2].isdigit():
         raise ValueError("%r is no host name" % text)
+    if name.startswith("-"):  # every program that gets it would take it for an option
+        raise ValueError("%r is not a host name: it begins with a hyphen (RFC 1123 section 2.1)" % text)
     return name
 
 
 def proxy_place(text: str) -> "t.Tuple[str, int]":
     """(host, port) of a proxy's URL; raises ValueError."""
     match = PROXY.match(text)
-    if not match or not 0 < int(match.group(2)) < 65536:
+    if not match or not 0 < int(match.group(2)) < 65536 or match.group(1).startswith("-"):
         raise ValueError("%r is no proxy that can be used: write http://HOST:PORT, without a user and a password"
                          % re.sub("//.*@", "//...@", text))
     return match.group(1).strip("[]"), int(match.group(2))
@@ -119,6 +121,7 @@ class Plain(object):
             if len(self.buffer) > MAX_LINE:
                 raise Finding("%s does not speak the protocol that was asked for: %s" % (self.who, quoted(self.buffer)))
             self._more()
+        self._in_time()
         found, _mark, self.buffer = self.buffer.partition(mark)
         return found + mark
 
@@ -126,8 +129,14 @@ class Plain(object):
         """So many bytes."""
         while len(self.buffer) < count:
             self._more()
+        self._in_time()
         found, self.buffer = self.buffer[:count], self.buffer[count:]
         return found
+
+    def _in_time(self) -> None:
+        """Raises Finding after the deadline: a server may send at once what takes long to read."""
+        if time.monotonic() >= self.deadline:
+            raise Finding("%s did not get to the point where TLS begins within %s" % (self.who, spoken(self.seconds)))
 
     def _more(self) -> None:
         try:

@@ -154,9 +154,10 @@ def xmpp(plain: connection.Plain, name: str) -> None:
     """RFC 6120 section 5."""
     plain.send(("<?xml version='1.0'?><stream:stream xmlns='jabber:client' version='1.0' "
                 "xmlns:stream='http://etherx.jabber.org/streams' to=%s>" % saxutils.quoteattr(name)).encode("ascii"))
-    features = b""
-    while not XMPP_FEATURES_END.search(features):
-        features += plain.until(b">")
+    features, tag = b"", b""
+    while not XMPP_FEATURES_END.search(tag):  # in the last tag alone: in all of them, a flood of tags would take long
+        tag = plain.until(b">")
+        features += tag
         if len(features) > 4 * connection.MAX_LINE:
             raise _foreign(plain, features)
     if XMPP_TLS not in features:

@@ -120,7 +120,7 @@ def _gnutls(path: str, endpoint: "targets.Endpoint", terms: Terms) -> "t.List[st
     command += ["--x509cafile", terms.trust] if terms.trust else []
     if endpoint.certificate:
         command += ["--x509certfile", endpoint.certificate[0], "--x509keyfile", endpoint.certificate[1]]
-    return command + [_address(endpoint)]
+    return command + ["--", _address(endpoint)]  # a name with a hyphen before it would be an option
 
 
 def _nss(path: str, endpoint: "targets.Endpoint", terms: Terms) -> "t.List[str]":

@@ -173,6 +173,7 @@ def test_an_old_java_is_judged_by_its_store(fleet):
 @pytest.mark.parametrize("options, sentence", [
     ({"endpoints": []}, "'endpoints' is empty: there is no server to ask"),
     ({"host": "a b"}, "'a b' is no host name"),
+    ({"host": "-x"}, "'-x' is not a host name: it begins with a hyphen"),
     ({"host": "server", "timeout": 0}, "timeout: 0 is not between 0 and 600 seconds"),
     ({"host": "server", "trust": "/nosuch"}, "the trust in /nosuch can't be used: there is no such file"),
     ({"host": "server", "endpoints": [{"host": "server"}]}, "parameters are mutually exclusive: endpoints|host"),

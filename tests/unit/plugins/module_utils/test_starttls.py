@@ -144,6 +144,26 @@ def test_endless_lines_end():
     assert "refuses STARTTLS" in begin("imap", script(b"* OK\r\n", anything, b"* more\r\n" * 5000))
 
 
+def test_a_flood_of_tags_ends_in_time():
+    """Each tag had all tags before it searched once more: 13 seconds of computing, whatever the timeout."""
+    begun = time.time()
+    said = begin("xmpp", servers.hear_then(b"</>" * 20000, 1), 5)
+    assert "does not speak that protocol" in said and time.time() - begun < 0.5
+
+
+def test_the_time_is_for_the_whole_dialogue():
+    """Also where all of it came at once, and is read piece by piece."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        plain = connection.Plain(ours, time.monotonic() + 0.1, "the SMTP server", 0.1)
+        plain.buffer = b"220-mx\r\n" * 3
+        assert plain.line() == b"220-mx"
+        time.sleep(0.15)
+        for read in (plain.line, lambda: plain.exactly(3)):
+            with pytest.raises(connection.Finding, match="did not get to the point where TLS begins within 0.1 s"):
+                read()
+
+
 def test_what_comes_behind_the_consent_is_not_taken_for_tls():
     """CVE-2011-0411 and its like: nothing in the clear may stand behind it."""
     talk = script(b"+OK\r\n", anything, b"+OK begin\r\n+OK more\r\n")

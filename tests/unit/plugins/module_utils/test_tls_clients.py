@@ -57,9 +57,21 @@ def test_names_are_verified_by_every_command():
         "--silent", "--show-error", "--output", "/dev/null", "--noproxy", "*", "--no-insecure",
         "--connect-timeout", "5", "--max-time", "5", "--connect-to", "web1.example.com:8443:192.0.2.7:8443", "https://web1.example.com:8443/"]
     assert command("gnutls", one)[1:] == ["--port", "8443", "--verify-hostname", "web1.example.com", "--sni-hostname",
-                                          "web1.example.com", "192.0.2.7"]
+                                          "web1.example.com", "--", "192.0.2.7"]
     assert command("nss", one, trust="/ca.pem")[1:] == ["-h", "192.0.2.7", "-p", "8443", "-a", "web1.example.com",
                                                         "-d", "sql:/tmp/nssdb"]
+
+
+@pytest.mark.parametrize("client", [name for name, client in clients.CLIENTS.items() if client.call])
+def test_no_name_is_taken_for_an_option(client):
+    """Such a name does not come here, and would do no harm if it did: it stands behind an option that takes it."""
+    name = "-evil"
+    one = endpoint()._replace(host=name, asked=name, server_name=name)
+    made = command(client, one, trust="/ca.pem")
+    takes = {"-connect", "-verify_hostname", "-servername", "--verify-hostname", "--sni-hostname", "--connect-to",
+             "-h", "-a", "--"}
+    found = [number for number, word in enumerate(made) if word.startswith(name)]
+    assert found and all(made[number - 1] in takes for number in found)
 
 
 def test_ip_addresses_have_no_sni():
