@@ -104,7 +104,7 @@ def run(user: User, function: "t.Callable[[], t.Any]", failures: "t.Tuple[t.Type
         _work(user, function, failures, writing)
     os.close(writing)
     try:
-        answer = _read(reading, time.time() + SECONDS)
+        answer = _read(reading, time.monotonic() + SECONDS)
     finally:
         os.close(reading)
         _end(child)
@@ -159,7 +159,7 @@ def _read(descriptor: int, end: float) -> "t.Optional[bytes]":
     """All that comes until the other side closes; None where that takes too long or is too much."""
     parts: t.List[bytes] = []
     size = 0
-    while size <= MAX_BYTES and select.select([descriptor], [], [], max(0, end - time.time()))[0]:
+    while size <= MAX_BYTES and select.select([descriptor], [], [], max(0, end - time.monotonic()))[0]:
         part = os.read(descriptor, 65536)
         if not part:
             return b"".join(parts)

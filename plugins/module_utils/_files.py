@@ -113,7 +113,7 @@ def lock(folder: str, seconds: float) -> "t.Iterator[None]":
     except OSError as error:
         raise explain(error, "locked")
     try:
-        end = time.time() + seconds
+        end = time.monotonic() + seconds
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -121,7 +121,7 @@ def lock(folder: str, seconds: float) -> "t.Iterator[None]":
             except OSError as error:
                 if error.errno not in (errno.EAGAIN, errno.EACCES):
                     raise explain(error, "locked")
-            if time.time() > end:
+            if time.monotonic() > end:
                 raise FilesError("%s is locked for more than %d seconds by %s. Try again when that has ended"
                                  % (folder, seconds, _holder(os.fstat(descriptor))))
             time.sleep(0.05)

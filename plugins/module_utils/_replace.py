@@ -34,10 +34,10 @@ def lock(paths: "t.Collection[str]") -> "t.Iterator[None]":
     For all of them together it waits LOCK_SECONDS.
     What a killed run has left beside the paths, perhaps a key, is removed.
     """
-    end = time.time() + LOCK_SECONDS
+    end = time.monotonic() + LOCK_SECONDS
     with contextlib.ExitStack() as held:
         for folder in sorted({os.path.dirname(files.own_place(path)) for path in paths}):
-            held.enter_context(files.lock(folder, max(end - time.time(), 0)))
+            held.enter_context(files.lock(folder, max(end - time.monotonic(), 0)))
         for path in paths:
             _forget(files.own_place(path))
         yield

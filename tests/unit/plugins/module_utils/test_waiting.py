@@ -20,13 +20,18 @@ SAID = "is locked for more than %%d seconds by process %d " % os.getpid()
 
 
 class Clock:
-    """What time tells, but that nobody has to wait."""
+    """The monotonic clock, but that nobody has to wait. The wall clock is set back an hour at each look at it."""
 
     def __init__(self):
-        self.now = self.began = time.time()
+        self.now = self.began = time.monotonic()
+        self.wall = time.time()
+
+    def monotonic(self):
+        return self.now
 
     def time(self):
-        return self.now
+        self.wall -= 3600
+        return self.wall
 
     def sleep(self, seconds):
         self.now += seconds
@@ -40,6 +45,7 @@ class Clock:
 def clock(monkeypatch):
     made = Clock()
     monkeypatch.setattr(time, "time", made.time)
+    monkeypatch.setattr(time, "monotonic", made.monotonic)
     monkeypatch.setattr(time, "sleep", made.sleep)
     return made
 
