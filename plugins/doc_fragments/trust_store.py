@@ -29,6 +29,8 @@ options:
       - The PEM file of O(store=bundle), which is required then. Its folder must exist.
         A file with one certificate in DER becomes PEM when it is changed.
         A file of the system's own store is not changed.
+      - Where a user owns the folder, or one above it, root changes the file with that user's rights, and the file
+        becomes that user's. The user must be allowed to write to the folder.
     type: path
   nss_databases:
     description:

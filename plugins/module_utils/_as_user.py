@@ -79,6 +79,27 @@ def owner_of(path: str) -> User:
     return by_name("root")
 
 
+def first_owner(folder: str) -> "t.Optional[User]":
+    """The first on the way to a real path, from / on, who is not root: that user can exchange all that follows.
+
+    None where it is root's alone. Of a user whom this host does not know, there is only the number: an image has users
+    of its own.
+    """
+    here = "/"
+    for part in [""] + folder.split("/"):
+        here = os.path.join(here, part)
+        try:
+            status = os.lstat(here)
+        except (FileNotFoundError, NotADirectoryError):
+            break  # root made what is there so far
+        if status.st_uid != 0:
+            try:
+                return _by_number(status.st_uid, here)
+            except UserError:
+                return User("the user number %d" % status.st_uid, status.st_uid, status.st_gid, "/")
+    return None
+
+
 def _by_number(uid: int, path: str) -> User:
     try:
         entry = pwd.getpwuid(uid)

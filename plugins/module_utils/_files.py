@@ -11,12 +11,27 @@ import errno
 import fcntl
 import glob
 import os
-import shutil
 import stat
+import struct
 import time
 import typing as t
 
 LOCKS = "/run/host_trust"
+READ_ALONE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # no link is followed, no pipe waited for
+GET_FLAGS = 2 << 30 | struct.calcsize("l") << 16 | ord("f") << 8 | 1  # FS_IOC_GETFLAGS; elsewhere it fails
+IMMUTABLE, APPEND_ONLY = 0x10, 0x20  # FS_IMMUTABLE_FL and FS_APPEND_FL
+
+HINTS = {  # by error: what to do about it
+    errno.EACCES: "; run the task as root (become: true)",
+    errno.EPERM: "; run the task as root (become: true), and see whether the file is immutable (lsattr)",
+    errno.EROFS: "; mount it writable, or do this when the image is built",
+    errno.ENOSPC: "; free some space there",
+    errno.EDQUOT: "; free some space there",
+    errno.EXDEV: "; the store's folder is a mount of its own: manage what is mounted there instead",
+    errno.ENOENT: "; create its folder first",
+    errno.ENOTDIR: "; something in its path is no folder",
+    errno.EBADF: "; its file system (NFS?) can't lock folders: keep it on a local one",
+}
 
 
 class FilesError(Exception):
@@ -28,19 +43,27 @@ def explain(error: OSError, action: str = "changed", path: "t.Optional[str]" = N
 
     ``path`` is what the message names where the error itself names nothing.
     """
-    path = (error.filename2 if error.errno == errno.EXDEV else None) or error.filename or path or "something"
-    hints = {
-        errno.EACCES: "; run the task as root (become: true)",
-        errno.EPERM: "; run the task as root (become: true), and see whether the file is immutable (lsattr)",
-        errno.EROFS: "; mount it writable, or do this when the image is built",
-        errno.ENOSPC: "; free some space there",
-        errno.EDQUOT: "; free some space there",
-        errno.EXDEV: "; the store's folder is a mount of its own: manage what is mounted there instead",
-        errno.ENOENT: "; create its folder first",
-        errno.ENOTDIR: "; something in its path is no folder",
-        errno.EBADF: "; its file system (NFS?) can't lock folders: keep it on a local one",
-    }
-    return FilesError("%s can't be %s: %s%s" % (path, action, error.strerror, hints.get(error.errno or 0, "")))
+    path = error.filename2 or error.filename or path or "something"  # of a rename, what would have been replaced
+    if error.errno == errno.EPERM:
+        protected = _protected(path) or _protected(os.path.dirname(path))
+        if protected:
+            return FilesError("%s can't be %s: %s. Take that attribute away with chattr, then run this again"
+                              % (path, action, protected))
+    return FilesError("%s can't be %s: %s%s" % (path, action, error.strerror, HINTS.get(error.errno or 0, "")))
+
+
+def _protected(path: str) -> "t.Optional[str]":
+    """That root itself may not change a file or folder, as a sentence; None where that is not so, or not known."""
+    try:
+        descriptor = os.open(path, READ_ALONE)
+        try:
+            flags = struct.unpack("i", fcntl.ioctl(descriptor, GET_FLAGS, struct.pack("l", 0))[:4])[0]
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError, TypeError):
+        return None
+    kind = "is immutable (chattr +i)" if flags & IMMUTABLE else "is append-only (chattr +a)"
+    return "%s %s" % (path, kind) if flags & (IMMUTABLE | APPEND_ONLY) else None
 
 
 def system_root(root: str) -> str:
@@ -218,28 +241,60 @@ def make_folder(path: str) -> None:
         raise explain(error, "made")
 
 
-def keep(path: str, undo: str) -> None:
-    """Keeps what is at ``path`` as ``undo``, with owner, mode, times and labels."""
-    if os.path.islink(path):
-        os.symlink(os.readlink(path), undo)
+def keep(path: str, undo: str, source: "t.Optional[int]" = None, target: "t.Optional[int]" = None) -> None:
+    """Keeps what is at ``path`` as ``undo``, with owner, mode, times and labels.
+
+    source, target: descriptors of the folders that these are names in, where they are no paths.
+    """
+    if stat.S_ISLNK(os.stat(path, dir_fd=source, follow_symlinks=False).st_mode):
+        os.symlink(os.readlink(path, dir_fd=source), undo, dir_fd=target)
         return
     try:
-        os.link(path, undo)
+        os.link(path, undo, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
     except OSError as error:
         if error.errno == errno.EXDEV:
             raise
-        status = os.stat(path)
-        with open(path, "rb") as stream:  # a copy that nobody can read before it is as private as the original
-            write(undo, stream.read(), stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
-        shutil.copystat(path, undo)
+        # A copy that nobody can read before it is as private as the original.
+        with os.fdopen(os.open(path, READ_ALONE, dir_fd=source), "rb") as stream:
+            status = os.fstat(stream.fileno())
+            write(undo, stream.read(), stat.S_IMODE(status.st_mode), possible_owner(status), target)
+            copy = os.open(undo, READ_ALONE, dir_fd=target)
+            try:
+                os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
+                copy_labels(stream.fileno(), copy)
+            finally:
+                os.close(copy)
 
 
-def write(path: str, content: bytes, mode: int, owner: "t.Optional[t.Tuple[int, int]]" = None) -> None:
+def copy_labels(source: "t.Union[int, str]", target: "t.Union[int, str]") -> None:
+    """Copies access control lists and SELinux's labels (xattr(7)) between paths or descriptors, where there are any."""
+    with contextlib.suppress(OSError):
+        for name in os.listxattr(source):
+            with contextlib.suppress(OSError):
+                os.setxattr(target, name, os.getxattr(source, name))
+
+
+def possible_owner(status: os.stat_result) -> "t.Tuple[int, int]":
+    """(uid, gid) that this user can give a file in the place of one with that status: only root gives files away."""
+    if os.geteuid() == 0:
+        return status.st_uid, status.st_gid
+    return os.geteuid(), status.st_gid if status.st_gid in os.getgroups() else os.getegid()
+
+
+def write(
+    path: str,
+    content: bytes,
+    mode: int,
+    owner: "t.Optional[t.Tuple[int, int]]" = None,
+    folder: "t.Optional[int]" = None,
+) -> None:
     """Makes a new file, synced; nobody but its owner can read it before it is complete. Raises OSError.
 
-    ``owner`` is (uid, gid), by default the user that runs this.
+    ``owner`` is (uid, gid), by default the user that runs this. folder: the descriptor of the folder that ``path`` is a
+    name in, where it is no path.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600,
+                         dir_fd=folder)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)

@@ -130,21 +130,13 @@ def _stage(replacement: Replacement, place: str) -> bool:
                     _kept_mode(status, replacement.mode) if status else replacement.mode,
                     (status.st_uid, status.st_gid) if status else None)
         if status:
-            _copy_labels(place, _beside(place, "new"))
+            files.copy_labels(place, _beside(place, "new"))
     return bool(status)
 
 
 def _kept_mode(status: os.stat_result, mode: int) -> int:
     """The mode of a file that is replaced, without what a new one would not let everybody do."""
     return stat.S_IMODE(status.st_mode) & ~(0o007 & ~mode)
-
-
-def _copy_labels(source: str, target: str) -> None:
-    """Access control lists and SELinux's labels (xattr(7)); a file system without them has none to copy."""
-    with contextlib.suppress(OSError):
-        for name in os.listxattr(source):
-            with contextlib.suppress(OSError):
-                os.setxattr(target, name, os.getxattr(source, name))
 
 
 def _back_up(place: str) -> str:

@@ -16,6 +16,7 @@ import stat
 import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _folder as folders
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keystore as keystores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _loadable as loadable
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
@@ -37,12 +38,21 @@ def refuse_unreadable(error: OSError) -> None:
         raise files.explain(error, "read")
 
 
-def regular(place: str, path: "t.Optional[str]" = None) -> "t.Tuple[bytes, os.stat_result]":
+def regular(
+    place: "t.Union[str, folders.Place]", path: "t.Optional[str]" = None
+) -> "t.Tuple[bytes, os.stat_result]":
     """(bytes of a regular file, its os.stat_result); what is none is not there, and is not waited for.
 
-    path: what messages call it.
+    place: a path, or a name in a folder that is held open, which is not followed if it is a link. path: what messages
+    call it.
     """
-    with os.fdopen(os.open(place, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+    if isinstance(place, folders.Place):
+        with folders.naming(place.path):
+            descriptor = os.open(place.name, files.READ_ALONE, dir_fd=place.folder.descriptor)
+        place = place.path
+    else:
+        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise FileNotFoundError(errno.ENOENT, "not a regular file", place)

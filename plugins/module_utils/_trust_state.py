@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _anchor_file as anchor_file
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _folder as folders
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journal as journals
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _loadable as loadable
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
@@ -22,7 +23,8 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
 if t.TYPE_CHECKING:
-    Overlay = t.Mapping[str, t.Optional[str]]  # where what is at a path is to be looked for, None: nowhere
+    # By path: where to look for what will be there after recovery; None: nowhere.
+    Overlay = t.Mapping[str, t.Optional[folders.Place]]
 
 
 class Held(t.NamedTuple):
@@ -186,11 +188,10 @@ def _inside(store: stores.Store, path: str) -> str:
 
 def _read(store: stores.Store, path: str, overlay: "Overlay") -> "t.Tuple[t.Optional[bytes], t.Optional[str]]":
     """(bytes of a file or None, what is wrong with its owner or mode or None); unreadable is an error by name."""
-    place = overlay.get(path, path)
-    if place is None:
+    if overlay.get(path, path) is None:
         return None, None
     try:
-        data, status = trust_extracted.regular(_inside(store, place), path)
+        data, status = trust_extracted.regular(_place(store, path, overlay.get(path)), path)
         problem = None
         if stat.S_IMODE(status.st_mode) != 0o644:
             problem = "its mode is %04o, not 0644" % stat.S_IMODE(status.st_mode)
@@ -200,6 +201,19 @@ def _read(store: stores.Store, path: str, overlay: "Overlay") -> "t.Tuple[t.Opti
     except EnvironmentError as error:
         trust_extracted.refuse_unreadable(error)
         return None, None
+
+
+def _place(store: stores.Store, path: str, kept: "t.Optional[folders.Place]") -> "t.Union[str, folders.Place]":
+    """Where a file is read: its path, what an interrupted change has kept of it, or without following any link."""
+    if kept:
+        if not stat.S_ISLNK(kept.folder.status(kept.name).st_mode):
+            return kept
+        return _inside(store, os.path.join(os.path.dirname(path), os.readlink(
+            kept.name, dir_fd=kept.folder.descriptor)))
+    if store.anchors is None:  # one file, which may be in a folder that others can write to
+        folder, name = os.path.split(path)
+        return folders.Place(folders.hold(folder), name)
+    return _inside(store, path)
 
 
 def _listing(store: stores.Store, folder: str, overlay: "Overlay") -> "t.Tuple[t.List[str], float]":

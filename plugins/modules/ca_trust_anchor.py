@@ -377,8 +377,18 @@ def converge(options: "t.Dict[str, t.Any]", check_mode: bool) -> "t.Dict[str, t.
     if options["store"] == "nss":
         return nss_anchor(options, wanted, check_mode)
     store = stores.choose(options["store"], options["bundle_path"], options["root"])
+    if store.name == "bundle":
+        return bundle_anchor(store, options, wanted, check_mode)
     outcome = trust_store.converge(store, wanted, options["purge"], options["extract"], check_mode)
     return trust_look.told(store, outcome, check_mode)
+
+
+def bundle_anchor(
+    store: stores.Store, options: "t.Dict[str, t.Any]", wanted: "t.List[trust_plan.Wanted]", check_mode: bool
+) -> "t.Dict[str, t.Any]":
+    """The same for one PEM file, which may be in a user's folder."""
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_owner as trust_owner
+    return trust_owner.told(store, wanted, options["purge"], options["extract"], check_mode)
 
 
 def nss_anchor(

@@ -16,7 +16,8 @@ Status = collections.namedtuple("Status", ["st_uid", "st_gid", "st_mode"])
 NOBODY = pwd.getpwnam("nobody")
 MINE, FOLDER, LINK = NOBODY.pw_uid, stat.S_IFDIR | 0o755, stat.S_IFLNK | 0o777
 PLACES = {
-    "/etc": Status(0, 0, FOLDER), "/etc/pki": Status(0, 0, stat.S_IFDIR | 0o775), "/home": Status(0, 0, LINK),
+    "/": Status(0, 0, FOLDER), "/etc": Status(0, 0, FOLDER), "/etc/pki": Status(0, 0, stat.S_IFDIR | 0o775),
+    "/home": Status(0, 0, LINK),
     "/var": Status(0, 0, FOLDER), "/var/home": Status(0, 0, FOLDER), "/var/home/nobody": Status(MINE, 1, FOLDER),
     "/tmp": Status(0, 0, stat.S_IFDIR | 0o1777), "/srv": Status(0, 5, stat.S_IFDIR | 0o775),
     "/etc/theirs": Status(MINE, 1, LINK), "/lost": Status(54321, 1, FOLDER), "/loop": Status(0, 0, LINK),
@@ -49,6 +50,14 @@ def test_the_first_on_the_way_who_is_not_root(system, path, owner):
 def test_places_that_nobody_in_particular_answers_for(system, path, said):
     with pytest.raises(as_user.UserError, match=said):
         as_user.owner_of(path)
+
+
+@pytest.mark.parametrize("path, owner", [
+    ("/etc/pki", None), ("/etc/none/at/all", None), ("/tmp", None), ("/var/home/nobody", "nobody"),
+    ("/var/home/nobody/.pki", "nobody"), ("/lost/more", "the user number 54321")])
+def test_who_can_exchange_a_folder(system, path, owner):
+    user = as_user.first_owner(path)
+    assert (user and user.name) == owner
 
 
 def test_work_is_done_in_a_process_of_its_own():

@@ -3,6 +3,8 @@
 """Changes to files as one: all or nothing, whatever happens in between, and inside the root."""
 import errno
 import os
+import shutil
+import subprocess
 
 import pytest
 
@@ -157,6 +159,7 @@ def test_killed_at_every_point_the_next_run_restores(tmp_path, monkeypatch):
             predicted = {}
             for name in names:
                 kept = overlay.get(str(folder / name), str(folder / name))
+                kept = getattr(kept, "path", kept)
                 if kept is not None:
                     # A kept link points to its neighbour by a relative path: only its target's name can be told here.
                     predicted[name] = BEFORE[name] if os.path.islink(kept) else open(kept, "rb").read()
@@ -346,3 +349,69 @@ def test_a_journal_that_nobody_here_wrote_is_damaged(place, content):
         stream.write(content)
     with pytest.raises(files.FilesError, match="is damaged"):
         journals.Journal(staging)
+
+
+@pytest.fixture()
+def immutable():
+    """Makes files immutable, as an administrator does, and has them removable again at the end."""
+    made = []
+
+    def make(path, sign="+i"):
+        if subprocess.call(["chattr", sign, str(path)], stderr=subprocess.DEVNULL) != 0:
+            pytest.skip("files can't be made immutable here: it takes root and a file system that knows it")
+        made.append(str(path))
+    yield make
+    for path in made:
+        subprocess.call(["chattr", "-i", "-a", path])
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("chattr"), reason="only root can make a file immutable")
+@pytest.mark.parametrize("name", ["old", "kept"], ids=["that is to go", "that is to change"])
+def test_an_immutable_file_is_named_and_stops_no_later_run(place, immutable, name):
+    """Nothing can be linked to it either: what is kept of it is a copy, which can't be renamed into its place."""
+    folder, staging = place
+    immutable(folder / name)
+    with pytest.raises(files.FilesError) as error:
+        journals.Journal(staging).change(changes(folder), ())
+    assert str(error.value).startswith("%s can't be changed: %s is immutable (chattr +i). Take that attribute away" % (
+        folder / name, folder / name))
+    assert look(folder) == BEFORE and not os.path.exists(staging[0][1])
+    journals.Journal(staging).change({str(folder / "new"): b"new"}, ())
+    assert (folder / "new").read_bytes() == b"new"
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("chattr"), reason="only root can make a file immutable")
+def test_a_run_that_was_killed_before_an_immutable_file_is_undone(place, immutable):
+    """As one of an earlier version left it, which came no further in any later run."""
+    folder, staging = place
+    immutable(folder / "old")
+    journal = journals.Journal(staging)
+    journal.undo = lambda clean=True: None
+    with pytest.raises(files.FilesError):
+        journal.change(changes(folder), ())
+    assert look(folder) != BEFORE
+    journals.Journal(staging).undo()
+    assert look(folder) == BEFORE and not os.path.exists(staging[0][1])
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("chattr"), reason="only root can make a file immutable")
+def test_what_became_immutable_after_its_change_is_said_and_the_rest_is_brought_back(place, immutable):
+    folder, staging = place
+    journal = journals.Journal(staging)
+    journal.change(changes(folder), ())
+    immutable(folder / "kept", "+a")
+    with pytest.raises(files.FilesError, match="kept can't be brought back: .*kept is append-only"):
+        journal.undo()
+    assert (folder / "old").read_bytes() == b"old" and not (folder / "new").exists()
+    subprocess.check_call(["chattr", "-a", str(folder / "kept")])
+    journals.Journal(staging).undo()
+    assert look(folder) == BEFORE
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("chattr"), reason="only root can make a file immutable")
+def test_an_immutable_folder_is_named(place, immutable):
+    folder, staging = place
+    immutable(folder)
+    with pytest.raises(files.FilesError, match="new can't be changed: %s is immutable" % folder):
+        journals.Journal(staging).change({str(folder / "new"): b"new"}, ())
+    assert look(folder) == BEFORE
