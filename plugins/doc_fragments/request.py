@@ -31,6 +31,8 @@ options:
       - The passphrase that the private key is encrypted with.
       - An encrypted key without it, a wrong one, and one for a key that is not encrypted are errors.
         They never lead to a new key.
+      - A new key is encrypted with AES-256 and PBKDF2 of 600,000 iterations. Its passphrase has 8 characters or more.
+        Keys that are there keep their encryption, and may have a shorter passphrase.
     type: str
   privatekey_mode:
     description:

@@ -17,6 +17,7 @@ try:
 except ImportError:  # _cryptography.require() says so
     pass
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _key_encryption as key_encryption
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
@@ -32,6 +33,9 @@ if t.TYPE_CHECKING:
 TYPES = ("EC P-256", "EC P-384", "EC P-521", "RSA 2048", "RSA 3072", "RSA 4096", "Ed25519", "Ed448")
 DIGESTS = ("sha256", "sha384", "sha512")
 MIN_RSA_BITS = 2048
+# Characters of a passphrase for new keys. NIST SP 800-63B-4 takes no shorter password, and RHEL's FIPS provider derives
+# no key from one of fewer bytes.
+LEAST_PASSPHRASE = 8
 CURVES = {"P-256": "SECP256R1", "P-384": "SECP384R1", "P-521": "SECP521R1"}
 # CA/Browser Forum Baseline Requirements 7.1.3.2.2: an ECDSA key signs with the digest of its own strength.
 DIGEST_OF = {"EC P-384": "sha384", "EC P-521": "sha512"}
@@ -93,11 +97,21 @@ def read(data: bytes, passphrase: "t.Optional[str]", name: str, option: str = "p
     return key
 
 
-def dump(key: "PrivateKey", passphrase: "t.Optional[str]" = None) -> bytes:
-    """A private key as PKCS#8 in PEM (bytes), encrypted where there is a passphrase; see ``check_passphrase``."""
-    encryption = (serialization.BestAvailableEncryption(passphrase.encode("utf-8")) if passphrase
-                  else serialization.NoEncryption())
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+def dump(key: "PrivateKey", passphrase: "t.Optional[str]" = None, option: str = "privatekey_passphrase") -> bytes:
+    """A private key as PKCS#8 in PEM (bytes), encrypted where there is a passphrase; see ``check_passphrase``.
+
+    Raises KeyFileError for a passphrase that is trivially short; ``option`` is what the message calls it. Keys that are
+    encrypted with such a one can be read all the same.
+    """
+    plain = serialization.Encoding.DER if passphrase else serialization.Encoding.PEM
+    data = key.private_bytes(plain, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    if not passphrase:
+        return data
+    if len(passphrase) < LEAST_PASSPHRASE:
+        raise KeyFileError("%s is too short to encrypt a new key with: use %d characters or more, for example from "
+                           "'openssl rand -base64 24'" % (option, LEAST_PASSPHRASE))
+    encrypted = key_encryption.encrypt(data, passphrase.encode("utf-8"))
+    return pem.to_pem(encrypted, "ENCRYPTED PRIVATE KEY").encode("ascii")
 
 
 def check_passphrase(option: str, passphrase: "t.Optional[str]") -> None:

@@ -8,6 +8,22 @@ import verifying
 from converging import faked
 from installing import Host
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _key_encryption as key_encryption
+
+ITERATIONS = key_encryption.ITERATIONS
+
+
+@pytest.fixture(autouse=True)
+def quick_keys(monkeypatch):
+    """Keys encrypted in no time, but for tests that ask for ``strong_keys``: real ones take up to a second each."""
+    monkeypatch.setattr(key_encryption, "ITERATIONS", 2048)
+
+
+@pytest.fixture
+def strong_keys(quick_keys, monkeypatch):
+    """Keys encrypted as on hosts."""
+    monkeypatch.setattr(key_encryption, "ITERATIONS", ITERATIONS)
+
 
 @pytest.fixture
 def trust(tmp_path):

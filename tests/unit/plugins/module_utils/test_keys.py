@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Private keys: made, written, read; whatever is wrong with one is said in a sentence that has nothing of it."""
 import os
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _key_encryption as key_encryption
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -38,6 +40,42 @@ def test_every_type_is_made_written_and_read(kind):
         assert content.startswith(begin)
         again = keys.read(content, passphrase, "it")
         assert keys.fingerprint(again.public_key()) == keys.fingerprint(key.public_key())
+
+
+def test_encrypted_keys_cost_whoever_guesses_600000_iterations(strong_keys):
+    """The least that OWASP recommends for PBKDF2 with HMAC-SHA-256; cryptography alone would take 2,048."""
+    parsed = [subprocess.check_output(["openssl", "asn1parse"], input=keys.dump(EC, SECRET)).decode()
+              for _number in range(2)]
+    one, other = (re.findall(r"(?:OBJECT|INTEGER|\[HEX DUMP\]) *:(\S+)", found) for found in parsed)
+    assert [one[index] for index in (0, 1, 3, 4, 5)] == ["PBES2", "PBKDF2", "0927C0", "hmacWithSHA256", "aes-256-cbc"]
+    assert int("0927C0", 16) == key_encryption.ITERATIONS == 600000
+    salt, vector = one[2], one[6]
+    assert len(salt) == len(vector) == 32 and salt != other[2] and vector != other[6]  # hexadecimal digits
+
+
+@pytest.mark.parametrize("kind, passphrase", [(kind, SECRET) for kind in QUICK] + [
+    ("EC P-256", passphrase) for passphrase in (u"eight ch", u"\u00e4\u20ac" * 40, u"x" * 1023)])
+def test_openssl_reads_encrypted_keys(bench, strong_keys, kind, passphrase):
+    key = keys.generate(kind)
+    path = bench.write("a.key", keys.dump(key, passphrase))
+    said = subprocess.check_output(["openssl", "pkey", "-in", path, "-passin", "stdin", "-pubout", "-outform", "DER"],
+                                   input=(passphrase + "\n").encode("utf-8"))
+    assert said == keys.spki(key.public_key())
+
+
+def test_keys_that_were_encrypted_with_fewer_iterations_or_short_passphrases_are_read():
+    for passphrase in (SECRET, u"four"):
+        old = EC.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                               serialization.BestAvailableEncryption(passphrase.encode("utf-8")))
+        assert keys.fingerprint(keys.read(old, passphrase, "it").public_key()) == keys.fingerprint(EC.public_key())
+
+
+@pytest.mark.parametrize("passphrase", [u"four", u"seven c", u"\u00e4\u00e4\u00e4\u00e4"])
+def test_a_trivially_short_passphrase_encrypts_no_new_key(passphrase):
+    with pytest.raises(keys.KeyFileError) as error:
+        keys.dump(EC, passphrase)
+    assert assert_clear(error.value, passphrase).startswith(
+        "privatekey_passphrase is too short to encrypt a new key with: use 8 characters or more")
 
 
 def test_rsa_keys_have_the_bits_and_the_exponent_that_are_asked_for(monkeypatch):
