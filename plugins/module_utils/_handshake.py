@@ -137,6 +137,7 @@ class Stream(object):
         self.broken: t.Optional[OSError] = None  # why nothing can be sent any more
         self.heard = b""  # the first bytes of the server
         self.spoken = 0   # bytes that were sent
+        self.too_large = False  # whether the session could not be kept: see ``session``
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = settings.wrap_bio(self._in, self._out, server_hostname=server_name, session=session)
 
@@ -177,6 +178,18 @@ class Stream(object):
             raise
         except OSError as error:
             raise self._broken(error)
+
+    def session(self) -> "t.Optional[ssl.SSLSession]":
+        """The session that can be resumed, or None.
+
+        None and ``too_large`` where it can't be kept: the server's certificate is part of it, and OpenSSL writes no
+        session of more than some 64 KiB.
+        """
+        try:
+            return self.tls.session
+        except ValueError:  # i2d() failed
+            self.too_large = True
+            return None
 
     def close(self) -> None:
         """Says goodbye, without which servers forget sessions, and ends the connection."""
@@ -251,7 +264,8 @@ class Stream(object):
         """The sentence on a handshake that failed: whose OpenSSL ended it, and why."""
         match = ALERT.match(reason(error))
         if not match:
-            return Refused("this host's OpenSSL can't shake hands with the server: %s" % reason(error))
+            aside = "; it sends more than 100 KiB of certificates" * ("excessive message size" in reason(error))
+            return Refused("this host's OpenSSL can't shake hands with the server: %s%s" % (reason(error), aside))
         alert = match.group(1)
         return Alert("the server refuses the handshake with the alert '%s'%s" % (alert, self._advice(alert)))
 

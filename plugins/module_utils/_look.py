@@ -94,6 +94,7 @@ class _Looker(object):
         self.lowered, self.speaks_tls, self.cut_off, self.heard = False, False, False, b""
         self.chain: t.List[bytes] = []
         self.session: t.Optional[ssl.SSLSession] = None
+        self.too_large = False  # whether that could not be kept
         self.settings: t.Optional[ssl.SSLContext] = None
         self.shown: t.Optional[bytes] = None
         self.known: connection.Known = {}
@@ -167,7 +168,8 @@ class _Looker(object):
         self.shown = stream.tls.getpeercert(True)
         try:
             self.talk(stream)
-            self.settings, self.session = stream.settings, stream.tls.session
+            self.settings, self.session = stream.settings, stream.session()
+            self.too_large = stream.too_large
         except connection.Finding as error:
             result["finding"] = str(error)
         finally:
@@ -226,7 +228,10 @@ class _Looker(object):
     def settle(self, stream: "Stream") -> None:
         """Reads until a ticket is there, or nothing more can be expected; here, TLS 1.3 refuses client certificates."""
         deadline = self.budget.step(TICKETS)
-        while handshake.protocol(stream) == "TLSv1.3" and not (stream.tls.session and stream.tls.session.has_ticket):
+        while handshake.protocol(stream) == "TLSv1.3":
+            session = stream.session()
+            if stream.too_large or session and session.has_ticket:
+                return
             try:
                 if not stream.read(deadline):
                     return
@@ -261,8 +266,15 @@ class _Looker(object):
 
     # --- more connections ---
 
-    def resumption(self) -> "t.Dict[str, t.Any]":
-        """Whether a second connection resumes the first one's session, and each of the three ways by itself (dict)."""
+    def resumption(self) -> "t.Optional[t.Dict[str, t.Any]]":
+        """Whether a second connection resumes the first one's session, and each of the three ways by itself (dict).
+
+        None where that can't be found out.
+        """
+        if self.too_large:
+            self.result["warnings"].append("whether the server resumes sessions is not known: its certificate is too "
+                                           "large for this host's OpenSSL to keep a session with it")
+            return None
         offered, resumed = _offered(self.session, self.result["protocol"]), False
         if offered and self.settings:
             resumed, took = self.resumes(self.settings, self.session)
@@ -290,7 +302,7 @@ class _Looker(object):
             stream = self.shake(settings)[0]
         except connection.Finding:
             return None
-        session = stream.tls.session
+        session = stream.session()
         stream.close()
         if _offered(session, "TLSv1.2") != ("ticket" if tickets else "session ID"):
             return False

@@ -60,7 +60,9 @@ def _resumption(result: "t.Dict[str, t.Any]") -> "t.List[str]":
     resumption = result["resumption"]
     if resumption and resumption["resumed"]:
         return []
-    if resumption and resumption["offered"]:
+    if resumption is None:
+        return ["whether the server resumes sessions is not known: the warnings say why"]
+    if resumption["offered"]:
         return ["the server does not resume the session that it offered to resume (by %s)" % resumption["offered"]]
     return ["the server does not resume sessions: it offers neither a ticket nor a session ID"]
 

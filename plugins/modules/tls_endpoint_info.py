@@ -479,7 +479,7 @@ results:
       type: int
       sample: 342
     resumption:
-      description: Session resumption. V(null) where it was not asked for.
+      description: Session resumption. V(null) where it was not asked for or can't be found out; a warning says so.
       returned: always
       type: dict
       contains:

@@ -37,6 +37,32 @@ def test_tickets_that_are_not_taken(trust, number, offered):
     assert result["milliseconds"]["resumed_handshake"] is None
 
 
+def large(names):
+    """A certificate for so many names, of about 60 bytes each."""
+    return pki.server("web1.example.com", ISSUING, dns=["web1.example.com"] + [
+        "host%05d.%s.example.com" % (number, "x" * 35) for number in range(names)])
+
+
+@pytest.mark.parametrize("version", [0x303, 0x304])
+def test_a_certificate_of_80_kb_is_judged_though_no_session_can_be_kept_with_it(trust, version):
+    web = large(1350)
+    assert 75000 < len(web.der) < 95000
+    with https(web, ISSUING, version=version) as server:
+        result = look(server, trust, require=["trusted", "resumption"], keep_alive=True,
+                      http=True)
+    assert result["finding"] is None and result["trusted"] and len(result["chain"]) == 2 and result["keep_alive"]
+    assert result["http"]["status"] == 200 and result["resumption"] is None
+    assert [one for one in result["warnings"] if "its certificate is too large for this host's OpenSSL" in one]
+    assert result["unmet"] == ["whether the server resumes sessions is not known: the warnings say why"]
+
+
+def test_more_certificates_than_openssl_takes_are_said(trust):
+    with https(large(2000), ISSUING) as server:
+        result = look(server, trust)
+    assert result["finding"] == ("this host's OpenSSL can't shake hands with the server: excessive message size; it "
+                                 "sends more than 100 KiB of certificates")
+
+
 def test_versions_and_the_lowest_that_is_wished(trust):
     with https(WEB, ISSUING) as server:  # whatever its OpenSSL accepts
         result = look(server, trust, min_protocol="TLSv1.3")

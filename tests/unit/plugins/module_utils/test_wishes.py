@@ -39,6 +39,7 @@ def test_all_met():
     ("ordered_chain", {"ordered_chain": None}, ["the chain is not known"]),
     ("resumption", {"resumption": {"offered": "ticket", "resumed": False}},
      ["the server does not resume the session that it offered to resume (by ticket)"]),
+    ("resumption", {"resumption": None}, ["whether the server resumes sessions is not known: the warnings say why"]),
     ("resumption", {"resumption": {"offered": None, "resumed": False}},
      ["the server does not resume sessions: it offers neither a ticket nor a session ID"]),
     ("keep_alive", {"keep_alive": False, "http": {"finding": "the server answers in HTTP/1.0"}},
