@@ -175,3 +175,15 @@ def test_choices_of_roles_are_those_of_modules():
 def test_action_groups_hold_modules_that_are_there():
     groups = read(ROOT / "meta/runtime.yml")["action_groups"]
     assert groups and not [name for names in groups.values() for name in names if name not in MODULES]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("requirements/*.txt")), ids=lambda path: path.name)
+def test_every_pinned_requirement_has_hashes(path):
+    """And make-venv takes nothing without: what an index serves tomorrow is what was looked at when it was pinned."""
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    pinned = [line for line in text.splitlines() if line and line[0] != "#"]
+    assert len(pinned) > 5
+    for line in pinned:
+        assert re.match(r"[A-Za-z0-9._\[\]-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", line), line[:80]
+    assert "pip install -qq --disable-pip-version-check --require-hashes --requirement" in (
+        ROOT / "tools/make-venv").read_text(encoding="utf-8")
