@@ -120,7 +120,8 @@ def _until_proven(
         observed, found = look()
         found += trust_proof.deviations(store, observed, plan.wanted, purge)
         found += trust_proof.lost(store, outcome.before, observed)
-        if code == 0 and not found or pause is None:
+        hopeless = any(one.fingerprint for one in observed.refusals)  # another attempt would extract the same
+        if code == 0 and not found or pause is None or hopeless:
             break
         left = trust_extracted.scraps(store)
         time.sleep(pause)

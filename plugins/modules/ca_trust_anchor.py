@@ -28,7 +28,8 @@ description:
     certificates is compared. A bundle that does not load fails the task. Where the certificate at fault was installed
     by this collection and is not listed any more, it is removed, whatever O(purge) says. Otherwise the message names
     the certificate and the file to remove. A run that changes nothing asks OpenSSL only if the collection's own reader,
-    which is as strict, suspects a certificate.
+    which is as strict, suspects a certificate. With O(root), the OpenSSL that is asked is that of the machine on which
+    the module runs.
   - It is all or nothing. If the extract fails, or an anchor is not in the extracted store then, or another one is gone
     from there, the former files come back and the task fails with what was found.
     A run that was killed in the middle is undone by the next one, which then does its own work.
