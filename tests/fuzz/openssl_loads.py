@@ -15,6 +15,7 @@ import base64
 import collections
 import collections.abc as c
 import importlib
+import itertools
 import json
 import ssl
 import sys
@@ -147,9 +148,7 @@ def of_certificates(every: int) -> tuple[list[bytes], collections.Counter[str], 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for name, seed in seeds().items():
         assert loadable.fault(seed) is None, name
-        for number, mutant in enumerate([*bytewise(seed), *elementwise(seed)]):
-            if number % every:
-                continue
+        for mutant in itertools.islice(itertools.chain(bytewise(seed), elementwise(seed)), 0, None, every):
             counts["changed certificates"] += 1
             fault = loadable.fault.__wrapped__(mutant)
             if fault is None:
@@ -171,7 +170,7 @@ def _loads(context: ssl.SSLContext, data: bytes) -> bool:
 def of_files(every: int) -> tuple[list[File], int]:
     """(PEM files of two certificates with one byte changed that our reader does not suspect, how many there were)."""
     text = f"# a comment\n{pki.root().pem}{pki.root().pem}".encode()
-    mutants = [mutant for number, mutant in enumerate(_changed_text(text)) if not number % every]
+    mutants = list(itertools.islice(_changed_text(text), 0, None, every))
     found = []
     for mutant in mutants:
         blocks = list(pem.certificate_blocks(mutant))
