@@ -16,11 +16,11 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
-# Critical extensions that OpenSSL 1.1.1 handles (X509_supported_extension); two more are known since 3.0.
+# Extensions that OpenSSL handles where they are critical (X509_supported_extension). The key identifiers are not among
+# them: RFC 5280 does not let them be critical.
 HANDLED = frozenset([
     "2.16.840.1.113730.1.1", "2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.30", "2.5.29.31", "2.5.29.32", "2.5.29.33",
     "2.5.29.36", "2.5.29.37", "2.5.29.54", "1.3.6.1.5.5.7.1.7", "1.3.6.1.5.5.7.1.8", "1.3.6.1.5.5.7.1.14"])
-HANDLED_SINCE_3_0 = frozenset([x509.SUBJECT_KEY_IDENTIFIER, x509.AUTHORITY_KEY_IDENTIFIER])
 EC = "1.2.840.10045.2.1"
 # ML-DSA and SLH-DSA (FIPS 204 and 205) have the arcs 17 to 31 below this one.
 POST_QUANTUM = re.compile(r"2\.16\.840\.1\.101\.3\.4\.3\.(1[7-9]|2[0-9]|3[01])\Z")
@@ -40,8 +40,6 @@ def warnings(certificate: x509.Certificate, root: str) -> "t.List[str]":
     """
     found = []
     critical = {oid for oid, (is_critical, _value) in certificate.extensions.items() if is_critical} - HANDLED
-    if critical & HANDLED_SINCE_3_0 and release() >= (3, 0):
-        critical -= HANDLED_SINCE_3_0
     if critical:
         found.append("OpenSSL refuses every certificate that it issues, because it does not know its critical "
                      "extension %s: have it reissued without the extension, or with the extension not critical"

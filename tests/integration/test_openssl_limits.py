@@ -29,12 +29,14 @@ VALUES = {  # of extensions that are valid
     "2.5.29.30": "300fa00d300b82096c6f63616c686f7374", "2.5.29.32": "300630040602551d", "2.5.29.35": "3006800431323334",
     "2.5.29.36": "3003800100", "2.5.29.37": "300a06082b06010505070301", "2.5.29.54": "020100",
     "2.16.840.1.113730.1.1": "03020007"}
+# The server's own security level must not keep it from sending its chain.
 HANDSHAKE = """cd /root
-openssl s_server -accept 4433 -cert leaf.pem -key leaf.key -quiet -tls1_2 > /dev/null 2>&1 &
-for try in $(seq 50); do
-    sleep 0.1; echo | openssl s_client -connect localhost:4433 -CAfile {bundle} > said 2>&1 && break
+openssl s_server -accept 4433 -cert leaf.pem -key leaf.key -quiet -cipher DEFAULT@SECLEVEL=0 > /dev/null 2>&1 &
+for try in $(seq 20); do
+    sleep 0.2
+    echo | openssl s_client -connect localhost:4433 -verify_return_error -CAfile {bundle} > said 2>&1 && break
 done
-kill $!; grep 'Verify return code' said | tail -1"""
+kill $!; grep -E 'Verify return code|verify error' said | sort -u"""
 
 
 def issuer_of(raw, common_name):
@@ -73,7 +75,7 @@ def test_an_unknown_critical_extension(all_hosts):
 
 
 def test_known_critical_extensions(all_hosts):
-    """OpenSSL does not mind that they are critical, but for the two that only version 3 handles so."""
+    """Those of our table OpenSSL handles, be they critical; key identifiers it does not, in no version."""
     cas = {oid: raw_pki.root((raw_pki.COMMON_NAME, raw_pki.UTF8, b"A CA"), more=[
         raw_pki.extension(oid, bytes.fromhex(value), b"\1\1\xff")]) for oid, value in VALUES.items()}
     for host in all_hosts.values():
@@ -120,5 +122,5 @@ def test_a_security_level(el9, level):
     play = plays.run(el9.inventory, [plays.anchors(ca)])
     said = host.run("sh", "-c", HANDSHAKE.format(bundle="/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem")).stdout
     (result,) = play.of("el9")
-    assert ("0 (ok)" in said) == (level == 2) == (not warned(result)), (said, result.get("warnings"))
+    assert ("0 (ok)" in said) == ("num=67:" not in said) == (level == 2) == (not warned(result)), (said, warned(result))
     assert level == 2 or "the security level 3, which on EL the crypto policy sets, asks for 3072" in warned(result)[0]
