@@ -6,8 +6,9 @@
     python tools/release.py 1.2.0      the version in galaxy.yml, the changelog, a commit, the tag v1.2.0, the artifact
     python tools/release.py --build    only the artifact of what is committed
 
-The artifact lies in .build/release. It is made from what is committed alone, and has the same bytes wherever and
-whenever it is made: files in order, the commit's time, no owner. Nothing is pushed or published.
+.build/release gets the artifact, a bill of materials beside it (CycloneDX, NAME.cdx.json), and SHA256SUMS of both. They
+are made from what is committed alone, and have the same bytes wherever and whenever they are made: files in order, the
+commit's time, no owner. Nothing is pushed or published.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASES = ROOT / ".build/release"
+TOOLS = ROOT / ".build/venv-release"
+RUNTIME = "requirements/quickstart.txt"  # what a controller needs besides the collection, with versions and hashes
 
 
 def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
@@ -116,6 +119,41 @@ def in_order(built: Path, time: int) -> bytes:
     return packed.getvalue()
 
 
+def bill_of_materials(artifact: Path, commit: str = "HEAD") -> Path:
+    """Writes which components a controller runs together with an artifact (CycloneDX); returns its path.
+
+    The collection is the root component, with the artifact's hash. The others are those of RUNTIME.
+    """
+    run("tools/make-venv", "requirements/release.txt", TOOLS)
+    galaxy = yaml.safe_load(run("git", "show", f"{commit}:galaxy.yml"))
+    project = {"name": f"{galaxy['namespace']}.{galaxy['name']}", "version": galaxy["version"],
+               "description": " ".join(galaxy["description"].split()), "license": " AND ".join(galaxy["license"])}
+    with tempfile.TemporaryDirectory() as scratch:
+        described, pinned, written = (Path(scratch, name) for name in ("pyproject.toml", "runtime.txt", "bom.json"))
+        lines = ["[project]", *(f"{key} = {json.dumps(value)}" for key, value in project.items()), ""]
+        described.write_text("\n".join(lines), encoding="utf-8")
+        pinned.write_text(run("git", "show", f"{commit}:{RUNTIME}"), encoding="utf-8")
+        run(TOOLS / "bin/cyclonedx-py", "requirements", "--pyproject", described, "--mc-type", "library",
+            "--output-reproducible", "--output-file", written, pinned,
+            SOURCE_DATE_EPOCH=run("git", "log", "-1", "--format=%ct", commit).strip())
+        bill = json.loads(written.read_text(encoding="utf-8"))
+    root = bill["metadata"]["component"]
+    root["hashes"] = [{"alg": "SHA-256", "content": hashlib.sha256(artifact.read_bytes()).hexdigest()}]
+    for dependency in bill["dependencies"]:
+        if dependency["ref"] == root["bom-ref"]:
+            dependency["dependsOn"] = sorted(component["bom-ref"] for component in bill["components"])
+    path = artifact.with_name(artifact.name.replace(".tar.gz", ".cdx.json"))
+    path.write_text(json.dumps(bill, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return path
+
+
+def checksums(*paths: Path) -> str:
+    """Writes SHA256SUMS of files beside them, as sha256sum --check reads it; returns what it holds."""
+    text = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in paths)
+    paths[0].with_name("SHA256SUMS").write_text(text, encoding="ascii")
+    return text
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("version", nargs="?", help="three numbers, without v")
@@ -129,7 +167,8 @@ def main() -> None:
         run("git", "commit", "--all", "--quiet", "--message", f"Release {asked.version}")
         run("git", "tag", "--annotate", f"v{asked.version}", "--message", f"Release {asked.version}")
     artifact = build()
-    print(f"{artifact.relative_to(ROOT)}  sha256 {hashlib.sha256(artifact.read_bytes()).hexdigest()}")
+    bill = bill_of_materials(artifact)
+    print(f"{RELEASES.relative_to(ROOT)}/SHA256SUMS:\n{checksums(artifact, bill)}", end="")
     if asked.version:
         print(f"Look at it, then: git push origin main v{asked.version}; ansible-galaxy collection publish "
               f"{artifact.relative_to(ROOT)}")

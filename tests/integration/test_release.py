@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -33,9 +34,17 @@ def run(*command, folder, **environment):
     return done.stdout
 
 
+def with_tools(folder):
+    """Has a checkout use the tools of this one, so that they are installed once."""
+    run("tools/make-venv", "requirements/release.txt", ROOT / ".build/venv-release", folder=ROOT)
+    (folder / ".build").mkdir(exist_ok=True)
+    (folder / ".build/venv-release").symlink_to(ROOT / ".build/venv-release")
+
+
 def checkout(folder):
     """This checkout as it is, in a repository of its own."""
     run(sys.executable, "tools/checkout.py", folder, folder=ROOT)
+    with_tools(folder)
     (folder / "changelogs/fragments/9.8.7.yml").write_text(
         "release_summary: One of this test.\nbugfixes:\n  - csr - it says so now.\n", encoding="utf-8")
     run("git", "init", "--quiet", "--initial-branch", "main", folder=folder)
@@ -60,8 +69,9 @@ def release(folder, *args, **environment):
 def released(tmp_path_factory):
     """(the repository after its release, the artifact)."""
     folder = checkout(tmp_path_factory.mktemp("release") / "checkout")
-    release(folder, "9.8.7")
-    artifact, = (folder / ".build/release").iterdir()
+    said = release(folder, "9.8.7")
+    artifact, = (folder / ".build/release").glob("*.tar.gz")
+    assert (folder / ".build/release/SHA256SUMS").read_text() in said
     return folder, artifact
 
 
@@ -79,9 +89,28 @@ def test_a_release_is_a_version_a_changelog_a_tag_and_an_artifact(released, tmp_
     run("git", "clone", "--quiet", folder, other, folder=tmp_path)
     for path in other.glob("plugins/**/*.py"):
         os.utime(path, (1, 1))
+    with_tools(other)
     build = ("sh", "-c", 'umask 077; exec "$@"', "sh", sys.executable, "tools/release.py", "--build")
     run(*build, folder=other, TZ="Asia/Tokyo")
-    assert (other / ".build/release" / artifact.name).read_bytes() == artifact.read_bytes()
+    for path in artifact.parent.iterdir():
+        assert (other / ".build/release" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_checksums_and_a_bill_of_materials_are_beside_it(released):
+    _folder, artifact = released
+    assert sorted(path.name for path in artifact.parent.iterdir()) == [
+        "SHA256SUMS", "fleetpki-host_trust-9.8.7.cdx.json", artifact.name]
+    said = run("sha256sum", "--check", "--strict", "SHA256SUMS", folder=artifact.parent)
+    assert said == f"{artifact.name}: OK\nfleetpki-host_trust-9.8.7.cdx.json: OK\n"
+    bill = json.loads((artifact.parent / "fleetpki-host_trust-9.8.7.cdx.json").read_text())
+    root = bill["metadata"]["component"]
+    assert bill["bomFormat"] == "CycloneDX" and (root["name"], root["version"]) == ("fleetpki.host_trust", "9.8.7")
+    assert root["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(artifact.read_bytes()).hexdigest()}]
+    pinned = re.findall(r"(?m)^([a-z0-9-]+)==(\S+)", (ROOT / "requirements/quickstart.txt").read_text())
+    found = [(component["name"], component["version"]) for component in bill["components"]]
+    assert sorted(found) == sorted(pinned) and {"cryptography", "ansible-core"} <= {name for name, _version in found}
+    uses, = (one["dependsOn"] for one in bill["dependencies"] if one["ref"] == root["bom-ref"])
+    assert sorted(uses) == sorted(component["bom-ref"] for component in bill["components"])
 
 
 def test_what_is_no_release_is_refused(released):
