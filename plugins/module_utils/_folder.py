@@ -62,11 +62,12 @@ class Folder(object):
 
     def names(self) -> "t.List[str]":
         """What is in the folder."""
-        descriptor = os.open(".", LIST, dir_fd=self.descriptor)
-        try:
-            return os.listdir(descriptor)
-        finally:
-            os.close(descriptor)
+        with naming(self.path):
+            descriptor = os.open(".", LIST, dir_fd=self.descriptor)
+            try:
+                return os.listdir(descriptor)
+            finally:
+                os.close(descriptor)
 
     def empty(self) -> None:
         """Removes what is in the folder, as far as that goes."""

@@ -71,22 +71,18 @@ class Journal:
         """The staging folder, None where there is none that this user can see."""
         path, name = os.path.split(stage)
         try:
-            parent = self._hold(path)
+            found = self._hold(path).inner(name)
         except OSError as error:
+            if error.errno in (errno.ENOTDIR, errno.ELOOP) and os.path.lexists(stage):
+                raise _in_the_way(stage)
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES):
+                raise files.explain(error, "read")
             # Who may not look there may not change the store either: that fails later, by name.
             self.hidden = self.hidden or error.errno == errno.EACCES
             return None
-        if not parent.has(name):
-            return None
-        try:
-            found = parent.inner(name)
-        except OSError as error:
-            if error.errno == errno.ENOENT:
-                return None
-            raise _in_the_way(stage)
         status = found.status()
         # Work in a user's folder is done as that user. Others can read what of it they like, and change nothing.
-        if status.st_uid not in (0, os.geteuid(), parent.status().st_uid) or status.st_mode & 0o077:
+        if status.st_uid not in (0, os.geteuid(), self._hold(path).status().st_uid) or status.st_mode & 0o077:
             raise _in_the_way(stage)
         return found
 
@@ -136,7 +132,7 @@ class Journal:
         """
         self.clean()
         try:
-            stages = [self._stage_made(stage) for _folder, stage in self.staging]
+            stages = [self._stage_made(number) for number in range(len(self.staging))]
             entries = [self._stage(number, path, changes[path], path in keep_owner)
                        for number, path in enumerate(sorted(changes))]
             kept = [{key: entry[key] for key in ("folder", "name", "number", "existed")} for entry in entries]
@@ -162,8 +158,8 @@ class Journal:
             self.undo()
             raise
 
-    def _stage_made(self, stage: str) -> folders.Folder:
-        number = [path for _folder, path in self.staging].index(stage)
+    def _stage_made(self, number: int) -> folders.Folder:
+        stage = self.staging[number][1]
         path, name = os.path.split(stage)
         parent = self._own(path)
         with folders.naming(stage):
@@ -171,9 +167,15 @@ class Journal:
                 os.mkdir(name, 0o700, dir_fd=parent.descriptor)
             except FileExistsError:
                 raise _in_the_way(stage)
-        found = self._stage_there(stage)
-        if found is None or found.names():
-            raise _in_the_way(stage)
+        try:
+            found = parent.inner(name)
+            status = found.status()
+            if status.st_uid != os.geteuid() or status.st_mode & 0o077 or found.names():
+                raise _in_the_way(stage)
+        except (OSError, files.FilesError):
+            with contextlib.suppress(OSError):
+                os.rmdir(name, dir_fd=parent.descriptor)  # nobody knows of it but this run
+            raise
         self.stages[number] = found
         return found
 
