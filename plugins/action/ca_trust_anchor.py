@@ -10,10 +10,10 @@ import typing as t
 
 from ansible.errors import AnsibleError, AnsibleFileNotFound
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_arguments as arguments
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _action as action
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchor_list as anchor_list
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchors as judge
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _controller_files as controller_files
@@ -23,14 +23,15 @@ LOOK = "_trust_look"
 lean_run.packed(LOOK)  # while this is one process, and not one for each host
 
 
-class ActionModule(ActionBase):
+class ActionModule(action.Action):
     """Looks at the host, and runs the module where something is to be done: with what is missing there."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = True
+    ANSWER = anchor_list.ANSWER
+    _supports_async = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result = super().run(tmp, task_vars)
+    def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """See _action.Action."""
+        result = self.begun(task_vars)
         execute = functools.partial(self._execute_module, task_vars=task_vars)
         try:
             options = self._options()
@@ -39,7 +40,7 @@ class ActionModule(ActionBase):
             named = [{"path": element["path"]} for element in options["anchors"] if element["path"] is not None]
             # What the files on the host hold, in the order of the list, for judgement here.
             answer = execute(module_args={"anchors": named}) if named else {"collected": []}
-            if "collected" not in answer:
+            if len(answer.get("collected") or ()) != len(named):
                 message = answer.get("msg") or "the host's files could not be read"
                 return {**result, **answer, "failed": True, "msg": message}
             listed = anchor_list.read(options["anchors"], self._load, answer["collected"], terms)
@@ -48,14 +49,17 @@ class ActionModule(ActionBase):
         passed = {name: options[name] for name in (
             "store", "bundle_path", "nss_databases", "root", "purge", "extract")}
         # Where a file of the host had to be read, the module has been executed already.
-        look = None if named else self._look(passed, listed, task_vars or {})
-        settled = anchor_list.settled(look)
-        if not settled or settled["changed"]:
+        look = None if named else self._look(passed, listed, task_vars)
+        settled = look if look and look.get("failed") else anchor_list.settled(look)
+        if not settled or settled.get("changed"):
             refused = anchor_list.unloadable(listed)  # not each time: our own reader has judged, and is as strict
             if refused:
                 return {**result, "failed": True, "msg": "\n".join(refused)}
         answer = settled or self._converge(execute, passed, listed, anchor_list.unsent(look))
-        told = anchor_list.with_notes(answer, listed)
+        lacking = None if answer.get("failed") else anchor_list.missing(answer)
+        if lacking:
+            answer = self.refusal(f"{lacking} is missing")
+        told = anchor_list.with_notes(anchor_list.in_own_words(answer, listed), listed)
         return {**result, **told, "invocation": {"module_args": arguments.told(options)}}
 
     def _converge(
@@ -79,8 +83,9 @@ class ActionModule(ActionBase):
         if passed["store"] == "nss":
             return None
         options = {**passed, "anchors": anchor_list.to_send(listed, look=True)}
-        return lean_run.ask(
+        answer = lean_run.ask(
             self, task_vars, LOOK, "glance", {"options": options, "check_mode": self._task.check_mode})
+        return None if answer is None else self.judged(answer, self.ANSWER)
 
     def _options(self) -> dict[str, t.Any]:
         """The task's options, checked; raises ValueError."""

@@ -10,11 +10,14 @@ import typing as t
 
 from ansible.module_utils.common.validation import check_type_list
 
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _no_keys as no_keys
 
 
 class ActionModule(no_keys.Action):
     """Looks at each element of its lists."""
+
+    ANSWER = host_answers.documented("ca_usage_info")
 
     def texts(self) -> c.Mapping[str, t.Any]:
         """See _no_keys.Action."""

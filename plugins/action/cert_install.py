@@ -11,20 +11,22 @@ import typing as t
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.validation import check_type_list, check_type_str
-from ansible.plugins.action import ActionBase
 
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _action as action
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _controller_files as controller_files
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _no_keys as no_keys
 
 
-class ActionModule(ActionBase):
+class ActionModule(action.Action):
     """Runs the module once, with the certificates as its option ``content`` and the files' names as ``src``."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = True
+    ANSWER = host_answers.documented("cert_install")
+    _supports_async = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result = super().run(tmp, task_vars)
+    def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """See _action.Action."""
+        result = self.begun(task_vars)
         try:
             no_keys.refuse(self._task.args, ("content", "trust_content"))
             offered = self._offered()

@@ -9,25 +9,25 @@ import typing as t
 
 from ansible.errors import AnsibleError, AnsibleFileNotFound
 from ansible.module_utils.common.validation import check_type_bool, check_type_list, check_type_str
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _crl_files as crl_files
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _action as action
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _controller_files as controller_files
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _no_keys as no_keys
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _verdicts as verdicts
 
 CONTENTS = {"certificates": ("content", "chain_content"), "crls": ("content",)}
 
 
-class ActionModule(ActionBase):
+class ActionModule(action.Action):
     """Runs the module once, and with the profile strict judges what it has read on the host."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = True
-    _supports_async = True
+    ANSWER = verdicts.ANSWER
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result = super().run(tmp, task_vars)
+    def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """See _action.Action."""
+        result = self.begun(task_vars)
         given = dict(self._task.args)
         try:
             for option, names in CONTENTS.items():
@@ -42,7 +42,15 @@ class ActionModule(ActionBase):
             return {**result, **self._execute_module(
                 module_args=given, task_vars=task_vars, wrap_async=self._task.async_val)}
         answer = self._execute_module(module_args={**given, "fail_on_error": False}, task_vars=task_vars)
-        return {**result, **(verdicts.joined(answer, terms) if "results" in answer else answer)}
+        if "results" not in answer:
+            return {**result, **answer}
+        try:
+            if len(answer["results"]) != len(check_type_list(given["certificates"])):
+                raise host_answers.Wrong(f"results has {len(answer['results'])} elements, and certificates another "
+                                         "number")
+            return {**result, **verdicts.joined(answer, terms)}
+        except host_answers.Wrong as error:
+            return {**result, **self.refusal(str(error))}
 
     def _terms(self, given: dict[str, t.Any]) -> verdicts.Terms | None:
         """What is asked of the second engine, None where it is not; raises ValueError where it can't be."""

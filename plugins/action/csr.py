@@ -1,12 +1,70 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller side of csr: a private key that got into ca_content does not leave the controller."""
+"""Controller side of csr: no private key in ca_content, and the request is the one that was asked for."""
 
 from __future__ import annotations
 
+import typing as t
+
+from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.validation import check_type_bool
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _cryptography as cryptography
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _requests as requests
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _no_keys as no_keys
+
+LONGEST_REQUEST = 64 * 1024  # characters of PEM; one with RSA 8192 and 100 names has 7,000
+NAMED = ("subject", "subject_alt_name", "basic_constraints")  # what a CA must not be asked for in another's place
 
 
 class ActionModule(no_keys.Action):
-    """All of it is there: Ansible looks for an action by the name of its file."""
+    """Runs the module, and reads the request before anybody signs it or writes it on the controller."""
+
+    ANSWER = host_answers.documented("csr")
+
+    def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """See _action.Action."""
+        answer = super().act(task_vars)
+        if answer.get("csr") is None or answer.get("failed"):
+            return answer
+        try:
+            return {**answer, "csr": self._request(answer["csr"])}
+        except cryptography.Missing as error:
+            return {"failed": True, "msg": f"on the controller: {error}"}
+        except ValueError as error:
+            return self.refusal(f"csr is not the request that was asked for: {error}")
+
+    def _request(self, text: str) -> str | None:
+        """The request as it is written here, without anything that is beside it; raises ValueError."""
+        if not check_type_bool(self._task.args.get("return_content") or False):
+            return None
+        if len(text) > LONGEST_REQUEST:
+            raise ValueError(f"it has {len(text):,} characters, and at most {LONGEST_REQUEST:,} are read")
+        cryptography.require()
+        request = requests.read(text.encode("utf-8", "surrogatepass"))
+        if not request.signed:
+            raise ValueError("its signature does not fit its key")
+        wanted = facts_of.of_options(self._options())
+        for name in NAMED:
+            have, want = (facts.get(name) or [] for facts in (request.facts, wanted))
+            if have != want:
+                raise ValueError(f"its {name} is {_shown(have)}, and is to be {_shown(want)}")
+        return request.pem.decode("ascii")
+
+    def _options(self) -> dict[str, t.Any]:
+        """The task's options as the module has them; raises ValueError."""
+        given = {name: value for name, value in self._task.args.items() if not name.startswith("_ansible_")}
+        validated = ArgumentSpecValidator({**arguments.csr(), **FILE_COMMON_ARGUMENTS}).validate(given)
+        if validated.error_messages:
+            raise ValueError("; ".join(validated.error_messages))
+        options: dict[str, t.Any] = validated.validated_parameters
+        return options
+
+
+def _shown(values: t.Any) -> str:
+    return facts_of.said(str(value) for value in values) or "empty"

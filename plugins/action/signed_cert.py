@@ -8,23 +8,22 @@ from __future__ import annotations
 import typing as t
 
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome, _signed
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _action as action
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _no_keys as no_keys
 
 
-class ActionModule(ActionBase):
+class ActionModule(action.Action):
     """Signs here where that is the same as running the module: on the controller, as its user, with no file written."""
 
-    _supports_check_mode = True
-    _supports_async = True
+    ANSWER = host_answers.documented("signed_cert")
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Runs the action (see ActionBase)."""
-        result = super().run(tmp, task_vars)
-        del tmp
+    def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """See _action.Action."""
+        result = self.begun(task_vars)
         try:
             no_keys.refuse(self._task.args, ("csr_content",) + no_keys.CA)
         except ValueError as error:

@@ -270,32 +270,32 @@ anchors:
       warnings: []
   contains:
     name:
-      description: The name that was given.
+      description: The name that was given. V(null) without one.
       type: str
     path:
-      description: The file that holds it, also when somebody else put it there; of one that was removed, where it was.
-        With O(store=nss), the first database that is changed or holds it.
+      description: The file that holds it, also when somebody else put it there; of one that was removed, where it
+        was. With O(store=nss), the first database that is changed or holds it. V(null) where there is none.
       type: str
     subject:
       description: Its subject, in the form of RFC 4514. Null where only a fingerprint is known.
       type: str
     issuer:
-      description: Its issuer.
+      description: Its issuer. V(null) where only a fingerprint is known.
       type: str
       returned: when something changes
     serial:
-      description: Its serial number in hexadecimal.
+      description: Its serial number in hexadecimal. V(null) where only a fingerprint is known.
       type: str
       returned: when something changes
     fingerprint_sha256:
-      description: SHA-256 of the certificate in hexadecimal.
+      description: SHA-256 of the certificate in hexadecimal. V(null) where only a name is known.
       type: str
     not_before:
-      description: When it becomes valid, in UTC.
+      description: When it becomes valid, in UTC. V(null) where only a fingerprint is known.
       type: str
       returned: when something changes
     not_after:
-      description: When it expires, in UTC.
+      description: When it expires, in UTC. V(null) where only a fingerprint is known.
       type: str
     state:
       description: What is wanted of it.
@@ -327,6 +327,22 @@ plan:
       path: /etc/pki/ca-trust/source/anchors/corp-root-4f39ec2e21a8c3d5.pem
       reason: no local anchor holds it
       subject: CN=Corp Root CA,O=Corp
+  contains:
+    action:
+      description: What is done.
+      type: str
+    path:
+      description: The file or database that it is done to. V(null) where there is none.
+      type: str
+    reason:
+      description: Why.
+      type: str
+    fingerprint_sha256:
+      description: SHA-256 of the certificate in hexadecimal. V(null) where it is about no certificate.
+      type: str
+    subject:
+      description: Its subject. V(null) where that is not known.
+      type: str
 diff:
   description: The certificates that change, by subject, fingerprint and expiry, in the form that C(--diff) shows.
   type: dict

@@ -103,22 +103,22 @@ anchors:
       description: Whether it is in the extracted bundle for TLS servers, or trusted for them by the database.
       type: bool
     subject:
-      description: Its subject, in the form of RFC 4514.
+      description: Its subject, in the form of RFC 4514. V(null) where it can't be read.
       type: str
     issuer:
-      description: Its issuer.
+      description: Its issuer. V(null) where it can't be read.
       type: str
     serial:
-      description: Its serial number in hexadecimal.
+      description: Its serial number in hexadecimal. V(null) where it can't be read.
       type: str
     fingerprint_sha256:
       description: SHA-256 of the certificate in hexadecimal.
       type: str
     not_before:
-      description: When it becomes valid, in UTC.
+      description: When it becomes valid, in UTC. V(null) where it can't be read.
       type: str
     not_after:
-      description: When it expires, in UTC.
+      description: When it expires, in UTC. V(null) where it can't be read.
       type: str
 distribution:
   description: What is trusted without being a local anchor, mostly what the distribution brings.
@@ -139,6 +139,19 @@ counts:
   type: dict
   returned: success
   sample: {distribution: 142, distrusted: 0, local: 2, managed: 2}
+  contains:
+    distribution:
+      description: Certificates that are trusted without being a local anchor.
+      type: int
+    distrusted:
+      description: Certificates that are distrusted.
+      type: int
+    local:
+      description: Local anchors.
+      type: int
+    managed:
+      description: Local anchors that this collection installed.
+      type: int
 bundles:
   description: The extracted bundles.
   type: list

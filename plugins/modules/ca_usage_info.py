@@ -169,6 +169,7 @@ certificates:
   elements: dict
   sample: []
   contains:
+    <<: *certificate
     path:
       description: The file, or null.
       type: str

@@ -218,27 +218,27 @@ subject:
   type: str
   sample: CN=web1.example.com,O=Corp
 issuer:
-  description: Its issuer.
+  description: Its issuer. V(null) as RV(subject).
   returned: success
   type: str
   sample: CN=Corp Issuing CA 1,O=Corp
 serial:
-  description: Its serial number in hexadecimal digits.
+  description: Its serial number in hexadecimal digits. V(null) as RV(subject).
   returned: success
   type: str
   sample: 4c6ae2d1
 fingerprint_sha256:
-  description: SHA-256 of it, in lower-case hexadecimal digits.
+  description: SHA-256 of it, in lower-case hexadecimal digits. V(null) as RV(subject).
   returned: success
   type: str
   sample: 3f0e7ac8d90e1a1f9b2d3a4c5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f7081
 not_before:
-  description: Begin of its validity, in UTC.
+  description: Begin of its validity, in UTC. V(null) as RV(subject).
   returned: success
   type: str
   sample: "2026-11-01T00:00:00Z"
 not_after:
-  description: End of its validity, in UTC.
+  description: End of its validity, in UTC. V(null) as RV(subject).
   returned: success
   type: str
   sample: "2027-11-01T00:00:00Z"
@@ -249,7 +249,7 @@ chain:
   elements: str
   sample: ["CN=Corp Issuing CA 1,O=Corp"]
 privatekey_path:
-  description: The private key that it belongs to.
+  description: The private key that it belongs to. V(null) as RV(subject).
   returned: success
   type: str
   sample: /etc/pki/tls/private/web1.key

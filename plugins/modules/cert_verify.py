@@ -364,32 +364,34 @@ results:
       type: str
       sample: CN=web1.example.com,O=Corp
     issuer:
-      description: The issuer, as in RFC 4514.
+      description: The issuer, as in RFC 4514. V(null) where the file could not be read.
       returned: always
       type: str
       sample: CN=Corp Issuing CA 1,O=Corp
     serial:
-      description: The serial number in hexadecimal digits.
+      description: The serial number in hexadecimal digits. V(null) where the file could not be read.
       returned: always
       type: str
       sample: 4c6ae2d1
     fingerprint_sha256:
-      description: SHA-256 of the certificate, in lower-case hexadecimal digits.
+      description: SHA-256 of the certificate, in lower-case hexadecimal digits. V(null) where the file could not be
+        read.
       returned: always
       type: str
       sample: 3f0e7ac8d90e1a1f9b2d3a4c5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f7081
     not_before:
-      description: Begin of its validity, in UTC.
+      description: Begin of its validity, in UTC. V(null) where the file could not be read.
       returned: always
       type: str
       sample: "2026-11-01T00:00:00Z"
     not_after:
-      description: End of its validity, in UTC.
+      description: End of its validity, in UTC. V(null) where the file could not be read.
       returned: always
       type: str
       sample: "2027-11-01T00:00:00Z"
     remaining_days:
-      description: Days until it expires, rounded down; negative for an expired one.
+      description: Days until it expires, rounded down; negative for an expired one. V(null) where the file could not
+        be read.
       returned: always
       type: int
       sample: 342
@@ -406,7 +408,7 @@ results:
       elements: str
       sample: [192.0.2.10]
     key_type:
-      description: The algorithm of its key, with size or curve.
+      description: The algorithm of its key, with size or curve. V(null) where the file could not be read.
       returned: always
       type: str
       sample: EC P-256
@@ -449,12 +451,13 @@ results:
       type: dict
       contains:
         version:
-          description: Its version, as printed.
+          description: Its version, as printed. V(null) where there is none.
           returned: always
           type: str
           sample: "OpenSSL 3.0.19 27 Jan 2026 (Library: OpenSSL 3.0.19 27 Jan 2026)"
         command:
           description: What was run, in a directory that held the certificate and the others in C(untrusted.pem).
+            V(null) where there is none.
           returned: always
           type: str
           sample: /usr/bin/openssl verify -show_chain -purpose sslserver -untrusted untrusted.pem web1.crt
@@ -464,7 +467,7 @@ results:
           type: int
           sample: 0
         output:
-          description: What it printed.
+          description: What it printed. V(null) where there is none.
           returned: always
           type: str
           sample: "web1.crt: OK"
@@ -474,12 +477,12 @@ trust:
   type: dict
   contains:
     file:
-      description: The file that OpenSSL looks into.
+      description: The file that OpenSSL looks into. V(null) where there is none.
       returned: always
       type: str
       sample: /etc/pki/tls/cert.pem
     directory:
-      description: The directory that OpenSSL looks into.
+      description: The directory that OpenSSL looks into. V(null) where there is none.
       returned: always
       type: str
       sample: /etc/pki/tls/certs

@@ -112,12 +112,12 @@ filename:
   type: str
   sample: /srv/www/pki/issuing.crl
 number:
-  description: Its number, which is larger in each new list.
+  description: Its number, which is larger in each new list. V(null) in check mode where the CA is not there yet.
   returned: success
   type: int
   sample: 1795435216
 next_update:
-  description: Until when it counts, in UTC.
+  description: Until when it counts, in UTC. V(null) in check mode where the CA is not there yet.
   returned: success
   type: str
   sample: "2026-12-23T12:00:00Z"

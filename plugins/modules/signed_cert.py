@@ -216,52 +216,53 @@ certificate:
   type: str
   sample: "-----BEGIN CERTIFICATE-----\n..."
 chain:
-  description: The intermediate CAs in PEM form, in their order, without the root.
+  description: The intermediate CAs in PEM form, in their order, without the root. V(null) as RV(certificate) in check
+    mode.
   returned: success
   type: str
   sample: "-----BEGIN CERTIFICATE-----\n..."
 fullchain:
-  description: Certificate and chain in PEM form.
+  description: Certificate and chain in PEM form. V(null) as RV(certificate) in check mode.
   returned: success
   type: str
   sample: "-----BEGIN CERTIFICATE-----\n..."
 subject:
-  description: The subject, as in RFC 4514.
+  description: The subject, as in RFC 4514. V(null) as RV(certificate) in check mode.
   returned: success
   type: str
   sample: CN=web1.example.com,O=Corp
 issuer:
-  description: The issuer, as in RFC 4514.
+  description: The issuer, as in RFC 4514. V(null) as RV(certificate) in check mode.
   returned: success
   type: str
   sample: CN=Corp Issuing CA 1,O=Corp
 serial:
-  description: The serial number in hexadecimal digits.
+  description: The serial number in hexadecimal digits. V(null) as RV(certificate) in check mode.
   returned: success
   type: str
   sample: 4c6ae2d1a45a9f3d7e8a5c2b1f0e9d8c7b6a5948
 fingerprint_sha256:
-  description: SHA-256 of the certificate, in lower-case hexadecimal digits.
+  description: SHA-256 of the certificate, in lower-case hexadecimal digits. V(null) as RV(certificate) in check mode.
   returned: success
   type: str
   sample: 9b2d3a4c5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f70813f0e7ac8d90e1a1f
 not_before:
-  description: Begin of its validity, in UTC.
+  description: Begin of its validity, in UTC. V(null) as RV(certificate) in check mode.
   returned: success
   type: str
   sample: "2026-11-23T11:00:00Z"
 not_after:
-  description: End of its validity, in UTC.
+  description: End of its validity, in UTC. V(null) as RV(certificate) in check mode.
   returned: success
   type: str
   sample: "2027-05-22T12:00:00Z"
 key_type:
-  description: The type of the certified key.
+  description: The type of the certified key. V(null) as RV(certificate) in check mode.
   returned: success
   type: str
   sample: EC P-256
 subject_alt_name:
-  description: The names that it is for.
+  description: The names that it is for. V(null) as RV(certificate) in check mode.
   returned: success
   type: list
   elements: str

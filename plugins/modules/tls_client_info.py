@@ -218,10 +218,20 @@ results:
       sample: false
     clients:
       description:
-        - Each installed client by name, with RV(ignore:accepted), which is V(null) where it could not be tried, and
-          RV(ignore:said), its own words.
+        - Each installed client by name.
       returned: always
       type: dict
+      contains:
+        accepted:
+          description: Whether it accepts the server; V(null) where it could not be tried.
+          returned: always
+          type: bool
+          sample: false
+        said:
+          description: Its own words.
+          returned: always
+          type: str
+          sample: "curl: (60) SSL certificate problem: certificate has expired"
       sample: {"curl": {"accepted": false, "said": "curl: (60) SSL certificate problem: certificate has expired"}}
     unmet:
       description: A sentence for each required client that refuses it.

@@ -291,7 +291,7 @@ results:
       type: bool
       sample: true
     address:
-      description: The IP address that was connected to. With a proxy, the proxy's.
+      description: The IP address that was connected to. With a proxy, the proxy's. V(null) where that is not known.
       returned: always
       type: str
       sample: 192.0.2.10
@@ -308,77 +308,81 @@ results:
       type: dict
       contains:
         connect:
-          description: The TCP connect.
+          description: The TCP connect. V(null) where that is not known.
           returned: always
           type: float
           sample: 0.41
         handshake:
-          description: The full TLS handshake.
+          description: The full TLS handshake. V(null) where that is not known.
           returned: always
           type: float
           sample: 4.73
         first_byte:
-          description: From a request to the first byte of the answer.
+          description: From a request to the first byte of the answer. V(null) where that is not known.
           returned: always
           type: float
           sample: 1.2
         resumed_handshake:
           description: The handshake that resumed the session. The difference is what the asymmetric part costs.
+            V(null) where that is not known.
           returned: always
           type: float
           sample: 1.36
     protocol:
-      description: The protocol version, from V(TLSv1.0) to V(TLSv1.3).
+      description: The protocol version, from V(TLSv1.0) to V(TLSv1.3). V(null) where that is not known.
       returned: always
       type: str
       sample: TLSv1.3
     cipher:
-      description: The cipher suite, by OpenSSL's name.
+      description: The cipher suite, by OpenSSL's name. V(null) where that is not known.
       returned: always
       type: str
       sample: TLS_AES_256_GCM_SHA384
     cipher_algorithm:
-      description: Its symmetric algorithm.
+      description: Its symmetric algorithm. V(null) where that is not known.
       returned: always
       type: str
       sample: AES-256-GCM
     key_bits:
-      description: The length of its symmetric key.
+      description: The length of its symmetric key. V(null) where that is not known.
       returned: always
       type: int
       sample: 256
     key_exchange:
       description: The group of the key exchange, or V(RSA) where the key was encrypted with the certificate's.
+        V(null) where that is not known.
       returned: always
       type: str
       sample: X25519
     signature_algorithm:
-      description: What the server signed the handshake with, in the words of the host's OpenSSL.
+      description: What the server signed the handshake with, in the words of the host's OpenSSL. V(null) where that
+        is not known.
       returned: always
       type: str
       sample: RSA-PSS with SHA256
     forward_secrecy:
-      description: Whether the key exchange has ephemeral keys.
+      description: Whether the key exchange has ephemeral keys. V(null) where that is not known.
       returned: always
       type: bool
       sample: true
     alpn:
-      description: The application protocol that the server chose.
+      description: The application protocol that the server chose. V(null) where that is not known.
       returned: always
       type: str
       sample: h2
     ocsp_staple:
-      description: Whether the server sent an OCSP staple.
+      description: Whether the server sent an OCSP staple. V(null) where that is not known.
       returned: always
       type: bool
       sample: false
     ocsp_finding:
-      description: What is wrong with that staple, as a sentence. Its signature is not checked.
+      description: What is wrong with that staple, as a sentence. Its signature is not checked. V(null) where that is
+        not known.
       returned: always
       type: str
       sample: the OCSP staple says that the certificate is revoked
     client_certificate_requested:
-      description: Whether the server asked for a client certificate.
+      description: Whether the server asked for a client certificate. V(null) where that is not known.
       returned: always
       type: bool
       sample: false
@@ -452,12 +456,12 @@ results:
       type: bool
       sample: true
     ordered_chain:
-      description: Whether each certificate is followed by its issuer.
+      description: Whether each certificate is followed by its issuer. V(null) where that is not known.
       returned: always
       type: bool
       sample: true
     trusted:
-      description: Whether this host trusts it, for the name and the purpose.
+      description: Whether this host trusts it, for the name and the purpose. V(null) where that is not known.
       returned: always
       type: bool
       sample: true
@@ -474,7 +478,8 @@ results:
       elements: str
       sample: ["is signed with SHA-1, which TLS clients refuse"]
     remaining_days:
-      description: Days until the server's certificate expires, rounded down; negative for an expired one.
+      description: Days until the server's certificate expires, rounded down; negative for an expired one. V(null)
+        where that is not known.
       returned: always
       type: int
       sample: 342
@@ -489,7 +494,7 @@ results:
           type: str
           sample: ticket
         resumed:
-          description: Whether a second connection resumed it.
+          description: Whether a second connection resumed it. V(null) where that is not known.
           returned: always
           type: bool
           sample: true
@@ -519,7 +524,7 @@ results:
           type: int
           sample: 200
         finding:
-          description: Why there is no answer, or why the connection is not kept.
+          description: Why there is no answer, or why the connection is not kept. V(null) where that is not known.
           returned: always
           type: str
           sample: "the server answers with 'Connection: close' (status 200)"
@@ -547,12 +552,12 @@ trust:
   type: dict
   contains:
     file:
-      description: The file that OpenSSL looks into.
+      description: The file that OpenSSL looks into. V(null) where there is none.
       returned: always
       type: str
       sample: /etc/pki/tls/cert.pem
     directory:
-      description: The directory that OpenSSL looks into.
+      description: The directory that OpenSSL looks into. V(null) where there is none.
       returned: always
       type: str
       sample: /etc/pki/tls/certs

@@ -13,15 +13,23 @@ import typing as t
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchors as anchors
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
 
 # Up to this size certificates go along at once; above, their fingerprints go first, and the rest where it is missing.
 SENT_AT_ONCE_BYTES = 16 * 1024
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")  # the option's type takes the second slash away
 
 
-# What a host that has been looked at says of itself, and a play gets; nothing else that it may say.
-LOOKED_AT = {"store": str, "bundle": str, "extracted": bool, "anchors": list, "plan": list, "diff": dict,
-             "changed": bool, "warnings": list}
+# Of files of the host, and of certificates that it is missing, the module says nothing else.
+COLLECTED = host_answers.Shape("list", False, elements=host_answers.Shape("dict", False, keys={
+    "pem": host_answers.TEXT, "error": host_answers.TEXT, "missing": host_answers.Shape("bool")}))
+UNSENT = host_answers.Shape("list", elements=host_answers.Shape("str", False))
+ANSWER = host_answers.extended(
+    host_answers.optional(host_answers.documented("ca_trust_anchor")), collected=COLLECTED, unsent=UNSENT)
+# What a host that has been looked at says of itself where it is left as it is.
+LOOKED_AT = ("store", "bundle", "extracted", "anchors", "plan", "diff", "changed")
+# What a certificate of the list says, which was read here.
+READ_HERE = ("subject", "issuer", "serial", "not_before", "not_after")
 
 
 class AnchorListError(Exception):
@@ -191,12 +199,26 @@ def _few(listed: list[Anchor]) -> list[Anchor]:
 
 def settled(answer: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
     """The module's result where a look at the host has found that it is to be left as it is, else None."""
-    if answer is None or not all(isinstance(answer.get(name), kind) for name, kind in LOOKED_AT.items()):
+    if answer is None or None in [answer.get(name) for name in LOOKED_AT] + [answer.get("warnings", [])]:
         return None
-    return {name: answer[name] for name in LOOKED_AT if name != "warnings" or answer["warnings"]}
+    return {name: answer[name] for name in (*LOOKED_AT, "warnings") if answer.get(name) or name != "warnings"}
+
+
+def missing(answer: dict[str, t.Any]) -> str | None:
+    """The name of what a whole answer has, and this one has not."""
+    return next((name for name in LOOKED_AT if name not in answer), None)
 
 
 def unsent(answer: dict[str, t.Any] | None) -> set[str]:
     """The fingerprints of the certificates that a host asks for."""
     asked = (answer or {}).get("unsent")
     return {one for one in asked if isinstance(one, str)} if isinstance(asked, list) else set()
+
+
+def in_own_words(answer: dict[str, t.Any], listed: list[Anchor]) -> dict[str, t.Any]:
+    """The answer with what the certificates of the list say themselves, whatever the host says of them."""
+    known = {anchor.fingerprint: x509.describe(anchor.certificate) for anchor in listed if anchor.certificate}
+    for one in answer.get("anchors") or []:
+        facts = known.get(one["fingerprint_sha256"], {})
+        one.update({name: facts[name] for name in READ_HERE if name in facts and name in one})
+    return answer

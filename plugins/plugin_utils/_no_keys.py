@@ -12,9 +12,8 @@ from __future__ import annotations
 import collections.abc as c
 import typing as t
 
-from ansible.plugins.action.normal import ActionModule as NormalAction
-
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _action as action
 
 CA = ("ca_content", "ownca_content")  # the option with a CA's certificate, and its other name
 
@@ -31,19 +30,18 @@ def refuse(given: c.Mapping[str, t.Any], names: c.Iterable[str], where: str = ""
                              f"leave only {wanted}")
 
 
-class Action(NormalAction):
+class Action(action.Action):
     """Runs a module as any other, after a look at those of its options that take certificates."""
 
     def texts(self) -> c.Mapping[str, t.Any]:
         """What must hold no private key, by the name of its option; raises TypeError for what no module takes."""
         return {name: self._task.args.get(name) for name in CA}
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Runs the action (see ActionBase)."""
+    def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """See _action.Action."""
         try:
             texts = self.texts()
             refuse(texts, texts)
         except (TypeError, ValueError) as error:
             return {"failed": True, "msg": str(error)}
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
-        return result
+        return super().act(task_vars)

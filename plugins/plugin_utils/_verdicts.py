@@ -10,11 +10,37 @@ import base64
 import time
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki as webpki
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki_table as table
 
 # What the host looks at in the same way, whatever its OpenSSL says.
 SEEN_THERE = ("rfc9525-names",)
+
+DAY = 86400
+
+Shape = host_answers.Shape
+MATERIAL = Shape("dict", keys={
+    **dict.fromkeys(("hostnames", "ips", "sent", "anchors"), Shape("list", False, True, elements=Shape("str", False))),
+    "leaf": Shape("str", False, True)})
+
+
+def _answer() -> Shape:
+    """What the module can say: with the certificates that are judged here, and without the verdict on them."""
+    documented = host_answers.extended(host_answers.documented("cert_verify"), crls=host_answers.TEXTS)
+    results = (documented.keys or {})["results"]
+    keys = dict((results.elements or results).keys or {}, material=MATERIAL)
+    engines = {name: shape for name, shape in (keys["verdicts"].keys or {}).items() if name == "openssl"}
+    # Empty where the file could not be read.
+    keys["verdicts"] = keys["verdicts"]._replace(
+        keys={name: shape._replace(needed=False) for name, shape in engines.items()})
+    element = (results.elements or results)._replace(keys=keys)
+    return documented._replace(keys={**(documented.keys or {}), "results": results._replace(elements=element)})
+
+
+ANSWER = _answer()
 
 
 class Terms(t.NamedTuple):
@@ -37,8 +63,8 @@ def terms(waive: list[str], fail_on_error: bool) -> Terms:
 
 
 def joined(answer: dict[str, t.Any], asked: Terms) -> dict[str, t.Any]:
-    """The module's answer with the controller's verdicts in it."""
-    lists = [base64.b64decode(text) for text in answer.pop("crls", [])]
+    """The module's answer with the controller's verdicts in it; raises host_answers.Wrong."""
+    lists = [_decoded("crls", text) for text in answer.pop("crls", None) or []]
     results = [_joined(result, lists, asked) for result in answer["results"]]
     failed = [result for result in results if not result["verified"]]
     message = "\n".join(f"{result['name']}: {'; '.join(result['reasons'])}" for result in failed)
@@ -49,15 +75,37 @@ def joined(answer: dict[str, t.Any], asked: Terms) -> dict[str, t.Any]:
 def _joined(result: dict[str, t.Any], lists: list[bytes], asked: Terms) -> dict[str, t.Any]:
     material = result.pop("material", None)
     if material is None:
+        if result["verified"]:
+            raise host_answers.Wrong("a certificate is verified and not shown")
         return result
     question = webpki.Question(
         material["hostnames"], material["ips"], result["purpose"], asked.now, asked.waive)
-    sent, anchors = ([base64.b64decode(text) for text in material[name]] for name in ("sent", "anchors"))
-    verdict = webpki.judge(base64.b64decode(material["leaf"]), sent, anchors, question, lists)
+    sent, anchors = ([_decoded(name, text) for text in material[name]] for name in ("sent", "anchors"))
+    leaf = _decoded("leaf", material["leaf"])
+    result.update(_read(leaf, asked.now))  # what a host says of it is not needed
+    verdict = webpki.judge(leaf, sent, anchors, question, lists)
     accepted_there = (result["openssl"] or {}).get("return_code") == 0
     reasons = result["reasons"] + consequences(verdict, accepted_there, result["verified"])
     return {**result, "reasons": reasons, "verified": result["verified"] and verdict.accepted,
             "verdicts": {**result["verdicts"], "strict": described(verdict)}}
+
+
+def _decoded(name: str, text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise host_answers.Wrong(f"{name} is no base64: {error}") from error
+
+
+def _read(leaf: bytes, now: float) -> dict[str, t.Any]:
+    """What a certificate says; raises host_answers.Wrong."""
+    try:
+        certificate = x509.parse(leaf)
+        alt_names = x509.shown_alt_names(certificate)
+        return {**x509.describe(certificate), "dns_names": alt_names["dns"], "ip_addresses": alt_names["ip"],
+                "key_type": x509.key_type(certificate), "remaining_days": int(certificate.not_after - now) // DAY}
+    except der.DerError as error:
+        raise host_answers.Wrong(f"the certificate is none: {error}") from error
 
 
 def described(verdict: webpki.Verdict) -> dict[str, t.Any]:

@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: fleetpki.host_trust contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Facts that have the name of one of this collection's variables."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+import yaml
+from ansible import constants
+
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _facts_refused as facts_refused
+
+ROOT = pathlib.Path(facts_refused.__file__).resolve().parents[2]
+
+
+def found(value):
+    """What tasks register, loop with and set, wherever in a file."""
+    for key, one in value.items() if isinstance(value, dict) else ():
+        if key in ("register", "loop_var", "index_var"):
+            yield one
+        if key == "ansible.builtin.set_fact":
+            yield from one
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from found(one)
+
+
+def variables():
+    """What the roles and playbooks define: defaults, vars, and what they register and set."""
+    for path in [*ROOT.glob("roles/*/defaults/*.yml"), *ROOT.glob("roles/*/vars/*.yml")]:
+        yield from yaml.safe_load(path.read_text())
+    for path in [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/**/*.yml")]:
+        yield from found(yaml.safe_load(path.read_text()))
+
+
+def test_all_variables_of_the_collection_are_known():
+    known = sorted(set(variables()))
+    assert len(known) > 200 and "__ca_trust_result" in known and "host_trust_store" in known
+    assert facts_refused.found(dict.fromkeys(known)) == known
+
+
+def test_what_ansible_gathers_is_no_variable_of_ours():
+    assert facts_refused.found(dict.fromkeys([
+        "distribution", "ansible_distribution", "discovered_interpreter_python", "module_setup", "services", "packages",
+        "facter_hostname", "ca_trust", "my_ca_trust_store", "hosts", 5])) == []
+    assert facts_refused.found(["ca_trust_store"]) == facts_refused.found(None) == []
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_facts_count_where_ansible_makes_variables_of_them(monkeypatch, on):
+    monkeypatch.setenv("ANSIBLE_INJECT_FACT_VARS", str(on))
+    said = facts_refused.sentence("web1", {f"private_ca_{number}": "x" for number in range(7)})
+    assert (said != "") == on
+    if on:
+        assert said.startswith("web1 has set private_ca_0, private_ca_1, private_ca_2, private_ca_3, private_ca_4 and "
+                               "2 more as a fact")
+        assert "clear_facts" in said and "inject_facts_as_vars = false" in said
+    assert constants.config.get_config_value("INJECT_FACTS_AS_VARS") is on
