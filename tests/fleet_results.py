@@ -43,13 +43,14 @@ def trust(*anchors, distrusted=(), **more):
             "anchors": list(anchors), "distribution": [anchor(one, managed=False) for one in PUBLIC],
             "distrusted": [anchor(one, trusted=False) for one in distrusted],
             "counts": {"local": len(anchors), "managed": len(anchors), "distribution": len(PUBLIC), "distrusted": 0},
-            "bundles": [], "interrupted": False, "in_sync": True, "deviations": [], **more}
+            "bundles": [], "interrupted": False, "in_sync": True, "deviations": [], "unread": [], **more}
 
 
 def wanted(*listed, steps=()):
     """ca_trust_anchor's result in check mode: listed are facts with their state, steps (action, facts, reason)."""
-    return {"changed": bool(steps),
-            "anchors": [{**facts, "state": state, "action": "none", "path": None, "name": None}
+    return {"changed": bool(steps), "store": "redhat", "bundle": "/etc/pki/bundle.pem", "extracted": False, "diff": {},
+            "anchors": [{**facts, "state": state, "action": "none", "path": None, "name": None, "notes": [],
+                         "warnings": []}
                         for facts, state in listed],
             "plan": [{"action": action, "fingerprint_sha256": facts and facts["fingerprint_sha256"], "path": "/etc/x",
                       "reason": reason, "subject": facts and facts["subject"]} for action, facts, reason in steps]}
@@ -63,6 +64,7 @@ def verified(facts, *chain, path="web1.crt", reasons=(), warnings=(), names=("we
     return {**(facts or dict.fromkeys(ROOT)), "name": "%s (%s)" % (path, facts["subject"]) if facts else path,
             "path": path, "verified": not reasons, "reasons": list(reasons), "warnings": list(warnings),
             "dns_names": list(names), "ip_addresses": [], "key_type": "EC P-256", "remaining_days": days,
+            "verdicts": {}, "purpose": "server", "private_key_matches": None, "openssl": None,
             "chain": [] if facts is None else [
                 {"subject": one["subject"], "fingerprint_sha256": one["fingerprint_sha256"], "source": source}
                 for one, source in links]}
@@ -80,11 +82,16 @@ def seen(name, *chain, **more):
             "forward_secrecy": True, "alpn": None, "trusted": True, "reasons": [], "complete_chain": True,
             "ordered_chain": True, "chain_findings": [], "warnings": [], "keep_alive": None, "ocsp_staple": False,
             "ocsp_finding": None, "versions": dict.fromkeys(["TLSv1.0", "TLSv1.1"], False), "remaining_days": 100,
-            "resumption": {"resumed": True}, "milliseconds": {"handshake": 3.5}, "chain": list(chain), **more}
+            "resumption": {"offered": "ticket", "resumed": True, "tls13_ticket": True, "tls12_ticket": None,
+                           "tls12_session_id": None},
+            "milliseconds": {"connect": 0.4, "handshake": 3.5, "first_byte": None, "resumed_handshake": 1.0},
+            "cipher_algorithm": "AES-256-GCM", "key_bits": 256, "client_certificate_requested": False, "http": None,
+            "unmet": [], "chain": [{**one, "dns_names": [], "ip_addresses": [], "key_type": "EC P-256", "root": False}
+                                   for one in chain], **more}
 
 
 def results(*elements):
-    return {"changed": False, "results": list(elements)}
+    return {"changed": False, "msg": "", "results": list(elements)}
 
 
 UNREACHABLE = {"unreachable": True, "changed": False,

@@ -301,7 +301,7 @@ results:
       contains:
         openssl:
           description: The host's OpenSSL, and what is looked at beside it (names, key, time left).
-          returned: always
+          returned: where the file could be read
           type: dict
           contains:
             accepted:

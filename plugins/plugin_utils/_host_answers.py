@@ -68,6 +68,10 @@ OWN = {
     "missing_packages": TEXTS,
 }
 ASYNC = {"ansible_job_id": TEXT, "results_file": TEXT, "started": Shape("int"), "finished": Shape("int")}
+# Of values that are called so, in any answer.
+TIME = re.compile(r"\d{1,4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII), "a time such as 2027-05-01T00:00:00Z"
+FORMATS = {"fingerprint_sha256": (re.compile("[0-9a-f]{64}"), "64 hexadecimal digits"),
+           "not_before": TIME, "not_after": TIME}
 SHOWN = ("msg", "exception", "module_stdout", "module_stderr")  # text that people read and nothing depends on
 
 
@@ -173,6 +177,9 @@ def _value(value: t.Any, shape: Shape, name: str, budget: Budget, depth: int = 0
             raise Wrong(f"{name} is too large: {len(value):,} elements, and at most {MOST_ELEMENTS:,} are read")
     if shape.kind == "str":
         budget.spend(1, len(value))
+        wanted = FORMATS.get(name.rpartition(".")[2])
+        if wanted and not wanted[0].fullmatch(value):
+            raise Wrong(f"{name} is {_described(value)}, and is to be {wanted[1]}")
     elif shape.kind == "list":
         return [_element(one, shape, f"{name}[{number}]", budget, depth + 1) for number, one in enumerate(value)]
     elif shape.kind == "dict":

@@ -10,20 +10,18 @@ not print, of a length that can be read.
 
 from __future__ import annotations
 
-import collections.abc as c
-import contextlib
 import json
 import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report_answers as answers
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report_findings as findings
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report_known as knowledge
 
 Value = dict[str, t.Any]
 
 LONGEST = 600  # characters of a sentence
-CERTIFICATE = ("subject", "issuer", "serial", "not_before", "not_after")
-KINDS = {"trust": "ca_trust_info", "wanted": "ca_trust_anchor", "certificates": "cert_verify",
-         "endpoints": "tls_endpoint_info"}  # whose results they are
+KINDS = answers.KINDS
 STATES = ("trusted", "distrusted", "unmanaged", "drifted", "inactive")
 # What is told of an endpoint; the same from several hosts is told once.
 VIEW = ("address", "reachable", "finding", "protocol", "cipher", "key_exchange", "signature_algorithm",
@@ -48,13 +46,18 @@ def build(gathered: dict[str, Value], terms: Terms) -> Value:
     """
     gathered = {plain(name): {kind: _plain(plain(name), kind, result) for kind, result in results.items()}
                 for name, results in gathered.items()}
-    known: dict[str, Value] = {}
+    known = knowledge.Known()
     found = findings.Findings(terms.now)
-    hosts = {name: _host(name, gathered[name], known, found) for name in sorted(gathered, key=findings.natural)}
-    seen = _endpoints(gathered, known, found, terms)
+    names = sorted(gathered, key=findings.natural)
+    for name in names:
+        _hear(name, gathered[name], known)
+    hosts = {name: _host(name, gathered[name], known.facts(), found) for name in names}
+    seen = _endpoints(gathered, found, terms)
     _complete(known, hosts, gathered)
     anchors = _anchors(hosts)
-    _expiry(hosts, anchors, known, found, terms)
+    _expiry(hosts, anchors, known.facts(), found, terms)
+    for name, fingerprint, sentence in known.disputes():
+        found.add("certificate-disputed", name, sentence, fingerprint)
     listed = found.listed()
     return {
         "version": 1,
@@ -67,7 +70,7 @@ def build(gathered: dict[str, Value], terms: Terms) -> Value:
         "hosts": hosts,
         "anchors": anchors,
         "endpoints": seen,
-        "certificates": dict(sorted(known.items())),
+        "certificates": dict(sorted(known.facts().items())),
     }
 
 
@@ -83,22 +86,30 @@ def plain(value: t.Any) -> t.Any:
     return value
 
 
-@contextlib.contextmanager
-def _reading(host: str, kind: str) -> c.Iterator[None]:
-    """Says whose results are wanted where those of another module were given."""
-    try:
-        yield
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{host}, {kind}: these are no results of {KINDS[kind]} ({error!r})") from error
-
-
 def _plain(host: str, kind: str, result: Value | None) -> Value:
     """The same as plain values, but for the distribution's certificates: they are many, and few of them are told."""
-    with _reading(host, kind):
-        found: Value = plain({key: value for key, value in (result or {}).items() if key != "distribution"})
-        if found and kind == "trust":
-            found["distribution"] = (result or {}).get("distribution", [])
-    return found
+    read = answers.read(host, kind, result) if result else {}
+    found: Value = plain({key: value for key, value in read.items() if key != "distribution"})
+    return {**found, "distribution": read["distribution"]} if "distribution" in read else found
+
+
+def _hear(name: str, results: Value, known: knowledge.Known) -> None:
+    """Adds what a host says of certificates to what is known of them."""
+    given = {kind: _answer(results.get(kind))[0] or {} for kind in KINDS}
+    for one in given["certificates"].get("results", []):
+        by = knowledge.READ_HERE if "strict" in one["verdicts"] else knowledge.OWN
+        for each in [one, *one["chain"]]:
+            if each["fingerprint_sha256"]:
+                known.learn(each, name, by)
+    # Of what is not listed, the host alone has said what it is.
+    for one in [*given["wanted"].get("anchors", []), *given["wanted"].get("plan", [])]:
+        if one["fingerprint_sha256"]:
+            known.learn(one, name, knowledge.STORE)
+    for one in [*given["trust"].get("anchors", []), *given["trust"].get("distrusted", [])]:
+        known.learn(one, name, knowledge.STORE)
+    for endpoint in given["endpoints"].get("results", []):
+        for one in endpoint["chain"]:
+            known.learn(one, name, knowledge.OTHERS)
 
 
 def _host(name: str, results: Value, known: dict[str, Value], found: findings.Findings) -> Value:
@@ -111,14 +122,12 @@ def _host(name: str, results: Value, known: dict[str, Value], found: findings.Fi
         found.add("host-unreachable" if unreachable else "host-failed", name, reason)
         host.update(status="unreachable" if unreachable else "failed", reason=reason)
     else:
-        with _reading(name, "trust"):
-            host.update({key: trust[key] for key in ("store", "bundle", "in_sync", "interrupted")})
-            host["distribution"] = trust["counts"]["distribution"]
-            host["anchors"], host["drift"] = _states(name, trust, results.get("wanted"), known, found)
-            _store(name, trust, found)
+        host.update({key: trust[key] for key in ("store", "bundle", "in_sync", "interrupted")})
+        host["distribution"] = trust["counts"]["distribution"]
+        host["anchors"], host["drift"] = _states(name, trust, results.get("wanted"), known, found)
+        _store(name, trust, found)
     if host["status"] != "unreachable":
-        with _reading(name, "certificates"):
-            host["certificates"] = _certificates(name, results.get("certificates"), known, found)
+        host["certificates"] = _certificates(name, results.get("certificates"), found)
     return host
 
 
@@ -137,14 +146,9 @@ def _states(name: str, trust: Value, wanted: Value | None, known: dict[str, Valu
     wanted, problem = _answer(wanted)
     if problem:
         found.add("wanted-refused", name, problem)
-    with _reading(name, "wanted"):
-        listed, steps = (wanted["anchors"], wanted["plan"]) if wanted else ([], [])
-        asked = {one["fingerprint_sha256"]: one["state"] for one in listed if one["fingerprint_sha256"]}
-        steps = [one for one in steps if one["fingerprint_sha256"]]
-        for one in [*listed, *steps]:
-            _learn(known, one)
-    for one in [*trust["anchors"], *trust["distrusted"]]:
-        _learn(known, one)
+    listed, steps = (wanted["anchors"], wanted["plan"]) if wanted else ([], [])
+    asked = {one["fingerprint_sha256"]: one["state"] for one in listed if one["fingerprint_sha256"]}
+    steps = [one for one in steps if one["fingerprint_sha256"]]
     states = {one["fingerprint_sha256"]: "distrusted" for one in trust["distrusted"]}
     for one in trust["anchors"]:
         ours = one["managed"] or asked.get(one["fingerprint_sha256"]) == "present"
@@ -179,17 +183,13 @@ def _store(name: str, trust: Value, found: findings.Findings) -> None:
         found.add("store-unknown", name, "; ".join(trust.get("warnings") or []) or "no reason is given")
 
 
-def _certificates(name: str, result: Value | None, known: dict[str, Value], found: findings.Findings) -> list[Value]:
+def _certificates(name: str, result: Value | None, found: findings.Findings) -> list[Value]:
     answer, problem = _answer(result)
     if problem:
         found.add("certificates-failed", name, problem)
     listed = []
     for one in answer["results"] if answer else []:
         fingerprint = one["fingerprint_sha256"]
-        if fingerprint:
-            _learn(known, one)
-        for link in (each for each in one["chain"] if each["fingerprint_sha256"]):
-            _learn(known, link)
         listed.append({
             "path": one["path"], "certificate": fingerprint, "verified": one["verified"], "reasons": one["reasons"],
             "warnings": one["warnings"], "dns_names": one["dns_names"], "ip_addresses": one["ip_addresses"],
@@ -205,27 +205,23 @@ def _certificates(name: str, result: Value | None, known: dict[str, Value], foun
     return listed
 
 
-def _endpoints(gathered: dict[str, Value], known: dict[str, Value], found: findings.Findings,
-               terms: Terms) -> list[Value]:
+def _endpoints(gathered: dict[str, Value], found: findings.Findings, terms: Terms) -> list[Value]:
     """Each endpoint once, with what is seen of it; hosts that see the same are told together."""
     seen: dict[tuple[str, str], dict[str, Value]] = {}
     for host, results in sorted(gathered.items(), key=lambda pair: findings.natural(pair[0])):
         answer, problem = _answer(results.get("endpoints"))
         if problem:
             found.add("endpoints-failed", host, problem)
-        with _reading(host, "endpoints"):
-            for one in answer["results"] if answer else []:
-                _see(seen, host, one, known)
-                findings.of_endpoint(found, host, one, terms.certificates_remaining)
+        for one in answer["results"] if answer else []:
+            _see(seen, host, one)
+            findings.of_endpoint(found, host, one, terms.certificates_remaining)
     return [{"name": name, "server_name": asked, "views": [
         {**view, "handshake": _range(view["handshake"])} for view in views.values()]}
         for (name, asked), views in sorted(seen.items(), key=lambda pair: findings.natural(pair[0][0]))]
 
 
-def _see(seen: dict[tuple[str, str], dict[str, Value]], host: str, one: Value, known: dict[str, Value]) -> None:
+def _see(seen: dict[tuple[str, str], dict[str, Value]], host: str, one: Value) -> None:
     """Adds what a host sees of an endpoint."""
-    for certificate in one["chain"]:
-        _learn(known, certificate)
     facts = {key: one[key] for key in VIEW}
     facts["resumed"] = (one["resumption"] or {}).get("resumed")
     facts["chain"] = [certificate["fingerprint_sha256"] for certificate in one["chain"]]
@@ -240,22 +236,16 @@ def _range(numbers: list[float | None]) -> Value | None:
     return {"least": min(measured), "most": max(measured)} if measured else None
 
 
-def _learn(known: dict[str, Value], one: Value) -> None:
-    """Adds what is told of a certificate to what is known of it."""
-    facts = known.setdefault(one["fingerprint_sha256"], dict.fromkeys(CERTIFICATE))
-    facts.update({key: one[key] for key in CERTIFICATE if one.get(key) is not None})
-
-
-def _complete(known: dict[str, Value], hosts: dict[str, Value], gathered: dict[str, Value]) -> None:
+def _complete(known: knowledge.Known, hosts: dict[str, Value], gathered: dict[str, Value]) -> None:
     """What the distributions bring is told only where a chain leads to it."""
     for name, host in hosts.items():
         lacking = {link["certificate"] for one in host["certificates"] for link in one["chain"]
                    if link["certificate"] and link["source"] == "trust"
-                   and known[link["certificate"]]["not_after"] is None}
+                   and known.facts()[link["certificate"]]["not_after"] is None}
         answer, _problem = _answer(gathered[name].get("trust")) if lacking else (None, None)
         for one in answer["distribution"] if answer else []:
             if one["fingerprint_sha256"] in lacking:
-                _learn(known, plain(one))
+                known.learn(plain(one), name, knowledge.OTHERS)
 
 
 def _label(known: dict[str, Value], fingerprint: str) -> str:

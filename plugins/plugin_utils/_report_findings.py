@@ -42,6 +42,10 @@ KINDS = {
         "critical", "Certificates are refused on their own hosts",
         "If their CA is not trusted, list it in ca_trust_anchors and distribute it. For all other reasons have new "
         "certificates made. A rule that you can live with goes into trust_report_waive.", "issue_certificates"),
+    "certificate-disputed": Kind(
+        "critical", "Hosts say of certificates what is not so",
+        "A fingerprint stands for one certificate. What the sentence says of it last counts in this report. If a host "
+        "says otherwise and no fault of its clock or its files explains that, treat it as compromised."),
     "endpoint-failed": Kind(
         "critical", "Servers give no usable TLS connection",
         "See whether the service runs, listens on that port and may be reached from there, and what it logs."),

@@ -32,10 +32,8 @@ def _answer() -> Shape:
     documented = host_answers.extended(host_answers.documented("cert_verify"), crls=host_answers.TEXTS)
     results = (documented.keys or {})["results"]
     keys = dict((results.elements or results).keys or {}, material=MATERIAL)
-    engines = {name: shape for name, shape in (keys["verdicts"].keys or {}).items() if name == "openssl"}
-    # Empty where the file could not be read.
-    keys["verdicts"] = keys["verdicts"]._replace(
-        keys={name: shape._replace(needed=False) for name, shape in engines.items()})
+    engines = keys["verdicts"].keys or {}
+    keys["verdicts"] = keys["verdicts"]._replace(keys={"openssl": engines["openssl"]})
     element = (results.elements or results)._replace(keys=keys)
     return documented._replace(keys={**(documented.keys or {}), "results": results._replace(elements=element)})
 

@@ -28,6 +28,7 @@ CARRIERS = ("ansible_facts", "_ansible_facts", "add_host", "add_group", "ansible
             "ansible_delegated_vars")
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20),
                     st.sampled_from(["maybe", math.nan, math.inf, 2 ** 70, "x" * 5000, "\x1b[31m", "{{ 7 * 7 }}"]))
+TEXTS = {"fingerprint_sha256": "4f" * 32, "not_before": "2026-01-01T00:00:00Z", "not_after": "2036-01-01T00:00:00Z"}
 JSON = st.recursive(SCALARS, lambda inner: st.one_of(
     st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8) | st.sampled_from(CARRIERS), inner, max_size=4)),
     max_leaves=12)
@@ -39,14 +40,15 @@ def documentation(module):
     return yaml.safe_load(text.split('RETURN = r"""\n')[1].split('"""')[0])
 
 
-def sample(key):
+def sample(key, name=""):
     """The sample of a key of RETURN, put together of those below it where it has none."""
     inner = key.get("contains")
     if not inner:
-        return key.get("sample", {"str": "x", "bool": True, "int": 1, "list": []}.get(key["type"]))
+        kinds = {"str": TEXTS.get(name, "x"), "bool": True, "int": 1, "list": []}
+        return key.get("sample", kinds.get(key["type"]))
     if key["type"] == "dict" and key.get("sample") and not set(key["sample"]) & set(inner):
         return key["sample"]
-    one = {name: sample(each) for name, each in inner.items()}
+    one = {name: sample(each, name) for name, each in inner.items()}
     return [one] if key["type"] == "list" else one
 
 
@@ -142,7 +144,8 @@ def test_whatever_is_forged_is_refused_or_is_as_documented(module, data):
 
 
 @MANY
-@given(st.sampled_from(MODULES), JSON | st.dictionaries(st.text(max_size=10) | st.sampled_from(CARRIERS), JSON))
+@given(st.sampled_from([name for name in MODULES if name != "run_builtin"]),
+       JSON | st.dictionaries(st.text(max_size=10) | st.sampled_from(CARRIERS), JSON))
 def test_an_answer_of_anything_is_refused(module, made):
     if isinstance(made, dict):
         made.pop("failed", None)
