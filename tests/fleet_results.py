@@ -84,7 +84,8 @@ def seen(name, *chain, **more):
             "ocsp_finding": None, "versions": dict.fromkeys(["TLSv1.0", "TLSv1.1"], False), "remaining_days": 100,
             "resumption": {"offered": "ticket", "resumed": True, "tls13_ticket": True, "tls12_ticket": None,
                            "tls12_session_id": None},
-            "milliseconds": {"connect": 0.4, "handshake": 3.5, "first_byte": None, "resumed_handshake": 1.0},
+            "milliseconds": {"connect": 0.4, "handshake": 3.5, "first_byte": None, "resumed_handshake": 1.0,
+                             **more.pop("milliseconds", {})},
             "cipher_algorithm": "AES-256-GCM", "key_bits": 256, "client_certificate_requested": False, "http": None,
             "unmet": [], "chain": [{**one, "dns_names": [], "ip_addresses": [], "key_type": "EC P-256", "root": False}
                                    for one in chain], **more}

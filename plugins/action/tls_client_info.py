@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _action as action
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
 
 
 class ActionModule(action.Action):
-    """All of it is there: Ansible looks for an action by the name of its file."""
+    """Runs the module, which answers on the servers that it is asked for and on no others."""
 
     ANSWER = host_answers.documented("tls_client_info")
+
+    def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """See _action.Action."""
+        return self.asked(super().act(task_vars))

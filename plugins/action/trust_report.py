@@ -12,11 +12,13 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _action as action
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _facts_refused as facts_refused
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report as report
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report_metrics as metrics
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report_page as page
@@ -33,21 +35,22 @@ ARGUMENTS = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(action.Action):
     """Runs on the controller alone, as the user that runs Ansible."""
 
-    TRANSFERS_FILES = False
+    ANSWER = host_answers.documented("trust_report")
     _requires_connection = False
-    _supports_check_mode = True
+    _supports_async = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result = super().run(tmp, task_vars)
+    def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """See _action.Action."""
+        result = self.begun(task_vars)
         _validation, given = self.validate_argument_spec(
             ARGUMENTS, required_one_of=[("html", "json", "prometheus")])
         try:
             _check_paths(given)
             mode = _mode(given["mode"])
-            made = report.build(_gathered(given, task_vars or {}), _terms(given))
+            made = report.build(_gathered(given, task_vars), _terms(given))
             written = _texts(given, made)
             if not self._task.check_mode:
                 _write(written, mode)
@@ -67,8 +70,17 @@ def _gathered(given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str,
         if name not in task_vars["hostvars"]:
             raise ValueError(f"hosts: there is no host {name} in the inventory")
         host = task_vars["hostvars"][name]
-        found[str(name)] = {kind: host[variable] for kind, variable in variables.items() if variable in host}
+        facts = host.get("ansible_facts")
+        sentence = facts_refused.sentence(str(name), facts, task_vars["hostvars"]) or _set_by_itself(variables, facts)
+        found[str(name)] = {"trust": {"failed": True, "msg": sentence}} if sentence else {
+            kind: host[variable] for kind, variable in variables.items() if variable in host}
     return found
+
+
+def _set_by_itself(variables: dict[str, str], facts: t.Any) -> str:
+    """Why a host's results do not count where it has set them as facts, whatever they are called; else empty."""
+    names = sorted(set(variables.values()) & set(facts or {}))
+    return f"it has set {', '.join(names)} as a fact, which no task has registered" if names else ""
 
 
 def _terms(given: dict[str, t.Any]) -> report.Terms:

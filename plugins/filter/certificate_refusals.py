@@ -65,6 +65,7 @@ VARIES = re.compile(r"""
     | \d+(?:\.\d+){3} | [0-9A-Fa-f]*:[0-9A-Fa-f:.]+  # an IP address
     """, re.VERBOSE)
 LISTED = re.compile(r"…(?:,? (?:and )?…)+")
+RESULTS = _filters.results("cert_verify", ("name", "verified", "reasons"))
 COMMON_NAME = re.compile(r"CN=((?:\\.|[^,+\\])+)")
 
 
@@ -74,7 +75,11 @@ def certificate_refusals(results: dict[str, list[dict[str, t.Any]]], most: int =
     said: dict[str, list[str]] = {}
     where: dict[str, list[str]] = {}
     with _filters.given("certificate_refusals wants results of cert_verify by the host's name"):
-        for host, verified in results.items():
+        read, wrong = _filters.split(results, RESULTS)
+        for host, sentence in wrong.items():
+            said.setdefault(sentence, []).append(sentence)
+            where.setdefault(sentence, []).append(host)
+        for host, verified in read.items():
             for one in verified:
                 if not one["verified"]:
                     reason = "; ".join(one["reasons"])

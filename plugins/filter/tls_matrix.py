@@ -45,7 +45,8 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _answer
 def tls_matrix(answers: _answers.Answers) -> t.Any:
     """See _answers.matrix; what clients and servers say stays marked as data."""
     with _filters.given("tls_matrix wants results of tls_client_info by who has asked"):
-        return wrap_var(_answers.matrix(answers))
+        read, wrong = _filters.split(answers, _answers.RESULTS)
+        return wrap_var(_answers.matrix({**read, **{host: [] for host in wrong}}))
 
 
 class FilterModule:

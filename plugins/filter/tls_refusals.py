@@ -48,7 +48,11 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _answer
 def tls_refusals(answers: _answers.Answers) -> t.Any:
     """See _answers.refusals; what clients and servers say stays marked as data."""
     with _filters.given("tls_refusals wants results of tls_client_info by who has asked"):
-        return wrap_var(_answers.refusals(answers))
+        read, wrong = _filters.split(answers, _answers.RESULTS)
+        refused = _answers.refusals(read)
+        for host, sentence in wrong.items():
+            refused.setdefault(host, []).append(sentence)
+        return wrap_var(refused)
 
 
 class FilterModule:

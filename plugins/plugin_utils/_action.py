@@ -12,6 +12,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as NormalAction
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _facts_refused as facts_refused
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
 
@@ -32,7 +33,7 @@ class Action(NormalAction):
         variables = task_vars or {}
         host = str(variables.get("inventory_hostname", self._answers_for))
         self._answers_for = self._task.delegate_to or host
-        sentence = facts_refused.sentence(host, variables.get("ansible_facts"))
+        sentence = facts_refused.sentence(host, variables.get("ansible_facts"), variables.get("hostvars"))
         return {"failed": True, "msg": sentence} if sentence else self.act(variables)
 
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -64,6 +65,20 @@ class Action(NormalAction):
             return host_answers.checked(answer, shape)
         except host_answers.Wrong as error:
             return self.refusal(str(error))
+
+    def asked(self, answer: dict[str, t.Any]) -> dict[str, t.Any]:
+        """An answer on servers, if it is on those that the host was asked for; else a failure."""
+        args, found = self._task.args, answer.get("results")
+        given = args.get("endpoints") or ([args] if args.get("host") else [])
+        try:
+            wanted = [(connection.plain_host(str(one["host"])), int(one.get("port") or 443)) for one in given]
+            names = [one.get("name") if one is not args else None for one in given]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return answer  # the module says what is wrong with that
+        if found is None or [(one["host"], one["port"]) for one in found] == wanted and all(
+                name in (None, "", one["name"]) for name, one in zip(names, found, strict=True)):
+            return answer
+        return self.refusal("results is not on the servers that it was asked for")
 
     def refusal(self, why: str) -> dict[str, t.Any]:
         """The failure of a host whose answer can't be one."""

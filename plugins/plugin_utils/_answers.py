@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filters
+
+RESULTS = _filters.results("tls_client_info", ("name", "accepted", "clients", "unmet"))
 Answers = dict[str, list[dict[str, t.Any]]]
 
 

@@ -51,11 +51,12 @@ def build(gathered: dict[str, Value], terms: Terms) -> Value:
     names = sorted(gathered, key=findings.natural)
     for name in names:
         _hear(name, gathered[name], known)
-    hosts = {name: _host(name, gathered[name], known.facts(), found) for name in names}
+    facts = known.facts()
+    hosts = {name: _host(name, gathered[name], facts, found) for name in names}
     seen = _endpoints(gathered, found, terms)
     _complete(known, hosts, gathered)
     anchors = _anchors(hosts)
-    _expiry(hosts, anchors, known.facts(), found, terms)
+    _expiry(hosts, anchors, facts, found, terms)
     for name, fingerprint, sentence in known.disputes():
         found.add("certificate-disputed", name, sentence, fingerprint)
     listed = found.listed()
@@ -70,7 +71,7 @@ def build(gathered: dict[str, Value], terms: Terms) -> Value:
         "hosts": hosts,
         "anchors": anchors,
         "endpoints": seen,
-        "certificates": dict(sorted(known.facts().items())),
+        "certificates": dict(sorted(facts.items())),
     }
 
 
@@ -238,10 +239,11 @@ def _range(numbers: list[float | None]) -> Value | None:
 
 def _complete(known: knowledge.Known, hosts: dict[str, Value], gathered: dict[str, Value]) -> None:
     """What the distributions bring is told only where a chain leads to it."""
+    facts = known.facts()
     for name, host in hosts.items():
         lacking = {link["certificate"] for one in host["certificates"] for link in one["chain"]
                    if link["certificate"] and link["source"] == "trust"
-                   and known.facts()[link["certificate"]]["not_after"] is None}
+                   and facts[link["certificate"]]["not_after"] is None}
         answer, _problem = _answer(gathered[name].get("trust")) if lacking else (None, None)
         for one in answer["distribution"] if answer else []:
             if one["fingerprint_sha256"] in lacking:
