@@ -19,11 +19,11 @@ if ! $python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
 fi
 $python -m venv $state/venv
 # The ansible-core that supports the Python of EL 8, or the one of the other tests.
+requirements=quickstart
 if /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info >= (3, 8))'; then
-    $state/venv/bin/pip install --quiet 'ansible-core==2.16.*' cryptography
-else
-    $state/venv/bin/pip install --quiet --requirement "$TMT_TREE/requirements/quickstart.txt"
+    requirements=ansible2.16
 fi
+$state/venv/bin/pip install --quiet --require-hashes --requirement "$TMT_TREE/requirements/$requirements.txt"
 
 cat >$state/hosts.yml <<END
 all:

@@ -23,6 +23,10 @@ PLAYS = set().union(*(re.findall(r"\w+", path.read_text(encoding="utf-8")) for p
 FILTERS = sorted(path.stem for path in (ROOT / "plugins/filter").glob("*.py"))
 # The tests of the whole, on real hosts.
 ON_HOSTS = [*ROOT.glob("tests/integration/*.py"), *ROOT.glob("molecule/*/*.yml")]
+# What installs packages from an index; get_pip.py installs Python's own copy of pip.
+INSTALLERS = sorted(str(path.relative_to(ROOT)) for folder in ("tools", "plans", "tests/hosts", ".github/workflows")
+                    for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix not in (".pyc", ".md")
+                    and path.name != "get_pip.py")
 # Besides, with real servers and files on this machine. (This file names everything.)
 HERE = list(ROOT.glob("tests/unit/plugins/**/*.py"))
 
@@ -179,11 +183,26 @@ def test_action_groups_hold_modules_that_are_there():
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("requirements/*.txt")), ids=lambda path: path.name)
 def test_every_pinned_requirement_has_hashes(path):
-    """And make-venv takes nothing without: what an index serves tomorrow is what was looked at when it was pinned."""
+    """What an index serves tomorrow is what was reviewed when the version was pinned."""
     text = path.read_text(encoding="utf-8").replace("\\\n", " ")
     pinned = [line for line in text.splitlines() if line and line[0] != "#"]
     assert len(pinned) > 5
     for line in pinned:
         assert re.match(r"[A-Za-z0-9._\[\]-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", line), line[:80]
-    assert "pip install -qq --disable-pip-version-check --require-hashes --requirement" in (
-        ROOT / "tools/make-venv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", ["Makefile", *INSTALLERS])
+def test_packages_are_installed_by_hash_alone(path):
+    text = (ROOT / path).read_text(encoding="utf-8")
+    commands = re.findall(r"\bpip\W+install\b.*", text)
+    assert all("--require-hashes" in command for command in commands), commands
+    assert commands or path not in ("tools/make-venv", "plans/prepare.sh")
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob(".github/workflows/*.yml")), ids=lambda path: path.name)
+def test_actions_are_pinned_by_commit(path):
+    """A tag can be moved to other code; a commit is what was reviewed. The comment names the release."""
+    used = re.findall(r"(?m)^ *(?:- )?uses: *(.*)", path.read_text(encoding="utf-8"))
+    assert used
+    for action in used:
+        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", action), action
