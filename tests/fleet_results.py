@@ -43,7 +43,8 @@ def trust(*anchors, distrusted=(), **more):
             "anchors": list(anchors), "distribution": [anchor(one, managed=False) for one in PUBLIC],
             "distrusted": [anchor(one, trusted=False) for one in distrusted],
             "counts": {"local": len(anchors), "managed": len(anchors), "distribution": len(PUBLIC), "distrusted": 0},
-            "bundles": [], "interrupted": False, "in_sync": True, "deviations": [], "unread": [], **more}
+            "bundles": [], "interrupted": False, "in_sync": True, "deviations": [], "unloadable": [], "unread": [],
+            **more}
 
 
 def wanted(*listed, steps=()):

@@ -27,7 +27,8 @@ def a_journal(data):
     journal = journals.Journal([(str(folder), str(stage))])
     journal.overlay()
     for entry in journal.entries:
-        assert os.path.normpath(entry["path"]).startswith(f"{folder}/") and os.path.dirname(entry["undo"]) == str(stage)
+        assert os.path.normpath(entry["path"]).startswith(f"{folder}/") and not {"new", "undo"} - set(entry)
+        assert "/" not in entry["new"] + entry["undo"]
 
 
 @target(mutations.bytes_of([b'NAME="AlmaLinux"\nID="almalinux"\nID_LIKE="rhel centos fedora"\n', b"ID=alpine\n",

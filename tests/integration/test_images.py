@@ -157,8 +157,8 @@ def build(installed, tmp_path_factory):
         options = [f"--build-arg={key}={value}" for key, value in arguments.items()]
         # Without layers, podman takes a stage that is nothing but FROM for its own, and removes that image in the end.
         # And with layers it looks through all images for a cached one, and fails where a test beside it removes one.
-        run("podman", "build", "--pull=never", "--network=none", "--layers=true", "--no-cache", f"--label=built-by={name}",
-            f"--file={recipe}", f"--tag={name}:{tag}", *options, ".")
+        run("podman", "build", "--pull=never", "--network=none", "--layers=true", "--no-cache",
+            f"--label=built-by={name}", f"--file={recipe}", f"--tag={name}:{tag}", *options, ".")
         return f"{name}:{tag}"
 
     def judged(image, *arguments):

@@ -19,7 +19,7 @@ SETTLED = {"store": "redhat", "bundle": "/x", "extracted": False, "anchors": [],
 class Task:
     """What an action plugin asks of its task."""
 
-    check_mode = False
+    check_mode, delegate_to, async_val, action = False, None, 0, "fleetpki.host_trust.ca_trust_anchor"
 
     def __init__(self, content):
         self.args = {"anchors": [{"name": "corp", "content": content}]}
@@ -35,7 +35,7 @@ def run(monkeypatch):
         action._task, executed = Task(content), []
         monkeypatch.setattr(action, "_look", lambda *_given: look, raising=False)
         monkeypatch.setattr(action, "_execute_module",
-                            lambda **given: executed.append(given) or {"changed": True, "anchors": []}, raising=False)
+                            lambda **given: executed.append(given) or {**SETTLED, "changed": True}, raising=False)
         return action.run(), executed
     return runs
 

@@ -91,29 +91,34 @@ def test_each_step_is_synced_before_the_next_one_depends_on_it(place, monkeypatc
     folder, staging = place
     seen, journal = [], journals.Journal(staging)
 
-    def record(owner, name, path):
-        real = getattr(owner, name)
+    def within(folder, name):
+        return os.path.join(os.readlink("/proc/self/fd/%d" % folder), name) if folder is not None else name
+
+    def record(name, path_of):
+        real = getattr(os, name)
 
         def recorded(*args, **kwargs):
-            seen.append((name, os.path.join(staging[0][1], args[path])))  # rmtree passes names alone
+            seen.append((name, path_of(*args, **kwargs)))
             return real(*args, **kwargs)
-        monkeypatch.setattr(owner, name, recorded)
+        monkeypatch.setattr(os, name, recorded)
 
     def live():
-        return [index for index, (_call, path) in enumerate(seen) if os.path.dirname(path) == str(folder)]
+        return [index for index, (call, path) in enumerate(seen)
+                if call != "fsync" and os.path.dirname(path) == str(folder)]
 
-    record(os, "rename", 1)
-    record(os, "unlink", 0)
-    record(files, "sync_folder", 0)
+    record("rename", lambda _source, target, src_dir_fd=None, dst_dir_fd=None: within(dst_dir_fd, target))
+    record("unlink", lambda path, dir_fd=None: within(dir_fd, path))
+    record("fsync", lambda descriptor: within(descriptor, "."))
     journal.change(changes(folder), ())
+    in_stage, in_folder = ("fsync", os.path.join(staging[0][1], ".")), ("fsync", os.path.join(str(folder), "."))
     written = seen.index(("rename", journal.path))
-    assert ("sync_folder", staging[0][1]) in seen[written:live()[0]]
-    assert ("sync_folder", str(folder)) in seen[live()[-1]:]
+    assert in_stage in seen[written:live()[0]]
+    assert in_folder in seen[live()[-1]:]
     del seen[:]
     journal.undo()
     removed = seen.index(("unlink", journal.path))
-    assert ("sync_folder", str(folder)) in seen[live()[-1]:removed]
-    assert ("sync_folder", staging[0][1]) in seen[removed:]
+    assert in_folder in seen[live()[-1]:removed]
+    assert in_stage in seen[removed:]
 
 
 class Killed(BaseException):
