@@ -24,9 +24,11 @@ HANDLED = frozenset([
 EC = "1.2.840.10045.2.1"
 # ML-DSA and SLH-DSA (FIPS 204 and 205) have the arcs 17 to 31 below this one.
 POST_QUANTUM = re.compile(r"2\.16\.840\.1\.101\.3\.4\.3\.(1[7-9]|2[0-9]|3[01])\Z")
-# Bits of an RSA key that OpenSSL's security levels ask for (SSL_CTX_set_security_level(3)); levels 0 to 2 let through
-# what the controller does.
-RSA_BITS = {3: 3072, 4: 7680, 5: 15360}
+# Bits that OpenSSL's security levels require (SSL_CTX_set_security_level(3)). Levels 0 to 2 let through what the
+# controller does.
+LEVELS = {3: {"RSA": 3072, "EC": 256, "digest": 128}, 4: {"RSA": 7680, "EC": 384, "digest": 192},
+          5: {"RSA": 15360, "EC": 512, "digest": 256}}
+SHA224 = frozenset(["1.2.840.113549.1.1.14", "1.2.840.10045.4.3.1"])  # signature algorithms with a digest of 112 bits
 SECURITY_LEVEL = re.compile(r"^[^#\n]*@SECLEVEL=([0-5])", re.MULTILINE)
 # EL's crypto policy, then OpenSSL's own configuration on EL and on Debian.
 CONFIGURATIONS = ("/etc/crypto-policies/back-ends/opensslcnf.config", "/etc/crypto-policies/back-ends/openssl.config",
@@ -45,12 +47,12 @@ def warnings(certificate: x509.Certificate, root: str) -> "t.List[str]":
                      "extension %s: have it reissued without the extension, or with the extension not critical"
                      % " and ".join(sorted(critical)))
     try:
-        return found + _of_key(certificate.spki_der, root)
+        return found + _of_key(certificate.spki_der) + _of_level(certificate, root)
     except der.DerError:
         return found
 
 
-def _of_key(spki: bytes, root: str) -> "t.List[str]":
+def _of_key(spki: bytes) -> "t.List[str]":
     algorithm, parameters = _algorithm(spki)
     if algorithm == EC and parameters == der.SEQUENCE and release() >= (3, 0):
         return ["this host's OpenSSL %d.%d refuses every certificate that it issues, because its EC key spells out the "
@@ -58,14 +60,28 @@ def _of_key(spki: bytes, root: str) -> "t.List[str]":
     if POST_QUANTUM.match(algorithm) and release() < (3, 5):
         return ["this host's OpenSSL %d.%d refuses every certificate that it issues, because it does not know keys of "
                 "that kind (ML-DSA, SLH-DSA): OpenSSL 3.5 is the first that does" % release()]
-    kind, _space, size = x509.spki_type(spki).partition(" ")
-    if kind.startswith("RSA") and int(size) < RSA_BITS[3]:  # else nobody needs to know the level
-        level = security_level(root)
-        if level in RSA_BITS:
-            return ["this host's OpenSSL refuses every certificate that it issues in TLS, because its RSA key has %s "
-                    "bits, and the security level %d, which on EL the crypto policy sets, asks for %d" % (
-                        size, level, RSA_BITS[level])]
     return []
+
+
+def _of_level(certificate: x509.Certificate, root: str) -> "t.List[str]":
+    """What the host's security level forbids of the key and the signatures."""
+    kind, _space, size = x509.key_type(certificate).partition(" ")
+    found = []
+    if kind.startswith("RSA"):
+        found.append((
+            "RSA", int(size), "refuses every certificate that it issues in TLS, because its RSA key has %d bits"))
+    elif kind == "EC":
+        found.append(("EC", x509.ec_bits(certificate.spki_der),
+                      "refuses every certificate that it issues in TLS, because its EC key has %d bits"))
+    if certificate.signature in SHA224:
+        found.append(("digest", 112, "refuses every certificate in TLS that is signed with SHA-224, as this one is, "
+                                     "because that has %d bits"))
+    found = [one for one in found if one[1] < LEVELS[3][one[0]]]
+    level = security_level(root) if found else None  # few CAs make a question of it
+    if level not in LEVELS:
+        return []
+    return ["this host's OpenSSL %s, and the security level %d, which on EL the crypto policy sets, asks for %d" % (
+        reason % bits, level, LEVELS[level][name]) for name, bits, reason in found]
 
 
 def _algorithm(spki: bytes) -> "t.Tuple[str, t.Optional[int]]":

@@ -358,6 +358,15 @@ def spki_type(spki: bytes) -> str:
     return kind
 
 
+def ec_bits(spki: bytes) -> int:
+    """The size of an EC key's curve, whatever curve it is, from the size of the point (SEC 1 section 2.3.3)."""
+    content, end = der.expect(spki, 0, len(spki), der.SEQUENCE)
+    _content, behind = der.expect(spki, content, end, der.SEQUENCE)
+    content, end = der.expect(spki, behind, end, der.BIT_STRING)
+    point = spki[content + 1:end]
+    return 8 * (len(point) - 1) // (2 if point[:1] == b"\4" else 1)
+
+
 def is_self_issued(certificate: Certificate) -> bool:
     """Whether subject and issuer are the same name, as a root's are."""
     return certificate.subject_der == certificate.issuer_der

@@ -154,18 +154,9 @@ def _key_objections(certificate: x509.Certificate) -> list[str]:
     kind, _space, size = x509.key_type(certificate).partition(" ")
     if kind.startswith("RSA") and int(size) < reasons.MIN_RSA_BITS:
         return [f"its RSA key has {size} bits, and {reasons.MIN_RSA_BITS} are the least that TLS clients accept"]
-    bits = _ec_bits(certificate.spki_der) if kind == "EC" else MIN_EC_BITS
+    bits = x509.ec_bits(certificate.spki_der) if kind == "EC" else MIN_EC_BITS
     if bits < MIN_EC_BITS:
         return [f"its EC key has {bits} bits, and {MIN_EC_BITS} are the least that is safe"]
     if kind == "DSA":
         return ["its key is DSA, which TLS clients do not accept any more"]
     return []
-
-
-def _ec_bits(spki: bytes) -> int:
-    """The size of a public key's curve, whatever curve it is, from the size of the point (SEC 1 section 2.3.3)."""
-    content, end = der.expect(spki, 0, len(spki), der.SEQUENCE)
-    _content, behind = der.expect(spki, content, end, der.SEQUENCE)
-    content, end = der.expect(spki, behind, end, der.BIT_STRING)
-    point = spki[content + 1:end]
-    return 8 * (len(point) - 1) // (2 if point[:1] == b"\4" else 1)

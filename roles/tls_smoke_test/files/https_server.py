@@ -191,8 +191,8 @@ def stop(pid):
         if not is_ours(pid):
             return
         os.kill(pid, signal_number)
-        end = time.time() + seconds
-        while is_ours(pid) and time.time() < end:
+        end = time.monotonic() + seconds
+        while is_ours(pid) and time.monotonic() < end:
             time.sleep(0.02)
 
 

@@ -6,6 +6,9 @@ import os
 import pki
 import pytest
 import raw_pki
+from cryptography.hazmat.backends import default_backend
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl_limits as limits
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
@@ -63,6 +66,21 @@ def test_a_security_level_that_asks_for_larger_keys(path, tmp_path, monkeypatch)
         assert [str(expected) in one and "its RSA key has 2048 bits" in one for one in found] == [True] * bool(expected)
     full.write_text(u"@SECLEVEL=3")
     assert told(pki.root(), monkeypatch, root=root) == []
+
+
+def test_a_security_level_that_asks_for_another_curve_or_digest(tmp_path, monkeypatch):
+    """SHA-224 has 112 bits of strength, as P-224 has."""
+    full = tmp_path / "etc/ssl/openssl.cnf"
+    os.makedirs(str(full.parent))
+    on_p224 = pki.root(key=ec.generate_private_key(ec.SECP224R1(), default_backend()))
+    with_sha224 = pki.root(digest=hashes.SHA224())
+    for level, expected in ((2, [0, 0]), (3, [1, 1])):
+        full.write_text(u"CipherString = DEFAULT@SECLEVEL=%d\n" % level)
+        found = [told(pair, monkeypatch, root=str(tmp_path)) for pair in (on_p224, with_sha224)]
+        assert [len(one) for one in found] == expected
+    assert "its EC key has 224 bits, and the security level 3, which on EL the crypto policy sets, asks for 256" in (
+        found[0][0])
+    assert "signed with SHA-224, as this one is, because that has 112 bits, and the security level 3" in found[1][0]
 
 
 def test_a_key_that_is_nonsense_says_nothing(monkeypatch):
