@@ -14,6 +14,9 @@ import raw_pki
 import shared_cases
 from test_ca_trust_anchor import ANCHORS, BUNDLE, ISSUING, ROOT, SERVER, leftovers
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _anchor_file as anchor_file
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+
 POISON = raw_pki.latin1_root()
 OLDER = {"name": "mueller", "content": POISON.pem}
 INFO = {"fleetpki.host_trust.ca_trust_info": {}}
@@ -36,7 +39,7 @@ def bring(host, managed=False):
     """What a colleague does, or (managed) version 0.1.0 has done; returns the path."""
     family = host.platform.family
     path = f"{ANCHORS[family]}/mueller.{'pem' if family == 'redhat' else 'crt'}"
-    host.write(path, (b"# Managed by fleetpki.host_trust: mueller\n" if managed else b"") + POISON.pem.encode())
+    host.write(path, anchor_file.managed_block("mueller", x509.parse(POISON.der)) if managed else POISON.pem.encode())
     return path
 
 
