@@ -15,6 +15,7 @@ __metaclass__ = type
 import tempfile
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _folder as folders
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _loadable as loadable
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
 
@@ -22,7 +23,8 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as
 def refusals(path: str, data: bytes, blocks: "loadable.Blocks") -> "t.List[loadable.Refusal]":
     """Has OpenSSL load the whole file; returns what keeps it from that, an empty list where it loads all certificates.
 
-    data: the file's bytes. blocks: its certificates (``pem.certificate_blocks``).
+    data: the file's bytes. blocks: its certificates (``pem.certificate_blocks``). Raises OSError where OpenSSL can't
+    read the file.
     """
     if not pem.holds_certificates(data):
         return []
@@ -33,7 +35,7 @@ def refusals(path: str, data: bytes, blocks: "loadable.Blocks") -> "t.List[loada
     try:
         loaded = _load(path)
     except ssl.SSLError as error:
-        return _culprits(path, data) or [loadable.Refusal(path, None, len(blocks), None, None, _words(error))]
+        return _found_culprits(path, data) or [loadable.Refusal(path, None, len(blocks), None, None, _words(error))]
     different = len({content for _block, content in blocks})
     if loaded == different:
         return []
@@ -47,11 +49,23 @@ def confirmed(path: str, data: bytes, blocks: "loadable.Blocks") -> "t.List[load
 
 
 def _load(path: str) -> int:
-    """How many certificates OpenSSL loads from a PEM file; raises ssl.SSLError where it does not load it."""
+    """How many certificates OpenSSL loads from a PEM file.
+
+    Raises ssl.SSLError where it does not load the file, and OSError with its name where it can't read the file.
+    """
     import ssl
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(path)
+    with folders.naming(path):
+        context.load_verify_locations(path)
     return context.cert_store_stats()["x509"]
+
+
+def _found_culprits(path: str, data: bytes) -> "t.List[loadable.Refusal]":
+    """As ``_culprits``; none where there is no space for the file that it needs."""
+    try:
+        return _culprits(path, data)
+    except EnvironmentError:
+        return []
 
 
 def _culprits(path: str, data: bytes) -> "t.List[loadable.Refusal]":

@@ -181,9 +181,9 @@ def unloadable(trust: openssl.Trust) -> "t.List[str]":
     """A sentence on a file of anchors that OpenSSL does not load, because of a single one of them; or none."""
     try:
         data = pem.read_file(trust.file or "")
-    except pem.CertificateFileError:
+        refusals = openssl_loads.confirmed(trust.file or "", data, list(pem.certificate_blocks(data)))
+    except (pem.CertificateFileError, EnvironmentError):
         return []
-    refusals = openssl_loads.confirmed(trust.file or "", data, list(pem.certificate_blocks(data)))
     remedy = "; what the file is made from, and which file to remove, ca_trust_info says" if not trust.given else ""
     return [loadable.explain(trust.file or "", refusals, {}) + remedy] if refusals else []
 

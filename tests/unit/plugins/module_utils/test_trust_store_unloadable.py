@@ -1,8 +1,11 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A certificate that keeps OpenSSL from loading the whole store: never installed, found where it is, repaired."""
+import errno
 import os
+import ssl
 import subprocess
+import tempfile
 
 import pytest
 import raw_pki
@@ -10,6 +13,7 @@ from converging import A, B, actions, converge, want
 from test_trust_look import TO_BE_DONE, glance, listed
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _anchor_file as anchor_file
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _loadable as loadable
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl_loads as openssl_loads
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
@@ -171,3 +175,25 @@ def test_a_file_of_an_application_that_is_cut_off(application):
     with pytest.raises(trust_plan.PlanError) as caught:
         trust_store.converge(application, [want(A)])
     assert path in str(caught.value) and "OpenSSL gives as the reason" in str(caught.value)
+
+
+def test_a_bundle_that_openssl_can_not_read_is_named(application, monkeypatch):
+    """OpenSSL's error says what, and not where."""
+    def fail(self, cafile):
+        raise OSError(errno.EACCES, "Permission denied")
+
+    trust_store.converge(application, [want(A)])
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", fail)
+    with pytest.raises(files.FilesError, match="%s can't be read: Permission denied" % application.bundles[0][1]):
+        trust_info.info(application)
+
+
+def test_without_space_for_a_file_the_bundle_is_named_all_the_same(application, monkeypatch):
+    def fail():
+        raise OSError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", fail)
+    with open(application.bundles[0][1], "ab") as stream:
+        stream.write(POISON.pem.encode())
+    found = trust_info.info(application)
+    assert found["in_sync"] is False and "OpenSSL gives as the reason:" in found["deviations"][0]
