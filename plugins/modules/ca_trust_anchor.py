@@ -30,6 +30,9 @@ description:
     the certificate and the file to remove. A run that changes nothing asks OpenSSL only if the collection's own reader,
     which is as strict, suspects a certificate. With O(root), the OpenSSL that is asked is that of the machine on which
     the module runs.
+  - Some CAs load, and this host's OpenSSL refuses every certificate that they issue. The module warns of an unknown
+    critical extension, of an EC key with explicit parameters (OpenSSL 3), of an ML-DSA or SLH-DSA key (OpenSSL before
+    3.5), and of keys and digests that the security level forbids, such as that of the crypto policy C(FUTURE).
   - It is all or nothing. If the extract fails, or an anchor is not in the extracted store then, or another one is gone
     from there, the former files come back and the task fails with what was found.
     A run that was killed in the middle is undone by the next one, which then does its own work.
