@@ -21,6 +21,7 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchor
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchors as anchors
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _answers as answers
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _controller_files as controller_files
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _lean_run as lean_run
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _verdicts as verdicts
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki as webpki
@@ -99,4 +100,8 @@ def a_host_that_is_looked_at(text):
     answer = lean_run.answered(text)
     found, asked = anchor_list.settled(answer), anchor_list.unsent(answer)
     assert found is None or set(found) <= {*anchor_list.LOOKED_AT, "warnings"}
+    try:
+        host_answers.checked(answer, anchor_list.ANSWER)
+    except host_answers.Wrong as error:
+        assert str(error).isprintable()
     assert all(isinstance(one, str) for one in asked)

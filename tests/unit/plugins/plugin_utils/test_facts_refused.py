@@ -9,6 +9,10 @@ import pathlib
 import pytest
 import yaml
 from ansible import constants
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
 
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _facts_refused as facts_refused
 
@@ -57,3 +61,30 @@ def test_facts_count_where_ansible_makes_variables_of_them(monkeypatch, on):
                                "2 more as a fact")
         assert "clear_facts" in said and "inject_facts_as_vars = false" in said
     assert constants.config.get_config_value("INJECT_FACTS_AS_VARS") is on
+
+
+@pytest.fixture
+def hostvars(tmp_path):
+    """Variables of two hosts: in the inventory, for a group and for a host, and facts that web1 has set."""
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "host_vars").mkdir()
+    (tmp_path / "hosts.yml").write_text("all: {vars: {in_inventory: x}, hosts: {web1: {of_host: x}, web2: {}}}")
+    (tmp_path / "group_vars" / "all.yml").write_text("of_group: x")
+    (tmp_path / "host_vars" / "web1.yml").write_text("in_host_vars: x")
+    loader = DataLoader()
+    inventory = InventoryManager(loader, sources=[str(tmp_path / "hosts.yml")])
+    manager = VariableManager(loader=loader, inventory=inventory)
+    return HostVars(inventory, manager, loader)
+
+
+def test_facts_that_shadow_the_inventory(hostvars):
+    """Ansible's own structures are read for this, which differ between versions of ansible-core."""
+    ours = {"in_inventory": "y", "of_host": "y", "of_group": "y", "in_host_vars": "y"}
+    facts = {**ours, "nobodys": "y", "ansible_distribution": "Debian", "discovered_interpreter_python": "/usr/bin/python3"}
+    hostvars._variable_manager.set_host_facts("web1", facts)
+    assert facts_refused.shadowed(hostvars, "web1", facts) == sorted(ours)
+    assert "web1 has set in_host_vars, in_inventory, of_group, of_host as a fact" in facts_refused.sentence(
+        "web1", facts, hostvars)
+    assert facts_refused.shadowed(hostvars, "web2", {"x": 1}) == []
+    hostvars._variable_manager.set_host_facts("web2", {"of_host": "y", "in_host_vars": "y"})
+    assert facts_refused.shadowed(hostvars, "web2", {"of_host": "y"}) == [], "no variables of this host"
