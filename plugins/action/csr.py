@@ -13,13 +13,16 @@ from ansible.module_utils.common.validation import check_type_bool
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _cryptography as cryptography
+from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _requests as requests
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _no_keys as no_keys
 
 LONGEST_REQUEST = 64 * 1024  # characters of PEM; one with RSA 8192 and 100 names has 7,000
-NAMED = ("subject", "subject_alt_name", "basic_constraints")  # what a CA must not be asked for in another's place
+# The host chooses its key, and nothing else that the request asks a CA for.
+OF_THE_KEY = ("key_type", "public_key", "digest", "subject_key_identifier", "authority_key_identifier", "critical")
+CHECKED = tuple(name for name in facts_of.SHOWN if name not in OF_THE_KEY)
 
 
 class ActionModule(no_keys.Action):
@@ -50,8 +53,8 @@ class ActionModule(no_keys.Action):
         if not request.signed:
             raise ValueError("its signature does not fit its key")
         wanted = facts_of.of_options(self._options())
-        for name in NAMED:
-            have, want = (facts.get(name) or [] for facts in (request.facts, wanted))
+        for name in CHECKED:
+            have, want = (_listed(name, facts.get(name)) for facts in (request.facts, wanted))
             if have != want:
                 raise ValueError(f"its {name} is {_shown(have)}, and is to be {_shown(want)}")
         return request.pem.decode("ascii")
@@ -64,6 +67,12 @@ class ActionModule(no_keys.Action):
             raise ValueError("; ".join(validated.error_messages))
         options: dict[str, t.Any] = validated.validated_parameters
         return options
+
+
+def _listed(name: str, value: t.Any) -> list[t.Any]:
+    """The values of a fact, sorted where their order has no meaning."""
+    values = value if isinstance(value, list) else [value] if value else []
+    return sorted(values) if name in extensions.SETS else values
 
 
 def _shown(values: t.Any) -> str:

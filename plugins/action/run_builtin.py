@@ -16,7 +16,10 @@ ARGUMENTS = {
     "options": {"type": "dict", "default": {}},
 }
 DOCUMENTED = host_answers.documented("run_builtin").keys or {}
-OWN = {"skipped": host_answers.Shape("bool", False), **host_answers.OWN}
+# The module file compares dictionaries, and copy says with a number that a file is binary or too large to compare.
+DIFF = host_answers.Shape("dict", values=(host_answers.TEXT, host_answers.Shape("int"), host_answers.Shape(
+    "dict", values=host_answers.ANYTHING)))
+OWN = {**host_answers.OWN, "skipped": host_answers.Shape("bool", False), "diff": DIFF}
 # What is needed of the answer of each; of the others, nothing.
 SAID = {"command": ("stdout", "stderr"), "slurp": ("content",), "stat": ("stat",)}
 
@@ -46,6 +49,8 @@ class ActionModule(action.Action):
             said = builtin.run(task_vars=task_vars)
         finally:
             builtin.cleanup()
+        if isinstance(said.get("diff"), list) and len(said["diff"]) == 1:
+            said["diff"] = said["diff"][0]  # copy lists one for each file
         found = self.judged(said, answer(given["name"]))
         key, python = builtin._discovered_interpreter_key, builtin._discovered_interpreter
         return {**result, **found, **self.discovered(key, python)}

@@ -35,7 +35,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Nothing that a host has said decides about it
+- name: Refuse facts that would decide in the inventory's place
   fleetpki.host_trust.refuse_facts:
 """
 

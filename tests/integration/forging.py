@@ -8,11 +8,12 @@ is merged into the answer's, key by key, and anything else takes the place of wh
 
 from __future__ import annotations
 
+import collections.abc as c
+import contextlib
 import json
 import typing as t
 
-if t.TYPE_CHECKING:
-    import podman
+import podman
 
 PYTHON = "/usr/local/bin/forging-python"
 LIES = "/root/lies.json"
@@ -67,6 +68,22 @@ sys.stdout.buffer.write(printed.encode("utf-8", "surrogateescape"))
 sys.stdout.flush()
 sys.exit(done.returncode)
 '''
+
+
+@contextlib.contextmanager
+def fleet(evil: str, honest: str) -> c.Iterator[podman.Fleet]:
+    """A host whose Python is the forging one, and one that does not lie."""
+    with podman.fleet({evil: "el9", honest: "debian12"}) as hosts:
+        bring(hosts[evil])
+        inventory = json.loads(hosts.inventory.read_text())
+        inventory["all"].setdefault("hosts", {})[evil] = {"ansible_python_interpreter": PYTHON}
+        hosts.inventory.write_text(json.dumps(inventory))
+        yield hosts
+
+
+def as_facts(**facts: t.Any) -> dict[str, t.Any]:
+    """A lie that every module can tell: facts."""
+    return {"ansible_facts": facts}
 
 
 def bring(host: podman.Host, **lies: t.Any) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import tempfile
@@ -208,6 +209,12 @@ def test_the_stores_of_a_host():
         exactly, = run(*documented.tasks("plugins/modules/ca_trust_anchor.py",
                                          "Exactly these local anchors, nothing that was installed by hand"))
         assert any("Corp Issuing CA" in step["subject"] for step in exactly["plan"]), exactly["plan"]
+        host.write("/srv/pki/root/root.crt", ROOT.pem.encode())
+        *_nothing, read = run(
+            *documented.tasks("plugins/modules/refuse_facts.py",
+                              "Refuse facts that would decide in the inventory's place"),
+            *documented.tasks("plugins/modules/run_builtin.py", "Read a file"))
+        assert base64.b64decode(read["content"]).decode() == ROOT.pem
         policies = "/etc/firefox/policies/policies.json"
         run(*documented.tasks("plugins/modules/firefox_trust.py", "Firefox trusts what the host trusts"))
         assert "p11-kit-trust.so" in host.read(policies).decode()

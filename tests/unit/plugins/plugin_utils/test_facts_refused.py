@@ -80,7 +80,7 @@ def hostvars(tmp_path):
 def test_facts_that_shadow_the_inventory(hostvars):
     """Ansible's own structures are read for this, which differ between versions of ansible-core."""
     ours = {"in_inventory": "y", "of_host": "y", "of_group": "y", "in_host_vars": "y"}
-    facts = {**ours, "nobodys": "y", "ansible_distribution": "Debian", "discovered_interpreter_python": "/usr/bin/python3"}
+    facts = {**ours, "nobodys": "y", "ansible_distribution": "Debian", "discovered_interpreter_python": "/bin/python3"}
     hostvars._variable_manager.set_host_facts("web1", facts)
     assert facts_refused.shadowed(hostvars, "web1", facts) == sorted(ours)
     assert "web1 has set in_host_vars, in_inventory, of_group, of_host as a fact" in facts_refused.sentence(
