@@ -49,8 +49,8 @@ class ActionModule(action.Action):
             said = builtin.run(task_vars=task_vars)
         finally:
             builtin.cleanup()
-        if isinstance(said.get("diff"), list) and len(said["diff"]) == 1:
-            said["diff"] = said["diff"][0]  # copy lists one for each file
+        if isinstance(said.get("diff"), list):  # of copy: one for its file, or none without diff mode
+            said["diff"] = said["diff"][0] if said["diff"] else {}
         found = self.judged(said, answer(given["name"]))
         key, python = builtin._discovered_interpreter_key, builtin._discovered_interpreter
         return {**result, **found, **self.discovered(key, python)}

@@ -60,8 +60,8 @@ def sentence(host: str, facts: t.Any, hostvars: t.Any = None) -> str:
     listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if names[5:] else "")
     return (
         f"{host} has set {listed} as a fact, and a fact outranks the inventory: the host would choose what you must "
-        f"choose. Nothing was done. A module that ran on {host}, or in a task of {host} that was delegated, returned it "
-        "in this run or, with a fact cache, in an earlier one. Find what sets it (set_fact with cacheable: true, or a "
-        "module's ansible_facts). If nothing of yours does, treat the host that answered as compromised. Then run "
-        f"ansible.builtin.meta: clear_facts, or remove {host} from the fact cache. With inject_facts_as_vars = false in "
-        "ansible.cfg no fact is a variable")
+        f"choose. Nothing was done. A module that ran on {host}, or in a task of {host} that was delegated, returned "
+        "it in this run or, with a fact cache, in an earlier one. Find what sets it (set_fact with cacheable: true, or "
+        "a module's ansible_facts). If nothing of yours does, treat the host that answered as compromised. Then run "
+        f"ansible.builtin.meta: clear_facts, or remove {host} from the fact cache. With inject_facts_as_vars = false "
+        "in ansible.cfg no fact is a variable")

