@@ -171,7 +171,8 @@ def test_no_answer_in_any_role_sets_anything(hosts, tmp_path, inject):
     """All roles in one run, in the order in which a fleet has them."""
     forging.lie(hosts[EVIL], every=CARRIERS)
     book = [play(name) for name in ROLES]
-    book.insert(-1, {**play("ca_rotation", ca_rotation_phase="prepare", ca_rotation_parts=["work"]), "hosts": "localhost"})
+    prepare = play("ca_rotation", ca_rotation_phase="prepare", ca_rotation_parts=["work"])
+    book.insert(-1, {**prepare, "hosts": "localhost"})
     book.append({"hosts": "all", "gather_facts": False, "tasks": [seen()]})
     (tmp_path / "play.yml").write_text(json.dumps(book))
     done = plays.playbook(inventory(hosts, tmp_path), str(tmp_path / "play.yml"), environment={
