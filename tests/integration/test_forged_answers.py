@@ -127,6 +127,7 @@ def test_a_wrong_answer_is_a_failure_of_its_host(hosts, lie, why):
     assert_nothing_was_set(done)
     failed = failures(done)
     assert set(failed) == {(EVIL, name) for name in ARGUMENTS}, failed
+    failed.pop((EVIL, "run_builtin copy"))  # Ansible's own action reads stat's answer before, and says what is wrong
     if why:
         assert {key: one for key, one in failed.items()
                 if f"{EVIL} does not answer as" not in one or why not in one} == {}
