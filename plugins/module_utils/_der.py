@@ -16,6 +16,7 @@ import typing as t
 if t.TYPE_CHECKING:
     Element = t.Tuple[int, int, int, int]  # tag, offset, offset of the content, offset behind
 
+BOOLEAN = 0x01
 INTEGER = 0x02
 BIT_STRING = 0x03
 OCTET_STRING = 0x04

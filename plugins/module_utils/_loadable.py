@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
     # Tells which certificates keep OpenSSL from loading a file: (path, its bytes, its certificates) -> refusals
     Loader = t.Callable[[str, bytes, Blocks], t.List["Refusal"]]
 
-BOOLEAN, NULL = 0x01, 0x05
+NULL = 0x05
 UTF8_STRING, UNIVERSAL_STRING, BMP_STRING = 0x0C, 0x1C, 0x1E
 # The types that OpenSSL takes for an attribute's value (B_ASN1_PRINTABLE), but for some that no name has.
 STRINGS = {UTF8_STRING: "UTF8String", 0x12: "NumericString", 0x13: "PrintableString", 0x14: "TeletexString",
@@ -302,7 +302,7 @@ def _check_extensions(data: bytes, start: int, end: int) -> None:
         if data[inner] != der.OID or data[inner + 1] > 0x7F or value >= place:
             raise Refused("it has a malformed extension")
         _check_oid(data[inner + 2:value])
-        if data[value] == BOOLEAN:
+        if data[value] == der.BOOLEAN:
             if data[value + 1] != 1:
                 raise Refused("it has a malformed extension")
             value += 3

@@ -131,8 +131,11 @@ def parse_leniently(data: "t.Optional[bytes]") -> "t.Optional[Certificate]":
         return None
 
 
-def _extensions(data: bytes, fields: "t.List[der.Element]") -> "t.Dict[str, t.Tuple[bool, bytes]]":
-    found = {}
+def _extensions(data: bytes, fields: "t.Iterable[der.Element]") -> "t.Dict[str, t.Tuple[bool, bytes]]":
+    return {oid: (critical, value) for oid, critical, value in _each_extension(data, fields)}
+
+
+def _each_extension(data: bytes, fields: "t.Iterable[der.Element]") -> "t.Iterator[t.Tuple[str, bool, bytes]]":
     for tag, _start, content, end in fields:
         if tag != 0xA3:
             continue
@@ -142,8 +145,18 @@ def _extensions(data: bytes, fields: "t.List[der.Element]") -> "t.Dict[str, t.Tu
             if len(parts) not in (2, 3) or parts[0][0] != der.OID or parts[-1][0] != der.OCTET_STRING:
                 raise der.DerError("malformed extension")
             critical = len(parts) == 3 and data[parts[1][2]:parts[1][3]] != b"\0"
-            found[der.oid(data[parts[0][2]:parts[0][3]])] = (critical, data[parts[-1][2]:parts[-1][3]])
-    return found
+            yield der.oid(data[parts[0][2]:parts[0][3]]), critical, data[parts[-1][2]:parts[-1][3]]
+
+
+def repeated_extension(certificate: Certificate) -> "t.Optional[str]":
+    """The OID of an extension that is there more than once (RFC 5280 section 4.2 forbids it); None where none is."""
+    data, seen = certificate.der, set()
+    content, end = der.expect(data, *der.expect(data, 0, len(data), der.SEQUENCE), tag=der.SEQUENCE)
+    for oid, _critical, _value in _each_extension(data, der.children(data, content, end)):
+        if oid in seen:
+            return oid
+        seen.add(oid)
+    return None
 
 
 def _time(data: bytes, part: "der.Element") -> int:
@@ -247,7 +260,7 @@ def basic_constraints(certificate: Certificate) -> "t.Tuple[bool, t.Optional[int
     content, end = der.expect(value, 0, len(value), der.SEQUENCE)
     is_ca, path_length = False, None
     for tag, _start, inner, behind in der.children(value, content, end):
-        if tag == 0x01:
+        if tag == der.BOOLEAN:
             is_ca = value[inner:behind] != b"\0"
         elif tag == der.INTEGER:
             path_length = der.integer(value[inner:behind])

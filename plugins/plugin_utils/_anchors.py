@@ -56,6 +56,7 @@ def objections(certificate: x509.Certificate, terms: Terms) -> list[str]:
 
 def _judged(certificate: x509.Certificate, terms: Terms) -> list[str]:
     """What its extensions, its signature and its key have against it; raises DerError where they can't be read."""
+    _refuse_ambiguous(certificate)
     is_ca, usage = x509.basic_constraints(certificate)[0], x509.key_usage(certificate)
     x509.extended_key_usage(certificate)
     found = []
@@ -73,6 +74,17 @@ def _judged(certificate: x509.Certificate, terms: Terms) -> list[str]:
     if digest and not x509.is_self_issued(certificate):
         found.append(f"it is signed with {digest}, which TLS clients refuse: have it reissued")
     return found + _key_objections(certificate)
+
+
+def _refuse_ambiguous(certificate: x509.Certificate) -> None:
+    """Raises DerError where readers differ in what the extensions say, such as whether it is a CA; OpenSSL loads it."""
+    twice = x509.repeated_extension(certificate)
+    if twice:
+        raise der.DerError(f"the extension {twice} is there twice, and readers differ in which of them counts")
+    value = certificate.extensions.get(x509.BASIC_CONSTRAINTS, (False, b"\x30\x00"))[1]
+    for tag, _start, content, end in der.children(value, *der.expect(value, 0, len(value), der.SEQUENCE)):
+        if tag == der.BOOLEAN and value[content:end] not in (b"\x00", b"\xff"):
+            raise der.DerError("cA in its basicConstraints is not in DER, and readers differ in what it says")
 
 
 def weak_digest(certificate: x509.Certificate) -> str | None:

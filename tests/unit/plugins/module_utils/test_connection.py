@@ -103,7 +103,7 @@ def test_the_budget_bounds_each_step_and_all():
     assert one.step() == now + 3
 
 
-def through(answer, seconds=1.0):
+def through(answer, seconds=10.0):
     with servers.Server(lambda sock: sock.sendall(answer(servers.head_of(sock)))) as server:
         sock = connection.connect("127.0.0.1", server.port, budget())[0]
         try:
