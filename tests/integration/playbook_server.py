@@ -142,7 +142,7 @@ def exit_code(args: list[str]) -> int:
 
 
 def keep_compiled_templates(folder: Path) -> None:
-    """Has each template compiled once, and not by each task of each fork: that is a third of what plays with roles take.
+    """Has each template compiled once, and not by each task of each fork.
 
     Only with an ansible-core (2.19 and later) that folds no constants while it compiles: what is kept depends on the
     template's text alone.
