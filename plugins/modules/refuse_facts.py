@@ -24,10 +24,13 @@ description:
 attributes:
   check_mode:
     support: full
+    description: It changes nothing.
   diff_mode:
     support: none
+    description: It changes nothing.
   idempotent:
     support: full
+    description: It changes nothing.
   platform:
     support: full
     description: It runs on the controller.

@@ -39,6 +39,7 @@ attributes:
   platform:
     support: full
     platforms: posix
+    description: Those of the module that is run.
 """
 
 EXAMPLES = r"""
