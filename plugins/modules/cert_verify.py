@@ -444,6 +444,7 @@ results:
           description: Where it comes from, V(certificate), V(chain) or V(trust). Only the last is an anchor.
           returned: always
           type: str
+          choices: [certificate, chain, trust]
           sample: chain
     openssl:
       description: The verdict of the host's OpenSSL on the chain alone. V(null) where it was not asked.

@@ -56,6 +56,7 @@ class Shape(t.NamedTuple):
     elements: Shape | None = None     # of a list
     keys: dict[str, Shape] | None = None  # of a dictionary whose keys are documented; others are dropped
     values: tuple[Shape, ...] = ()    # of a dictionary with any keys, or of a list: what is in it may be one of these
+    choices: tuple[str, ...] = ()     # of a text: all that it may be, where there are few
 
 
 TEXT = Shape("str")
@@ -177,6 +178,8 @@ def _value(value: t.Any, shape: Shape, name: str, budget: Budget, depth: int = 0
             raise Wrong(f"{name} is too large: {len(value):,} elements, and at most {MOST_ELEMENTS:,} are read")
     if shape.kind == "str":
         budget.spend(1, len(value))
+        if shape.choices and value not in shape.choices:
+            raise Wrong(f"{name} is {_described(value)}, and is to be {' or '.join(shape.choices)}")
         wanted = FORMATS.get(name.rpartition(".")[2])
         if wanted and not wanted[0].fullmatch(value):
             raise Wrong(f"{name} is {_described(value)}, and is to be {wanted[1]}")

@@ -20,7 +20,7 @@ OLD, NEW = pki.root("Corp Root CA"), pki.root("Corp Root CA")
 OLD_ISSUING, NEW_ISSUING = (pki.issue("Corp Issuing CA", root, ca=True, path_length=0) for root in (OLD, NEW))
 OLD_WEB, NEW_WEB = pki.server("web1", OLD_ISSUING), pki.server("web1", NEW_ISSUING)
 GIVEN = {"authorities": [OLD.pem, OLD_ISSUING.pem], "successors": [NEW.pem, NEW_ISSUING.pem], "folders": [],
-         "paths": [], "ignore_paths": [], "listeners": False, "ignore_ports": [], "server_names": [], "timeout": 2.0}
+         "paths": [], "ignore_paths": [], "listeners": False, "ignore_ports": [], "server_names": [], "timeout": 20.0}
 
 
 @pytest.fixture()
