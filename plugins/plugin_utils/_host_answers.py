@@ -34,9 +34,10 @@ DEEPEST = 12                       # where the documentation does not say what i
 LARGEST_NUMBER = 2 ** 63
 
 TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,), "bool": (bool,), "int": (int,), "float": (float, int), "list": (list, tuple), "dict": (dict,)}
+    "str": (str,), "bool": (bool,), "int": (int,), "float": (float, int), "list": (list, tuple), "dict": (dict,),
+    "flag": (bool, int)}  # a number in older versions of ansible-core, true or false in newer ones
 WORDS = {"str": "text", "bool": "true or false", "int": "a whole number", "float": "a number", "list": "a list",
-         "dict": "a dictionary"}
+         "dict": "a dictionary", "flag": "true or false"}
 
 
 class Wrong(ValueError):
@@ -61,14 +62,14 @@ class Shape(t.NamedTuple):
 
 TEXT = Shape("str")
 TEXTS = Shape("list", elements=TEXT)
-ANYTHING = tuple(Shape(kind) for kind in TYPES)
+ANYTHING = tuple(Shape(kind) for kind in TYPES if kind != "flag")
 # What modules answer with besides, and what Ansible makes of it.
 OWN = {
     "changed": Shape("bool", null=False), "failed": Shape("bool", null=False), "rc": Shape("int"),
     "diff": Shape("dict", values=(TEXT,)), "invocation": Shape("dict", values=ANYTHING),
     "missing_packages": TEXTS,
 }
-ASYNC = {"ansible_job_id": TEXT, "results_file": TEXT, "started": Shape("int"), "finished": Shape("int")}
+ASYNC = {"ansible_job_id": TEXT, "results_file": TEXT, "started": Shape("flag"), "finished": Shape("flag")}
 # Of values that are called so, in any answer.
 TIME = re.compile(r"\d{1,4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII), "a time such as 2027-05-01T00:00:00Z"
 FORMATS = {"fingerprint_sha256": (re.compile("[0-9a-f]{64}"), "64 hexadecimal digits"),
@@ -222,7 +223,7 @@ def _dictionary(value: Answer, shape: Shape, name: str, budget: Budget, depth: i
 
 def _is(value: t.Any, kind: str) -> bool:
     if isinstance(value, bool):
-        return kind == "bool"
+        return kind in ("bool", "flag")
     if isinstance(value, (int, float)):
         return isinstance(value, TYPES[kind]) and math.isfinite(value) and abs(value) < LARGEST_NUMBER
     return isinstance(value, TYPES[kind])
