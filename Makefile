@@ -116,8 +116,12 @@ integration: hosts-of-test  ## the modules and roles against real hosts, most of
 integration-platforms: hosts  ## the same where the platform matters, on the other platforms
 	PLATFORMS=others pytest -n 3 --dist worksteal -m platforms tests/integration
 
+# A fleet with every client takes long to start: all tests of a file share one.
+dist := worksteal
+integration-clients: dist := loadfile --no-loadscope-reorder
+
 integration-%: hosts
-	pytest -n 3 --dist worksteal -m $* tests/integration
+	pytest -n 3 --dist $(dist) -m $* tests/integration
 
 integration-registry: hosts  ## images of a registry on the loopback: pulled, completed, and the roles on them
 	@tools/system-packages docker-registry

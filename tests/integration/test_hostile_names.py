@@ -104,11 +104,12 @@ def test_a_hostile_server(fleet, mark):
     assert "\\1B[2J" in printed and "script" in printed
 
 
-def test_a_hostile_certificate_in_the_smoke_test(fleet, mark):
+def test_a_hostile_certificate_in_the_smoke_test(fleet, papers, mark):
     """What its clients say of it, with its names in it, goes through facts and a report."""
     task = {"ansible.builtin.include_role": {"name": "fleetpki.host_trust.tls_smoke_test"}, "vars": {
         "tls_smoke_test_certificate": "/root/leaf.crt", "tls_smoke_test_privatekey": "/root/leaf.key"}}
-    printed = harmless(plays.shown(fleet.inventory, [task, *used("tls_smoke_test_refusals")], "-v"), mark)
+    tasks = [plays.anchors(papers["root"]), task, *used("tls_smoke_test_refusals")]
+    printed = harmless(plays.shown(fleet.inventory, tasks, "-v"), mark)
     assert "The smoke test of el9 fails" in printed and "{{ 7 * '7' }}.example.com" in printed
 
 
