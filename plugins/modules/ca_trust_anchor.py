@@ -231,7 +231,7 @@ store:
   returned: success
   sample: redhat
 bundle:
-  description: The PEM file with all that is trusted for TLS servers, which was looked at. Null with O(store=nss).
+  description: The PEM file with all that is trusted for TLS servers, which was looked at. V(null) with O(store=nss).
   type: str
   returned: success
   sample: /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem
@@ -280,7 +280,7 @@ anchors:
         was. With O(store=nss), the first database that is changed or holds it. V(null) where there is none.
       type: str
     subject:
-      description: Its subject, in the form of RFC 4514. Null where only a fingerprint is known.
+      description: Its subject, in the form of RFC 4514. V(null) where only a fingerprint is known.
       type: str
     issuer:
       description: Its issuer. V(null) where only a fingerprint is known.

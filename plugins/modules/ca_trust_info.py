@@ -60,7 +60,7 @@ store:
   returned: success
   sample: redhat
 bundle:
-  description: The PEM file with all that is trusted for TLS servers. Null with O(store=nss).
+  description: The PEM file with all that is trusted for TLS servers. V(null) with O(store=nss).
   type: str
   returned: success
   sample: /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem
@@ -94,7 +94,7 @@ anchors:
       description: The file or database that holds it.
       type: str
     name:
-      description: The name it was given by M(fleetpki.host_trust.ca_trust_anchor), else null.
+      description: The name it was given by M(fleetpki.host_trust.ca_trust_anchor), else V(null).
       type: str
     managed:
       description: Whether this collection installed it.
@@ -164,14 +164,14 @@ bundles:
 interrupted:
   description:
     - Whether a run of M(fleetpki.host_trust.ca_trust_anchor) was killed in the middle. The next one undoes that.
-      Null where only root can see it.
+      V(null) where only root can see it.
   type: bool
   returned: success
   sample: false
 in_sync:
   description:
     - Whether the extracted bundles hold what their sources make, and the host's OpenSSL loads each PEM bundle whole.
-      Null where that could not be found out.
+      V(null) where that could not be found out.
   type: bool
   returned: success
   sample: true
@@ -201,16 +201,16 @@ unloadable:
       description: The bundle that OpenSSL does not load.
       type: str
     position:
-      description: Which certificate of the bundle it is, counted from 1. Null where no single certificate is at fault.
+      description: Its position in the bundle, counted from 1. V(null) where no single certificate is at fault.
       type: int
     certificates:
       description: How many certificates the bundle has.
       type: int
     subject:
-      description: The subject of the certificate, in the form of RFC 4514. Null where it can't be read.
+      description: The subject of the certificate, in the form of RFC 4514. V(null) where it can't be read.
       type: str
     fingerprint_sha256:
-      description: SHA-256 of the certificate in hexadecimal. Null where it can't be decoded.
+      description: SHA-256 of the certificate in hexadecimal. V(null) where it can't be decoded.
       type: str
     reason:
       description: Why OpenSSL does not load it.

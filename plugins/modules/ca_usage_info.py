@@ -171,19 +171,19 @@ certificates:
   contains:
     <<: *certificate
     path:
-      description: The file, or null.
+      description: The file, or V(null).
       type: str
     address:
-      description: Where a service listens that shows it, or null.
+      description: Where a service listens that shows it, or V(null).
       type: str
     port:
-      description: The port, or null.
+      description: The port, or V(null).
       type: int
     server_name:
-      description: The name that the service was asked for, or null.
+      description: The name that the service was asked for, or V(null).
       type: str
     program:
-      description: The service's program, or null where it is not known.
+      description: The service's program, or V(null) where it is not known.
       type: str
     authority:
       description: The subject of the CA.

@@ -81,7 +81,7 @@ path:
   returned: success
   sample: /etc/firefox/policies/policies.json
 library:
-  description: The trust module of p11-kit that was found, as its own system has it. Null with O(state=absent).
+  description: The trust module of p11-kit that was found, as its own system has it. V(null) with O(state=absent).
   type: str
   returned: success
   sample: /usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-trust.so

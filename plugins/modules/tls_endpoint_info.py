@@ -260,7 +260,7 @@ msg:
   type: str
   sample: "web1.example.com:443: the server does not send CN=Corp Issuing CA 1; browsers may hide this"
 results:
-  description: What was found of each endpoint, in the order of O(endpoints). V(null) is what is not known.
+  description: What was found of each endpoint, in the order of O(endpoints). Values that are not known are null.
   returned: when endpoints were looked at
   type: list
   elements: dict

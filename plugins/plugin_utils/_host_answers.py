@@ -45,7 +45,7 @@ class Wrong(ValueError):
 
 
 class Incomplete(Wrong):
-    """An answer that lacks what the module always gives."""
+    """An answer that lacks what the module always gives: it may be another module's."""
 
 
 class Shape(t.NamedTuple):
@@ -93,7 +93,7 @@ def _shape(key: dict[str, t.Any]) -> Shape:
     """The Shape that a key of RETURN describes."""
     kind, contains, sample = key["type"], key.get("contains"), key.get("sample")
     described = " ".join(key["description"] if isinstance(key["description"], list) else [key["description"]])
-    shape = Shape(kind, null=bool(re.search(r"\bnull\b", described, re.IGNORECASE)),
+    shape = Shape(kind, null="V(null)" in described, choices=tuple(key.get("choices", ())),
                   needed=key.get("returned", "always") in ("always", "success"))
     keys = {name: _shape(one) for name, one in contains.items()} if contains else None
     if kind == "dict" and keys and sample and not set(sample) & set(keys):

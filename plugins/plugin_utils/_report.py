@@ -44,8 +44,7 @@ def build(gathered: dict[str, Value], terms: Terms) -> Value:
     The kinds are those of KINDS, wanted in check mode. One that is missing was not asked for. Raises ValueError for
     results of another module.
     """
-    gathered = {plain(name): {kind: _plain(plain(name), kind, result) for kind, result in results.items()}
-                for name, results in gathered.items()}
+    gathered = _read(gathered)
     known = knowledge.Known()
     found = findings.Findings(terms.now)
     names = sorted(gathered, key=findings.natural)
@@ -85,6 +84,25 @@ def plain(value: t.Any) -> t.Any:
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]
     return value
+
+
+def _read(gathered: dict[str, Value]) -> dict[str, Value]:
+    """What hosts have answered, as plain values. Raises ValueError where all results of a kind are another module's:
+    that is a mistake in the play. Where one host's are, it is that host's failure.
+    """
+    read: dict[str, Value] = {plain(name): {} for name in gathered}
+    foreign: dict[str, list[answers.Foreign]] = {}
+    for name, results in gathered.items():
+        for kind, result in results.items():
+            try:
+                read[plain(name)][kind] = _plain(plain(name), kind, result)
+            except answers.Foreign as error:
+                read[plain(name)][kind] = plain(error.failure)
+                foreign.setdefault(kind, []).append(error)
+    for kind, errors in foreign.items():
+        if len(errors) == sum(bool(results.get(kind)) for results in gathered.values()):
+            raise errors[0]
+    return read
 
 
 def _plain(host: str, kind: str, result: Value | None) -> Value:

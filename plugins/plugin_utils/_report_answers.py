@@ -23,10 +23,18 @@ LONGEST_CHAIN = 100  # OpenSSL's own limit; there is none of ten
 DESCRIBED = ("subject", "issuer", "serial", "not_before", "not_after", "remaining_days", "key_type")
 
 
+class Foreign(ValueError):
+    """A result that seems to be another module's; ``failure`` is what stands for it where it is one host's alone."""
+
+    def __init__(self, host: str, kind: str, why: str) -> None:
+        super().__init__(f"{host}, {kind}: these are no results of {KINDS[kind]} ({why})")
+        self.failure = failure(kind, why)
+
+
 def read(host: str, kind: str, result: t.Any) -> Value:
-    """A result as it is documented, or as a failure with the reason; raises ValueError for another module's."""
+    """A result as it is documented, or as a failure with the reason; raises Foreign for another module's."""
     if not isinstance(result, c.Mapping):
-        raise ValueError(_foreign(host, kind, f"{result!r:.80}"))
+        raise Foreign(host, kind, f"{result!r:.80}")
     if result.get("failed") or result.get("unreachable") or result.get("skipped"):
         return {**{name: bool(result.get(name)) for name in ("failed", "unreachable", "skipped")},
                 **({"msg": result["msg"]} if isinstance(result.get("msg"), str) else {})}
@@ -35,14 +43,15 @@ def read(host: str, kind: str, result: t.Any) -> Value:
         for number, one in enumerate(found.get("results") or []):
             _check(one, f"results[{number}]")
     except host_answers.Incomplete as error:
-        raise ValueError(_foreign(host, kind, str(error))) from error
+        raise Foreign(host, kind, str(error)) from error
     except host_answers.Wrong as error:
-        return {"failed": True, "msg": f"it does not answer as {KINDS[kind]} does: {error}"}
+        return failure(kind, str(error))
     return found
 
 
-def _foreign(host: str, kind: str, why: str) -> str:
-    return f"{host}, {kind}: these are no results of {KINDS[kind]} ({why})"
+def failure(kind: str, why: str) -> Value:
+    """What stands for the results of a host that can't have given them."""
+    return {"failed": True, "msg": f"it does not answer as {KINDS[kind]} does: {why}"}
 
 
 def _check(one: Value, name: str) -> None:

@@ -31,8 +31,9 @@ SCALARS = [None, True, False, "maybe", "", "x" * 2000, 5, -1, 2 ** 70, 0.5, math
 
 def whole(own, *anchors):
     """What is registered on a host, of all kinds."""
-    return {"trust": told.trust(told.anchor(ROOT), *anchors), "wanted": told.wanted((ROOT, "present"), steps=[
-                ("install", ISSUING, "no local anchor holds it")]),
+    steps = [("install", ISSUING, "no local anchor holds it")]
+    return {"trust": told.trust(told.anchor(ROOT), *anchors),
+            "wanted": told.wanted((ROOT, "present"), steps=steps),
             "certificates": told.results(told.verified(own, ISSUING, ROOT)),
             "endpoints": told.results(told.seen("www.example.com:443", WEB, ISSUING))}
 
@@ -85,6 +86,8 @@ def test_whatever_one_host_says_the_others_are_as_before(path, value):
 
 
 @pytest.mark.parametrize("path, value", [
+    (("trust", "anchors", 0), {}), (("certificates", "results", 0), {"x": 1}), (("endpoints", "results"), None),
+    (("certificates", "results", 0, "chain", 0, "source"), "maybe"),
     (("trust", "in_sync"), "maybe"), (("trust", "store"), ["x"]), (("trust", "anchors", 0, "not_after"), 5),
     (("trust", "anchors", 0, "fingerprint_sha256"), None), (("trust", "anchors", 0, "fingerprint_sha256"), "x"),
     (("trust", "counts", "distribution"), "1} 2\nhost_trust_x 3"), (("trust", "counts", "distribution"), math.nan),
@@ -104,7 +107,7 @@ def test_whatever_one_host_says_the_others_are_as_before(path, value):
                                             "root": False}] * 2000),
 ], ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else "")
 def test_shapes_that_ended_a_report(path, value):
-    """33 shapes, most of which ended the report for the whole fleet: a failure of its host, which names the value."""
+    """Shapes, most of which ended the report for the whole fleet: a failure of its host, which names the value."""
     made = build({"evil": forged(whole(OTHER), path, value), "web1": whole(WEB)})
     kind = {"trust": "host-failed", "wanted": "wanted-refused", "certificates": "certificates-failed",
             "endpoints": "endpoints-failed"}[path[0]]
