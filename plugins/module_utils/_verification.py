@@ -31,7 +31,6 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils import _places
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
 
-DAY = 86400
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}\Z", re.ASCII)
 NOTHING_KNOWN = dict.fromkeys([
     "subject", "issuer", "serial", "fingerprint_sha256", "not_before", "not_after", "key_type", "remaining_days",
@@ -230,10 +229,7 @@ def _result(
 
 def _facts(item: Item, leaf: x509.Certificate, now: int) -> "t.Dict[str, t.Any]":
     """What is known of a certificate before anybody judges it (dict)."""
-    alt_names = x509.shown_alt_names(leaf)
-    return dict(x509.describe(leaf), name="%s (%s)" % (item.name, reasons.short(leaf.subject_der)),
-                dns_names=alt_names["dns"], ip_addresses=alt_names["ip"], key_type=x509.key_type(leaf),
-                remaining_days=(leaf.not_after - now) // DAY)
+    return dict(x509.describe_leaf(leaf, now), name="%s (%s)" % (item.name, reasons.short(leaf.subject_der)))
 
 
 def _judgement(

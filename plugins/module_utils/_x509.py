@@ -68,6 +68,7 @@ HARMLESS = re.compile(r"\w(?:[\w .()/-]*\w)?\Z", re.ASCII)  # text with nothing 
 MAX_NAME = 16 * 1024  # bytes of a subject or an issuer: it is shown and compared again and again
 DOTTED = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+\Z", re.ASCII)  # an object identifier as it is written
 UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
+DAY = 86400  # seconds
 DAYS_BEFORE = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)  # each month, in a year of 365 days
 _ZONE = r"(?:Z|([+-])(\d\d)(\d\d))\Z"
 TIMES = {
@@ -422,3 +423,10 @@ def describe(certificate: Certificate) -> "t.Dict[str, str]":
         "not_before": iso_time(certificate.not_before),
         "not_after": iso_time(certificate.not_after),
     }
+
+
+def describe_leaf(certificate: Certificate, now: float) -> "t.Dict[str, t.Any]":
+    """The same of a certificate that is judged at a time (seconds since the epoch), with names, key and days left."""
+    names = shown_alt_names(certificate)
+    return dict(describe(certificate), dns_names=names["dns"], ip_addresses=names["ip"],
+                key_type=key_type(certificate), remaining_days=int(certificate.not_after - now) // DAY)

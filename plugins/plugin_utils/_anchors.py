@@ -13,7 +13,7 @@ import typing as t
 try:
     from cryptography import x509 as strict_x509
 except ImportError:  # ansible-core brings it; a controller without has nothing to note
-    strict_x509 = None  # type: ignore[assignment]
+    strict_x509 = None  # type: ignore[assignment]  # a module that may be missing is nothing that types can say
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
 from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration

@@ -19,8 +19,6 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki
 # What the host looks at in the same way, whatever its OpenSSL says.
 SEEN_THERE = ("rfc9525-names",)
 
-DAY = 86400
-
 Shape = host_answers.Shape
 MATERIAL = Shape("dict", keys={
     **dict.fromkeys(("hostnames", "ips", "sent", "anchors"), Shape("list", False, True, elements=Shape("str", False))),
@@ -98,10 +96,7 @@ def _decoded(name: str, text: str) -> bytes:
 def _read(leaf: bytes, now: float) -> dict[str, t.Any]:
     """What a certificate says; raises host_answers.Wrong."""
     try:
-        certificate = x509.parse(leaf)
-        alt_names = x509.shown_alt_names(certificate)
-        return {**x509.describe(certificate), "dns_names": alt_names["dns"], "ip_addresses": alt_names["ip"],
-                "key_type": x509.key_type(certificate), "remaining_days": int(certificate.not_after - now) // DAY}
+        return x509.describe_leaf(x509.parse(leaf), now)
     except der.DerError as error:
         raise host_answers.Wrong(f"the certificate is none: {error}") from error
 
