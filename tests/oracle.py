@@ -34,10 +34,10 @@ from cryptography.x509 import verification
 if __name__ == "__main__":
     importlib.import_module("conftest")  # makes this checkout importable as the collection
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki as webpki
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import openssl
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import hostnames as x509_hostnames
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki import validate
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "oracle"
 SHOWN = 40  # cases that the lists below a table name
@@ -90,9 +90,9 @@ def moment(case: Case) -> float:
 
 def strict(case: Case) -> tuple[bool, str]:
     hostnames, ips = asked(case)
-    question = webpki.Question(hostnames, ips, purpose(case), moment(case),
-                               max_intermediates=case.get("max_chain_depth"))
-    verdict = webpki.judge(
+    question = validate.Question(hostnames, ips, purpose(case), moment(case),
+                                 max_intermediates=case.get("max_chain_depth"))
+    verdict = validate.judge(
         der(case["peer_certificate"]), [der(pem) for pem in case["untrusted_intermediates"]],
         [der(pem) for pem in case["trusted_certs"]], question, [der(pem) for pem in case.get("crls", [])])
     return verdict.accepted, "; ".join(f"{one.rule}: {one.sentence}" for one in verdict.findings)
@@ -116,7 +116,7 @@ def by_openssl(case: Case) -> tuple[bool, str]:
                                  directory, "certificate.pem", untrusted, options)
     if not verdict.accepted:
         return False, "; ".join(text for _number, _depth, text in verdict.errors) or verdict.output.strip()
-    found = names.findings(*asked(case), x509.alt_names(x509.parse(der(case["peer_certificate"]))), None)
+    found = x509_hostnames.findings(*asked(case), x509.alt_names(x509.parse(der(case["peer_certificate"]))), None)
     return not found, "; ".join(found)
 
 
@@ -145,7 +145,7 @@ def pyca(case: Case) -> tuple[bool, str]:
     elif name is None:
         raise ValueError("a server without a name is nothing that it judges")
     else:
-        address = names.address(name)
+        address = x509_hostnames.address(name)
         verifier = builder.build_server_verifier(
             pyca_x509.DNSName(name) if address is None else pyca_x509.IPAddress(address))
     try:

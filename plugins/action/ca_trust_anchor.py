@@ -11,19 +11,17 @@ import typing as t
 from ansible.errors import AnsibleError, AnsibleFileNotFound
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_arguments as arguments
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _action as action
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchor_list as anchor_list
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchors as judge
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _controller_files as controller_files
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _lean_run as lean_run
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import duration
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import argspec
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _controller_files, _pipelined_query
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._action import base
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._trust import anchor_list, anchor_policy
 
-LOOK = "_trust_look"
-lean_run.packed(LOOK)  # while this is one process, and not one for each host
+LOOK = "_trust.dry_run"
+_pipelined_query.packed(LOOK)  # while this is one process, and not one for each host
 
 
-class ActionModule(action.Action):
+class ActionModule(base.Action):
     """Looks at the host, and runs the module where something is to be done: with what is missing there."""
 
     ANSWER = anchor_list.ANSWER
@@ -35,8 +33,8 @@ class ActionModule(action.Action):
         execute = functools.partial(self._execute_module, task_vars=task_vars)
         try:
             options = self._options()
-            terms = judge.Terms(options["allow_expired"], options["allow_non_ca"],
-                                duration.of_option("min_remaining", options["min_remaining"]))
+            terms = anchor_policy.Terms(options["allow_expired"], options["allow_non_ca"],
+                                        duration.of_option("min_remaining", options["min_remaining"]))
             named = [{"path": element["path"]} for element in options["anchors"] if element["path"] is not None]
             # What the files on the host hold, in the order of the list, for judgement here.
             answer = execute(module_args={"anchors": named}) if named else {"collected": []}
@@ -60,7 +58,7 @@ class ActionModule(action.Action):
         if lacking:
             answer = self.refusal(f"{lacking} is missing")
         told = anchor_list.with_notes(anchor_list.in_own_words(answer, listed), listed)
-        return {**result, **told, "invocation": {"module_args": arguments.told(options)}}
+        return {**result, **told, "invocation": {"module_args": argspec.told(options)}}
 
     def _converge(
         self, execute: t.Callable[..., dict[str, t.Any]], passed: dict[str, t.Any], listed: list[anchor_list.Anchor],
@@ -83,7 +81,7 @@ class ActionModule(action.Action):
         if passed["store"] == "nss":
             return None
         options = {**passed, "anchors": anchor_list.to_send(listed, look=True)}
-        answer = lean_run.ask(
+        answer = _pipelined_query.ask(
             self, task_vars, LOOK, "glance", {"options": options, "check_mode": self._task.check_mode})
         return None if answer is None else self.judged(answer, self.ANSWER)
 
@@ -94,7 +92,7 @@ class ActionModule(action.Action):
         for number, element in enumerate(listed if isinstance(listed, list) else [], 1):
             if not element:
                 raise ValueError(f"anchors, element {number} is empty: take it off, or give it a src, content or path")
-        validator = ArgumentSpecValidator(arguments.on_controller(), required_if=arguments.REQUIRED_IF)
+        validator = ArgumentSpecValidator(argspec.on_controller(), required_if=argspec.REQUIRED_IF)
         checked = validator.validate(given)
         if checked.error_messages:
             raise ValueError("; ".join(checked.error_messages))
@@ -105,7 +103,7 @@ class ActionModule(action.Action):
     def _load(self, src: str) -> bytes:
         """The bytes of a file of the controller, found as copy finds it and decrypted where vault encrypted it."""
         try:
-            return controller_files.read(self._loader, self._find_needle("files", src))
+            return _controller_files.read(self._loader, self._find_needle("files", src))
         except AnsibleFileNotFound as error:
             raise ValueError("there is no such file on the controller (in the role's or play's folder files, or beside "
                              "the play): give an absolute path, or path for a file that is on the host") from error

@@ -10,11 +10,11 @@ import typing as t
 
 from ansible.module_utils.common.validation import check_type_list
 
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _no_keys as no_keys
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _private_key_guard
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._action import host_answers
 
 
-class ActionModule(no_keys.Action):
+class ActionModule(_private_key_guard.Action):
     """Looks at each element of its lists."""
 
     ANSWER = host_answers.documented("ca_usage_info")

@@ -12,13 +12,11 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.validation import check_type_list, check_type_str
 
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _action as action
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _controller_files as controller_files
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _no_keys as no_keys
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _controller_files, _private_key_guard
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._action import base, host_answers
 
 
-class ActionModule(action.Action):
+class ActionModule(base.Action):
     """Runs the module once, with the certificates as its option ``content`` and the files' names as ``src``."""
 
     ANSWER = host_answers.documented("cert_install")
@@ -28,7 +26,7 @@ class ActionModule(action.Action):
         """See _action.Action."""
         result = self.begun(task_vars)
         try:
-            no_keys.refuse(self._task.args, ("content", "trust_content"))
+            _private_key_guard.refuse(self._task.args, ("content", "trust_content"))
             offered = self._offered()
         except (AnsibleError, TypeError, ValueError) as error:
             return {**result, "failed": True, "msg": str(error)}
@@ -55,8 +53,8 @@ class ActionModule(action.Action):
             raise ValueError("src is empty: name the files with the certificates, their folder or a pattern")
         stack = [*self._task.get_search_path(), self._loader.get_basedir()]
         folders = [folder for path in stack for folder in (os.path.join(path, "files"), path)]
-        finder = controller_files.Finder(
+        finder = _controller_files.Finder(
             functools.partial(self._find_needle, "files"), list(dict.fromkeys(folders)))
-        load = functools.partial(controller_files.read, self._loader)
-        found = list(controller_files.certificates([one for one in sources if one], finder, load).values())
+        load = functools.partial(_controller_files.read, self._loader)
+        found = list(_controller_files.certificates([one for one in sources if one], finder, load).values())
         return {"content": "".join(text for _name, text in found), "src": [name for name, _text in found]}

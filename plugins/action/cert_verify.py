@@ -10,17 +10,15 @@ import typing as t
 from ansible.errors import AnsibleError, AnsibleFileNotFound
 from ansible.module_utils.common.validation import check_type_bool, check_type_list, check_type_str
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _crl_files as crl_files
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _action as action
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _controller_files as controller_files
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _no_keys as no_keys
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _verdicts as verdicts
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import crls as x509_crls
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _controller_files, _private_key_guard
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._action import base, host_answers
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki import verdicts
 
 CONTENTS = {"certificates": ("content", "chain_content"), "crls": ("content",)}
 
 
-class ActionModule(action.Action):
+class ActionModule(base.Action):
     """Runs the module once, and with the profile strict judges what it has read on the host."""
 
     ANSWER = verdicts.ANSWER
@@ -33,7 +31,7 @@ class ActionModule(action.Action):
             for option, names in CONTENTS.items():
                 for number, element in enumerate(check_type_list(given.get(option) or [])):
                     if isinstance(element, dict):
-                        no_keys.refuse(element, names, f"{option}[{number}].")
+                        _private_key_guard.refuse(element, names, f"{option}[{number}].")
             given["crls"] = self._lists(check_type_list(given.get("crls") or []))
             terms = self._terms(given)
         except (AnsibleError, TypeError, ValueError) as error:
@@ -70,10 +68,10 @@ class ActionModule(action.Action):
     def _sent(self, element: dict[str, t.Any]) -> dict[str, t.Any]:
         src = check_type_str(element["src"])
         try:
-            lists = crl_files.read(controller_files.read(self._loader, self._find_needle("files", src)))
+            lists = x509_crls.read(_controller_files.read(self._loader, self._find_needle("files", src)))
         except AnsibleFileNotFound:
             raise ValueError(f"crls, src {src}: there is no such file on the controller: give an absolute path, or "
                              "path for a file that is on the host")
         except ValueError as error:
             raise ValueError(f"crls, src {src}: {error}")
-        return {"content": "".join(crl_files.to_pem(data) for data in lists)}
+        return {"content": "".join(x509_crls.to_pem(data) for data in lists)}

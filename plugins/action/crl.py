@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _no_keys as no_keys
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _private_key_guard
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._action import host_answers
 
 
-class ActionModule(no_keys.Action):
+class ActionModule(_private_key_guard.Action):
     """All of it is there: Ansible looks for an action by the name of its file."""
 
     ANSWER = host_answers.documented("crl")

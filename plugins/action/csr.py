@@ -11,21 +11,23 @@ from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.validation import check_type_bool
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _cryptography as cryptography
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _requests as requests
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _no_keys as no_keys
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import (
+    argspec,
+    cryptography_dep,
+    extensions,
+    fields,
+    pkcs10,
+)
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _private_key_guard
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._action import host_answers
 
 LONGEST_REQUEST = 64 * 1024  # characters of PEM; one with RSA 8192 and 100 names has 7,000
 # The host chooses its key, and nothing else that the request asks a CA for.
 OF_THE_KEY = ("key_type", "public_key", "digest", "subject_key_identifier", "authority_key_identifier", "critical")
-CHECKED = tuple(name for name in facts_of.SHOWN if name not in OF_THE_KEY)
+CHECKED = tuple(name for name in fields.SHOWN if name not in OF_THE_KEY)
 
 
-class ActionModule(no_keys.Action):
+class ActionModule(_private_key_guard.Action):
     """Runs the module, and reads the request before anybody signs it or writes it on the controller."""
 
     ANSWER = host_answers.documented("csr")
@@ -37,7 +39,7 @@ class ActionModule(no_keys.Action):
             return answer
         try:
             return {**answer, "csr": self._request(answer["csr"])}
-        except cryptography.Missing as error:
+        except cryptography_dep.Missing as error:
             return {"failed": True, "msg": f"on the controller: {error}"}
         except ValueError as error:
             return self.refusal(f"csr is not the request that was asked for: {error}")
@@ -48,11 +50,11 @@ class ActionModule(no_keys.Action):
             return None
         if len(text) > LONGEST_REQUEST:
             raise ValueError(f"it has {len(text):,} characters, and at most {LONGEST_REQUEST:,} are read")
-        cryptography.require()
-        request = requests.read(text.encode("utf-8", "surrogatepass"))
+        cryptography_dep.require()
+        request = pkcs10.read(text.encode("utf-8", "surrogatepass"))
         if not request.signed:
             raise ValueError("its signature does not fit its key")
-        wanted = facts_of.of_options(self._options())
+        wanted = fields.of_options(self._options())
         for name in CHECKED:
             have, want = (_listed(name, facts.get(name)) for facts in (request.facts, wanted))
             if have != want:
@@ -62,7 +64,7 @@ class ActionModule(no_keys.Action):
     def _options(self) -> dict[str, t.Any]:
         """The task's options as the module has them; raises ValueError."""
         given = {name: value for name, value in self._task.args.items() if not name.startswith("_ansible_")}
-        validated = ArgumentSpecValidator({**arguments.csr(), **FILE_COMMON_ARGUMENTS}).validate(given)
+        validated = ArgumentSpecValidator({**argspec.csr(), **FILE_COMMON_ARGUMENTS}).validate(given)
         if validated.error_messages:
             raise ValueError("; ".join(validated.error_messages))
         options: dict[str, t.Any] = validated.validated_parameters
@@ -76,4 +78,4 @@ def _listed(name: str, value: t.Any) -> list[t.Any]:
 
 
 def _shown(values: t.Any) -> str:
-    return facts_of.said(str(value) for value in values) or "empty"
+    return fields.said(str(value) for value in values) or "empty"

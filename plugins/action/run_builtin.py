@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _action as action
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._action import base, host_answers
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True,
@@ -29,7 +28,7 @@ def answer(name: str) -> host_answers.Shape:
     return host_answers.Shape("dict", keys={**OWN, **{key: DOCUMENTED[key] for key in SAID.get(name, ())}})
 
 
-class ActionModule(action.Action):
+class ActionModule(base.Action):
     """Has Ansible's own action run, in the place of this one."""
 
     ANSWER = host_answers.Shape("dict", keys={**OWN, **DOCUMENTED})

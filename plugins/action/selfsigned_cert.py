@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _action as action
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._action import base, host_answers
 
 
-class ActionModule(action.Action):
+class ActionModule(base.Action):
     """All of it is there: Ansible looks for an action by the name of its file."""
 
     ANSWER = host_answers.documented("selfsigned_cert")

@@ -9,14 +9,12 @@ import typing as t
 
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome, _signed
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _action as action
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _no_keys as no_keys
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import argspec, module_runner, signed_cert
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _private_key_guard
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._action import base, host_answers
 
 
-class ActionModule(action.Action):
+class ActionModule(base.Action):
     """Signs here where that is the same as running the module: on the controller, as its user, with no file written."""
 
     ANSWER = host_answers.documented("signed_cert")
@@ -25,18 +23,18 @@ class ActionModule(action.Action):
         """See _action.Action."""
         result = self.begun(task_vars)
         try:
-            no_keys.refuse(self._task.args, ("csr_content",) + no_keys.CA)
+            _private_key_guard.refuse(self._task.args, ("csr_content",) + _private_key_guard.CA)
         except ValueError as error:
             return {**result, "failed": True, "msg": str(error)}
         if self._is_for_a_process():
             return {**result, **self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)}
         _validation, given = self.validate_argument_spec(
-            arguments.signed_cert(), arguments.SIGNED_EXCLUSIVE, required_one_of=arguments.SIGNED_ONE_OF)
+            argspec.signed_cert(), argspec.SIGNED_EXCLUSIVE, required_one_of=argspec.SIGNED_ONE_OF)
         try:
-            outcome = _outcome.attempt(_signed.converge, _outcome.placed(given), self._task.check_mode)
-        except _outcome.FAILURES as error:
-            return {**result, "failed": True, **_outcome.failure(error)}
-        return {**result, **_outcome.success(outcome, self._task.diff), "warnings": outcome.warnings}
+            outcome = module_runner.attempt(signed_cert.converge, module_runner.placed(given), self._task.check_mode)
+        except module_runner.FAILURES as error:
+            return {**result, "failed": True, **module_runner.failure(error)}
+        return {**result, **module_runner.success(outcome, self._task.diff), "warnings": outcome.warnings}
 
     def _is_for_a_process(self) -> bool:
         """Whether the module itself must run: on another machine, as another user, or because it writes files."""

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _action as action
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._action import base, host_answers
 
 
-class ActionModule(action.Action):
+class ActionModule(base.Action):
     """Runs the module, which answers on the servers that it is asked for and on no others."""
 
     ANSWER = host_answers.documented("tls_client_info")

@@ -13,21 +13,16 @@ import typing as t
 
 from ansible.errors import AnsibleError
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _replace as replace
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _action as action
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _facts_refused as facts_refused
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report as report
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report_metrics as metrics
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report_page as page
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import duration, files, replace
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._action import base, host_answers, refused_facts
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._report import build as report_build
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._report import metrics, page
 
 FILES = ("html", "json", "prometheus")
 ARGUMENTS = {
     **{name: {"type": "path"} for name in FILES},
     "hosts": {"type": "list", "elements": "str"},
-    "variables": {"type": "dict", "required": True, "options": {kind: {"type": "str"} for kind in report.KINDS}},
+    "variables": {"type": "dict", "required": True, "options": {kind: {"type": "str"} for kind in report_build.KINDS}},
     "title": {"type": "str", "default": "Trust report"},
     "certificates_remaining": {"type": "str", "default": "30d"},
     "anchors_remaining": {"type": "str", "default": "180d"},
@@ -35,7 +30,7 @@ ARGUMENTS = {
 }
 
 
-class ActionModule(action.Action):
+class ActionModule(base.Action):
     """Runs on the controller alone, as the user that runs Ansible."""
 
     ANSWER = host_answers.documented("trust_report")
@@ -50,7 +45,7 @@ class ActionModule(action.Action):
         try:
             _check_paths(given)
             mode = _mode(given["mode"])
-            made = report.build(_gathered(given, task_vars), _terms(given))
+            made = report_build.build(_gathered(given, task_vars), _terms(given))
             written = _texts(given, made)
             if not self._task.check_mode:
                 _write(written, mode)
@@ -71,7 +66,7 @@ def _gathered(given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str,
             raise ValueError(f"hosts: there is no host {name} in the inventory")
         host = task_vars["hostvars"][name]
         facts = host.get("ansible_facts")
-        sentence = facts_refused.sentence(str(name), facts, task_vars["hostvars"]) or _set_by_itself(variables, facts)
+        sentence = refused_facts.sentence(str(name), facts, task_vars["hostvars"]) or _set_by_itself(variables, facts)
         found[str(name)] = {"trust": {"failed": True, "msg": sentence}} if sentence else {
             kind: host[variable] for kind, variable in variables.items() if variable in host}
     return found
@@ -83,9 +78,9 @@ def _set_by_itself(variables: dict[str, str], facts: t.Any) -> str:
     return f"it has set {', '.join(names)} as a fact, which no task has registered" if names else ""
 
 
-def _terms(given: dict[str, t.Any]) -> report.Terms:
+def _terms(given: dict[str, t.Any]) -> report_build.Terms:
     spans = (duration.of_option(name, given[name]) for name in ("certificates_remaining", "anchors_remaining"))
-    return report.Terms(given["title"], int(time.time()), *spans)
+    return report_build.Terms(given["title"], int(time.time()), *spans)
 
 
 def _mode(given: t.Any) -> int:

@@ -52,7 +52,7 @@ import typing as t
 
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filters
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filter_input
 
 SPANS = re.compile(r"\b\d+ (?:day|hour|minute|second)s?\b|\bless than a second\b|\band \d+ more\b")
 WORD = re.compile(r"[^\s,;()']+")
@@ -65,7 +65,7 @@ VARIES = re.compile(r"""
     | \d+(?:\.\d+){3} | [0-9A-Fa-f]*:[0-9A-Fa-f:.]+  # an IP address
     """, re.VERBOSE)
 LISTED = re.compile(r"…(?:,? (?:and )?…)+")
-RESULTS = _filters.results("cert_verify", ("name", "verified", "reasons"))
+RESULTS = _filter_input.results("cert_verify", ("name", "verified", "reasons"))
 COMMON_NAME = re.compile(r"CN=((?:\\.|[^,+\\])+)")
 
 
@@ -74,8 +74,8 @@ def certificate_refusals(results: dict[str, list[dict[str, t.Any]]], most: int =
     kinds: dict[str, str] = {}  # by what is said, so that the same words are the same reason wherever they are said
     said: dict[str, list[str]] = {}
     where: dict[str, list[str]] = {}
-    with _filters.given("certificate_refusals wants results of cert_verify by the host's name"):
-        read, wrong = _filters.split(results, RESULTS)
+    with _filter_input.given("certificate_refusals wants results of cert_verify by the host's name"):
+        read, wrong = _filter_input.split(results, RESULTS)
         for host, sentence in wrong.items():
             said.setdefault(sentence, []).append(sentence)
             where.setdefault(sentence, []).append(host)

@@ -61,13 +61,13 @@ _value:
 
 import typing as t
 
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filters, _report_certificates
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filter_input, _host_certificates
 
 
 def certificate_to_serve(certificates: list[dict[str, t.Any]], *args: str, **options: str) -> t.Any:
     """See _report_certificates.to_serve."""
-    with _filters.given("certificate_to_serve wants host_certificate_certificates, a list of dicts"):
-        return _report_certificates.to_serve(certificates, *args, **options)
+    with _filter_input.given("certificate_to_serve wants host_certificate_certificates, a list of dicts"):
+        return _host_certificates.to_serve(certificates, *args, **options)
 
 
 class FilterModule:

@@ -56,13 +56,13 @@ _value:
 
 import typing as t
 
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filters, _report_certificates
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filter_input, _host_certificates
 
 
 def certificates_to_verify(certificates: list[dict[str, t.Any]], *args: str, **options: str) -> t.Any:
     """See _report_certificates.to_verify."""
-    with _filters.given("certificates_to_verify wants host_certificate_certificates, a list of dicts"):
-        return _report_certificates.to_verify(certificates, *args, **options)
+    with _filter_input.given("certificates_to_verify wants host_certificate_certificates, a list of dicts"):
+        return _host_certificates.to_verify(certificates, *args, **options)
 
 
 class FilterModule:

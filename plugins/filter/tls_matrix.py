@@ -39,14 +39,14 @@ import typing as t
 
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _answers, _filters
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filter_input, _tls_matrix
 
 
-def tls_matrix(answers: _answers.Answers) -> t.Any:
+def tls_matrix(answers: _tls_matrix.Answers) -> t.Any:
     """See _answers.matrix; what clients and servers say stays marked as data."""
-    with _filters.given("tls_matrix wants results of tls_client_info by who has asked"):
-        read, wrong = _filters.split(answers, _answers.RESULTS)
-        return wrap_var(_answers.matrix({**read, **{host: [] for host in wrong}}))
+    with _filter_input.given("tls_matrix wants results of tls_client_info by who has asked"):
+        read, wrong = _filter_input.split(answers, _tls_matrix.RESULTS)
+        return wrap_var(_tls_matrix.matrix({**read, **{host: [] for host in wrong}}))
 
 
 class FilterModule:

@@ -42,14 +42,14 @@ import typing as t
 
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _answers, _filters
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filter_input, _tls_matrix
 
 
-def tls_refusals(answers: _answers.Answers) -> t.Any:
+def tls_refusals(answers: _tls_matrix.Answers) -> t.Any:
     """See _answers.refusals; what clients and servers say stays marked as data."""
-    with _filters.given("tls_refusals wants results of tls_client_info by who has asked"):
-        read, wrong = _filters.split(answers, _answers.RESULTS)
-        refused = _answers.refusals(read)
+    with _filter_input.given("tls_refusals wants results of tls_client_info by who has asked"):
+        read, wrong = _filter_input.split(answers, _tls_matrix.RESULTS)
+        refused = _tls_matrix.refusals(read)
         for host, sentence in wrong.items():
             refused.setdefault(host, []).append(sentence)
         return wrap_var(refused)

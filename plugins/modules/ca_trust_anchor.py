@@ -370,13 +370,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_arguments as arguments
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_look as trust_look
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import argspec, dry_run, stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import converge as trust_converge
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import plan as trust_plan
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import pem
 
 
 def collect(paths: "t.List[str]") -> "t.List[t.Dict[str, t.Any]]":
@@ -393,21 +391,21 @@ def collect(paths: "t.List[str]") -> "t.List[t.Dict[str, t.Any]]":
 
 def converge(options: "t.Dict[str, t.Any]", check_mode: bool) -> "t.Dict[str, t.Any]":
     """The module's result, or which certificates the controller has to send along."""
-    wanted = arguments.wanted(options["anchors"])
+    wanted = argspec.wanted(options["anchors"])
     if options["store"] == "nss":
         return nss_anchor(options, wanted, check_mode)
     store = stores.choose(options["store"], options["bundle_path"], options["root"])
     if store.name == "bundle":
         return bundle_anchor(store, options, wanted, check_mode)
-    outcome = trust_store.converge(store, wanted, options["purge"], options["extract"], check_mode)
-    return trust_look.told(store, outcome, check_mode)
+    outcome = trust_converge.converge(store, wanted, options["purge"], options["extract"], check_mode)
+    return dry_run.told(store, outcome, check_mode)
 
 
 def bundle_anchor(
     store: stores.Store, options: "t.Dict[str, t.Any]", wanted: "t.List[trust_plan.Wanted]", check_mode: bool
 ) -> "t.Dict[str, t.Any]":
     """The same for one PEM file, which may be in a user's folder."""
-    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_owner as trust_owner
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import owner as trust_owner
     return trust_owner.told(store, wanted, options["purge"], options["extract"], check_mode)
 
 
@@ -416,16 +414,16 @@ def nss_anchor(
 ) -> "t.Dict[str, t.Any]":
     """The same for databases of NSS; raises StoreError."""
     # Only where it is asked for: to all other hosts it would be a third of what they have to compile.
-    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss as nss
-    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss_report as nss_report
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils._nss import converge as nss_converge
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils._nss import result as nss_result
     try:
-        return nss_report.anchor(options, wanted, check_mode)
-    except nss.FAILURES as error:
+        return nss_result.anchor(options, wanted, check_mode)
+    except nss_converge.FAILURES as error:
         raise stores.StoreError(str(error))
 
 
 def main() -> None:
-    module = AnsibleModule(arguments.anchor_arguments(), required_if=arguments.REQUIRED_IF, supports_check_mode=True)
+    module = AnsibleModule(argspec.anchor_arguments(), required_if=argspec.REQUIRED_IF, supports_check_mode=True)
     options = module.params
     paths = [anchor["path"] for anchor in options["anchors"] if anchor["path"] is not None]
     if paths:
@@ -435,7 +433,7 @@ def main() -> None:
         result = converge(options, module.check_mode)
     except stores.StoreError as error:
         module.fail_json(msg=str(error), **error.facts)
-    except (files.FilesError, trust_plan.PlanError, trust_store.TrustError) as error:
+    except (files.FilesError, trust_plan.PlanError, trust_converge.TrustError) as error:
         module.fail_json(msg=str(error))
     except EnvironmentError as error:
         module.fail_json(msg=str(files.explain(error, "used")))

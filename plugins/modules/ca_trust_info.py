@@ -237,24 +237,23 @@ missing_packages:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss as nss
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss_report as nss_report
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_arguments as arguments
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_info as trust_info
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._nss import converge as nss_converge
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._nss import result as nss_result
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import argspec, stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import info as trust_info
 
 
 def main() -> None:
-    module = AnsibleModule(arguments.store_arguments(), required_if=arguments.REQUIRED_IF, supports_check_mode=True)
+    module = AnsibleModule(argspec.store_arguments(), required_if=argspec.REQUIRED_IF, supports_check_mode=True)
     try:
         if module.params["store"] == "nss":
-            result = nss_report.info(module.params)
+            result = nss_result.info(module.params)
         else:
             result = trust_info.info(stores.choose(*(module.params[name] for name in ("store", "bundle_path", "root"))))
     except stores.StoreError as error:
         module.fail_json(msg=str(error), **error.facts)
-    except nss.FAILURES as error:
+    except nss_converge.FAILURES as error:
         module.fail_json(msg=str(error))
     except EnvironmentError as error:
         module.fail_json(msg=str(files.explain(error, "used")))

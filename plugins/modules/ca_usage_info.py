@@ -233,13 +233,13 @@ missing_packages:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _ca_usage
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import ca_usage
 
 ARGUMENTS = {
     "authorities": {"type": "list", "elements": "str", "required": True},
     "successors": {"type": "list", "elements": "str", "default": []},
-    "folders": {"type": "list", "elements": "path", "default": list(_ca_usage.FOLDERS)},
+    "folders": {"type": "list", "elements": "path", "default": list(ca_usage.FOLDERS)},
     "paths": {"type": "list", "elements": "str", "default": []},
     "ignore_paths": {"type": "list", "elements": "path", "default": []},
     "listeners": {"type": "bool", "default": True},
@@ -252,8 +252,8 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     try:
-        result = _ca_usage.look(module.params, module.tmpdir)
-    except _ca_usage.Unable as error:
+        result = ca_usage.look(module.params, module.tmpdir)
+    except ca_usage.Unable as error:
         module.fail_json(msg=str(error), **error.facts)
     except EnvironmentError as error:
         module.fail_json(msg=str(files.explain(error, "used")))

@@ -289,11 +289,10 @@ missing_packages:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _attributes as attributes
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _installation as installation
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _installation_plan as planning
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _verification as verification
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._cert_install import install
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._cert_install import plan as cert_install_plan
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import file_attributes, files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import verify as verification
 
 ARGUMENTS = {
     "path": {"type": "path"},
@@ -317,18 +316,19 @@ def main() -> None:
     module = AnsibleModule(
         ARGUMENTS, supports_check_mode=True, add_file_common_args=True,
         required_one_of=[("path", "chain_path", "fullchain_path")], mutually_exclusive=[("trust", "trust_content")])
-    attributes.hide_keys(module, ("content", "trust_content"))
+    file_attributes.hide_keys(module, ("content", "trust_content"))
     try:
-        attributes.check(module.params)
-        result = installation.install(module.params, module.check_mode, module.tmpdir)
-    except (planning.InstallationError, verification.Unable, files.FilesError, attributes.AttributesError) as error:
+        file_attributes.check(module.params)
+        result = install.install(module.params, module.check_mode, module.tmpdir)
+    except (cert_install_plan.InstallationError, verification.Unable, files.FilesError,
+            file_attributes.AttributesError) as error:
         module.fail_json(msg=str(error), **getattr(error, "facts", {}))
     except EnvironmentError as error:
         module.fail_json(msg=str(files.explain(error, "used", module.tmpdir)))
     for warning in result.pop("warnings"):
         module.warn(warning)
     there = [] if result["changed"] else result["files"]  # of new files, they are no reason
-    result["reasons"] += attributes.apply(module, result["files"], None, there)
+    result["reasons"] += file_attributes.apply(module, result["files"], None, there)
     result["changed"] = bool(result["reasons"])
     module.exit_json(**result)
 

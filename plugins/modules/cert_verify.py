@@ -502,9 +502,11 @@ missing_packages:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files, _openssl, _verification
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import openssl
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import verify as verification
 
-PURPOSES = sorted(_openssl.PURPOSES)
+PURPOSES = sorted(openssl.PURPOSES)
 CERTIFICATE = {
     "path": {"type": "path"},
     "content": {"type": "str"},
@@ -538,13 +540,13 @@ def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     given = module.params
     try:
-        outcome = _verification.verify(
+        outcome = verification.verify(
             given["certificates"], given["trust"], given["purpose"], given["min_remaining"], module.tmpdir,
             crls=given["crls"], collect=given["profile"] == "strict")
-    except _verification.Unable as error:
+    except verification.Unable as error:
         module.fail_json(msg=str(error), **error.facts)
     except EnvironmentError as error:
-        module.fail_json(msg=str(_files.explain(error, "used", module.tmpdir)))
+        module.fail_json(msg=str(files.explain(error, "used", module.tmpdir)))
     for result in outcome["results"]:
         for warning in result["warnings"]:
             module.warn("%s: %s" % (result["name"], warning))

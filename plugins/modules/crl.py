@@ -142,15 +142,14 @@ missing_packages:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome, _revocation
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import argspec, crl, module_runner
 
 
 def main() -> None:
-    module = AnsibleModule(arguments.crl(), mutually_exclusive=arguments.AUTHORITY_EXCLUSIVE,
-                           required_one_of=arguments.AUTHORITY_ONE_OF, supports_check_mode=True,
+    module = AnsibleModule(argspec.crl(), mutually_exclusive=argspec.AUTHORITY_EXCLUSIVE,
+                           required_one_of=argspec.AUTHORITY_ONE_OF, supports_check_mode=True,
                            add_file_common_args=True)
-    _outcome.run(module, _revocation.converge)
+    module_runner.run(module, crl.converge)
 
 
 if __name__ == "__main__":

@@ -245,15 +245,14 @@ missing_packages:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _csr, _outcome
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import argspec, csr, module_runner
 
 
 def main() -> None:
     looked_at = dict.fromkeys(["ca_content", "chain_path", "fullchain_path"], "certificate_path")
-    module = AnsibleModule(arguments.csr(), required_by=looked_at, mutually_exclusive=arguments.REQUEST_EXCLUSIVE,
+    module = AnsibleModule(argspec.csr(), required_by=looked_at, mutually_exclusive=argspec.REQUEST_EXCLUSIVE,
                            supports_check_mode=True, add_file_common_args=True)
-    _outcome.run(module, _csr.converge, ("privatekey_path", "path"))
+    module_runner.run(module, csr.converge, ("privatekey_path", "path"))
 
 
 if __name__ == "__main__":

@@ -194,14 +194,13 @@ missing_packages:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome, _selfsigned
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import argspec, module_runner, selfsigned_cert
 
 
 def main() -> None:
-    module = AnsibleModule(arguments.selfsigned_cert(), mutually_exclusive=arguments.REQUEST_EXCLUSIVE,
+    module = AnsibleModule(argspec.selfsigned_cert(), mutually_exclusive=argspec.REQUEST_EXCLUSIVE,
                            supports_check_mode=True, add_file_common_args=True)
-    _outcome.run(module, _selfsigned.converge, (*_outcome.WRITTEN, "csr_path"))
+    module_runner.run(module, selfsigned_cert.converge, (*module_runner.WRITTEN, "csr_path"))
 
 
 if __name__ == "__main__":

@@ -282,14 +282,13 @@ missing_packages:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome, _signed
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import argspec, module_runner, signed_cert
 
 
 def main() -> None:
-    module = AnsibleModule(arguments.signed_cert(), mutually_exclusive=arguments.SIGNED_EXCLUSIVE,
-                           required_one_of=arguments.SIGNED_ONE_OF, supports_check_mode=True, add_file_common_args=True)
-    _outcome.run(module, _signed.converge)
+    module = AnsibleModule(argspec.signed_cert(), mutually_exclusive=argspec.SIGNED_EXCLUSIVE,
+                           required_one_of=argspec.SIGNED_ONE_OF, supports_check_mode=True, add_file_common_args=True)
+    module_runner.run(module, signed_cert.converge)
 
 
 if __name__ == "__main__":

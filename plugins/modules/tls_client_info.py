@@ -243,7 +243,8 @@ results:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _client_verdicts, _files, _tls_clients
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls_clients import client_info, clients
 
 ENDPOINT = {
     "name": {"type": "str"},
@@ -258,9 +259,9 @@ ARGUMENTS = {
     "endpoints": {"type": "list", "elements": "dict", "options": ENDPOINT},
     "host": {"type": "str"},
     "port": {"type": "int", "default": 443},
-    "clients": {"type": "list", "elements": "str", "choices": list(_tls_clients.CLIENTS)},
+    "clients": {"type": "list", "elements": "str", "choices": list(clients.CLIENTS)},
     "require": {"type": "list", "elements": "str", "default": [],
-                "choices": [_client_verdicts.INSTALLED] + list(_tls_clients.CLIENTS)},
+                "choices": [client_info.INSTALLED] + list(clients.CLIENTS)},
     "trust": {"type": "path"},
     "timeout": {"type": "float", "default": 10},
 }
@@ -269,11 +270,11 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True, mutually_exclusive=[("endpoints", "host")])
     try:
-        outcome = _client_verdicts.look(module.params, module.tmpdir)
-    except _client_verdicts.Unable as error:
+        outcome = client_info.look(module.params, module.tmpdir)
+    except client_info.Unable as error:
         module.fail_json(msg=str(error))
     except EnvironmentError as error:
-        module.fail_json(msg=str(_files.explain(error, "used", module.tmpdir)))
+        module.fail_json(msg=str(files.explain(error, "used", module.tmpdir)))
     if not outcome["met"]:
         module.fail_json(changed=False, **outcome)
     module.exit_json(changed=False, **outcome)

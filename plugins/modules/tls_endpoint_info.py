@@ -576,28 +576,28 @@ missing_packages:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import (
-    _endpoints,
-    _files,
-    _handshake,
-    _openssl,
-    _starttls,
-    _verification,
-    _wishes,
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import (
+    endpoint_info,
+    handshake,
+    requirements,
+    starttls,
 )
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import openssl
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import verify as verification
 
 ENDPOINT = {
     "host": {"type": "str", "required": True},
     "port": {"type": "int", "default": 443},
     "server_name": {"type": "str"},
     "address": {"type": "str"},
-    "starttls": {"type": "str", "choices": _starttls.PROTOCOLS},
+    "starttls": {"type": "str", "choices": starttls.PROTOCOLS},
     "alpn": {"type": "list", "elements": "str"},
     "client_certificate": {"type": "path"},
     "client_key": {"type": "path", "no_log": False},  # where it lies is no secret
     "client_key_passphrase": {"type": "str", "no_log": True},
     "proxy": {"type": "str"},
-    "purpose": {"type": "str", "choices": sorted(_openssl.PURPOSES), "default": "server"},
+    "purpose": {"type": "str", "choices": sorted(openssl.PURPOSES), "default": "server"},
 }
 ARGUMENTS = {
     "endpoints": {"type": "list", "elements": "dict", "options": ENDPOINT},
@@ -612,8 +612,8 @@ ARGUMENTS = {
     "path": {"type": "str", "default": "/"},
     "versions": {"type": "bool", "default": False},
     "min_remaining": {"type": "str"},
-    "min_protocol": {"type": "str", "choices": list(_handshake.VERSIONS)},
-    "require": {"type": "list", "elements": "str", "choices": list(_wishes.REQUIRABLE), "default": []},
+    "min_protocol": {"type": "str", "choices": list(handshake.VERSIONS)},
+    "require": {"type": "list", "elements": "str", "choices": list(requirements.REQUIRABLE), "default": []},
 }
 
 
@@ -622,11 +622,11 @@ def main() -> None:
         ARGUMENTS, supports_check_mode=True, required_one_of=[("endpoints", "host")],
         mutually_exclusive=[("endpoints", "host"), ("endpoints", "port"), ("endpoints", "server_name")])
     try:
-        outcome = _endpoints.look(module.params, module.tmpdir)
-    except _verification.Unable as error:
+        outcome = endpoint_info.look(module.params, module.tmpdir)
+    except verification.Unable as error:
         module.fail_json(msg=str(error), **error.facts)
     except EnvironmentError as error:
-        module.fail_json(msg=str(_files.explain(error, "used", module.tmpdir)))
+        module.fail_json(msg=str(files.explain(error, "used", module.tmpdir)))
     for result in outcome["results"]:
         for warning in result["warnings"]:
             module.warn("%s: %s" % (result["name"], warning))

@@ -14,8 +14,8 @@ import typing as t
 
 from ansible.errors import AnsibleError, AnsibleFileNotFound
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import pem
 
 REQUEST = b"CERTIFICATE REQUEST"  # the end of the labels of PEM requests
 PRIVATE_KEY = (

@@ -15,7 +15,7 @@ import typing as t
 import corpus
 from hypothesis import strategies as st
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import der
 
 LONG = 100_000
 DEEPEST, MOST = 40, 2000  # elements that are looked into, and that are exchanged

@@ -30,8 +30,7 @@ import pki
 import raw_pki
 from raw_pki import BMP, IA5, NUMERIC, PRINTABLE, TELETEX, UNIVERSAL, UTF8, extension, oid, tlv
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _loadable as loadable
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import loadable, pem
 
 # What a byte is changed to, besides its neighbours: ends of ranges, lengths, and the tags that certificates have.
 BYTES = bytes.fromhex("00010203040506070a0c0d121314161718191a1c1e1f20303180818283a0a1a2a3bfc0c3d8ed7ffeff")
@@ -108,7 +107,7 @@ Tree = tuple[int, t.Any]  # a tag, and bytes or a list of Trees
 
 
 def _parsed(data: bytes) -> Tree:
-    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import der
     tag, content, end = der.element(data, 0, len(data))
     if not tag & 0x20:
         return tag, data[content:end]

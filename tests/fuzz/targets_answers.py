@@ -15,23 +15,23 @@ import mutations
 from hypothesis import strategies as st
 from targeting import NOW, target
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _handshake as handshake
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _http_talk as http_talk
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _listeners as listeners
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss_database as nss_database
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _s_client as s_client
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _sent_chain as sent_chain
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _starttls as starttls
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _tls_clients as tls_clients
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _tls_records as tls_records
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._nss import database as nss_database
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import (
+    connection,
+    handshake,
+    http1,
+    listeners,
+    presented_chain,
+    records,
+    s_client,
+    starttls,
+)
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls_clients import clients
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import openssl
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import reasons as verify_reasons
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import chains, der, pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import hostnames as x509_hostnames
 
 SERVER_SECONDS = 0.1  # that a server which never ends is listened to
 
@@ -49,8 +49,8 @@ def known() -> list[x509.Certificate]:
     return [x509.parse(pair.der) for pair in list(corpus.pairs().values())[:6]]
 
 
-def store() -> reasons.Store:
-    return reasons.Store(openssl.Trust(None, "/f", "/d"), known()[:1], chains.index(known()[:1]), [])
+def store() -> verify_reasons.Store:
+    return verify_reasons.Store(openssl.Trust(None, "/f", "/d"), known()[:1], chains.index(known()[:1]), [])
 
 
 @target(st.tuples(mutations.printed_of([corpus.recorded("openssl-verify.txt").decode()]),
@@ -59,7 +59,7 @@ def what_openssl_verify_prints(value):
     printed, code = value
     verdict = openssl.parse_verdict(["openssl"], code, printed)
     links = links_of(verdict.links) or [chains.Link(known()[2], "x", chains.CERTIFICATE)]
-    found = reasons.of_verdict(verdict, links, [], store(), "server", NOW)
+    found = verify_reasons.of_verdict(verdict, links, [], store(), "server", NOW)
     assert verdict.accepted or found
     openssl.VERSION.match(printed), openssl.DIRECTORY.search(printed)
     return found, [link.subject for link in links], verdict.output.split("\n")
@@ -80,7 +80,7 @@ def what_certutil_prints(printed):
 @target(mutations.printed_of(["curl: (60) SSL certificate problem: self-signed certificate\n", "OpenSSL 3.0.19 27 J",
                              corpus.recorded("openssl-s_client.txt").decode(), "*** Fatal error: x", "curl 7.88 (x)"]))
 def what_tls_clients_print(printed):
-    return [tls_clients.words(printed, client.words) for client in tls_clients.CLIENTS.values()]
+    return [clients.words(printed, client.words) for client in clients.CLIENTS.values()]
 
 
 @target(st.tuples(mutations.printed_of([corpus.recorded(f"{name}.txt").decode() for name in ("tcp", "tcp6")]),
@@ -119,10 +119,10 @@ class FakeSocket:
 
 @target(mutations.servers(corpus.handshakes()), share=1)
 def bytes_of_tls(said):
-    tls_records.messages(said.data), tls_records.wants_certificate(said.data)
+    records.messages(said.data), records.wants_certificate(said.data)
     if said.data:  # as soon as there is anything
-        tls_records.is_tls(said.data)
-    return tls_records.version_chosen(said.data)
+        records.is_tls(said.data)
+    return records.version_chosen(said.data)
 
 
 @functools.cache
@@ -164,7 +164,7 @@ HTTP = [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" * 2, b"HTTP/1.0 404 No
 @target(mutations.servers(HTTP), (connection.Finding, socket.timeout))
 def an_answer_in_http(said):
     stream = FakeStream(said)
-    return http_talk.keep_alive(stream, "web1", "/", time.monotonic() + SERVER_SECONDS)[1]
+    return http1.keep_alive(stream, "web1", "/", time.monotonic() + SERVER_SECONDS)[1]
 
 
 @target(mutations.servers([b"HTTP/1.1 200 Connection established\r\n\r\n", b"HTTP/1.0 407 No\r\nA: b\r\n\r\n"]),
@@ -200,15 +200,15 @@ def a_chain_that_was_sent(listed):
     sent = [one for one in map(x509.parse_leniently, listed) if one]
     if not sent:
         return None
-    complete, ordered, flaws = sent_chain.examine(sent, store(), NOW)
+    complete, ordered, flaws = presented_chain.examine(sent, store(), NOW)
     found = [flaw.sentence for flaw in flaws]
     links = chains.build(sent[0], chains.index(sent[1:]), store().pool, NOW)
-    found += reasons.no_ca(links) + reasons.warnings(links, sent, "server", [])
-    found += reasons.too_short(links, "9d", store(), NOW)
-    for number in (*reasons.PLAIN, 2, 7, 9, 10, 18, 19, 20, 21, 24, 26, 79, 9999):
+    found += verify_reasons.no_ca(links) + verify_reasons.warnings(links, sent, "server", [])
+    found += verify_reasons.too_short(links, "9d", store(), NOW)
+    for number in (*verify_reasons.PLAIN, 2, 7, 9, 10, 18, 19, 20, 21, 24, 26, 79, 9999):
         verdict = openssl.Verdict(False, [(number, depth, "said") for depth in range(len(links) + 1)], [], [], 2, "")
-        found += reasons.of_verdict(verdict, links, sent[1:], store(), "server", NOW, True)
+        found += verify_reasons.of_verdict(verdict, links, sent[1:], store(), "server", NOW, True)
     with contextlib.suppress(pem.CertificateFileError):
         chains.pick_leaf(sent, False)
     chains.above(sent, store().pool), chains.comes_too_early(sent[0], sent[1:])
-    return found + names.findings(["web1.example.com"], ["::1"], x509.alt_names(sent[0]), None)
+    return found + x509_hostnames.findings(["web1.example.com"], ["::1"], x509.alt_names(sent[0]), None)

@@ -14,22 +14,21 @@ from cryptography import x509 as pyca
 from hypothesis import strategies as st
 from targeting import NOW, file_of, harmless, target
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _anchor_file as anchor_file
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _chain as chains
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _crl_files as crl_files
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _distinguished_names as distinguished_names
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _extensions as extensions
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _loadable as loadable
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl_limits as openssl_limits
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _revocation as revocation
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _sent_chain as sent_chain
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import (
+    certificates,
+    crl,
+    distinguished_names,
+    extensions,
+    fields,
+)
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import presented_chain
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import anchor_file
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import state as trust_state
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import openssl_limits
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import reasons as verify_reasons
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import chains, der, loadable, pem
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import crls as x509_crls
 
 # Certificates
 
@@ -39,11 +38,11 @@ def described(certificate: x509.Certificate) -> dict[str, t.Any]:
     found: dict[str, t.Any] = {}
     for function in (x509.describe, x509.label, x509.basic_constraints, x509.key_usage, x509.extended_key_usage,
                      x509.shown_alt_names, x509.subject_key_identifier, x509.authority_key_identifier, x509.key_type,
-                     sent_chain.describe, chains.is_root):
+                     presented_chain.describe, chains.is_root):
         with contextlib.suppress(der.DerError):
             found[function.__name__] = function(certificate)
-    found["short"] = reasons.short(certificate.subject_der)
-    found["validity"] = reasons.validity(certificate, NOW)
+    found["short"] = verify_reasons.short(certificate.subject_der)
+    found["validity"] = verify_reasons.validity(certificate, NOW)
     return found
 
 
@@ -141,8 +140,8 @@ def a_certificate_as_facts(data):
     found = certificates.read(data)
     for one in found:
         issuer = certificates.issuer_of(one)
-        want = certificates.wanted(facts_of.profile_facts("server"), one.public_key, issuer)
-        text = [certificates.label(one), *certificates.shown(one).split("\n"), *facts_of.deviations(one.facts, {})]
+        want = certificates.wanted(fields.profile_facts("server"), one.public_key, issuer)
+        text = [certificates.label(one), *certificates.shown(one).split("\n"), *fields.deviations(one.facts, {})]
         text += certificates.deviations(one, dict(want, subject=["CN=x"]), issuer)
         harmless([text, extensions.is_ca(one.facts), distinguished_names.spoken(one.facts["subject"])])
     path = file_of(data)
@@ -154,11 +153,11 @@ def a_certificate_as_facts(data):
 
 @target(mutations.files_of("X509 CRL", corpus.revocation_lists()), (pem.CertificateFileError,))
 def a_file_of_revocation_lists(data):
-    for one in crl_files.read(data):
-        assert crl_files.read(crl_files.to_pem(one).encode()) == [one]
+    for one in x509_crls.read(data):
+        assert x509_crls.read(x509_crls.to_pem(one).encode()) == [one]
 
 
 @target(mutations.files_of("X509 CRL", corpus.revocation_lists()))
 def a_revocation_list_that_is_there(data):
-    found = revocation._present(file_of(data))
-    return revocation._shown(found, NOW).split("\n") if found else None
+    found = crl._present(file_of(data))
+    return crl._shown(found, NOW).split("\n") if found else None

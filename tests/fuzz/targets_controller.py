@@ -13,24 +13,23 @@ from cryptography import x509 as pyca
 from hypothesis import strategies as st
 from targeting import NOW, target
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _lean as lean
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchor_list as anchor_list
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchors as anchors
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _answers as answers
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _controller_files as controller_files
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _host_answers as host_answers
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _lean_run as lean_run
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _verdicts as verdicts
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki as webpki
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import bootstrap
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import der, pem
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import (
+    _controller_files,
+    _pipelined_query,
+    _tls_matrix,
+)
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._action import host_answers
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._trust import anchor_list, anchor_policy
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki import validate, verdicts
 
 
 @target(mutations.der_of(corpus.certificates()), (der.DerError,), 2)
 def a_certificate_that_wants_to_be_an_anchor(data):
     certificate = x509.parse(data)
-    found = anchors.objections(certificate, anchors.Terms(now=NOW))
+    found = anchor_policy.objections(certificate, anchor_policy.Terms(now=NOW))
     if not found:  # nothing becomes an anchor that pyca does not take for a CA
         theirs = pyca.load_der_x509_certificate(data)
         assert theirs.extensions.get_extension_for_class(pyca.BasicConstraints).value.ca
@@ -43,7 +42,7 @@ def a_list_of_anchors(contents):
     element = dict.fromkeys(("name", "src", "content", "path", "fingerprint"))
     listed = [dict(element, state="present", src=f"file {number}") for number in range(len(contents))]
     given = iter(contents)
-    found = anchor_list.read(listed, lambda _src: next(given), [], anchors.Terms(now=NOW))
+    found = anchor_list.read(listed, lambda _src: next(given), [], anchor_policy.Terms(now=NOW))
     for one in found:
         assert one.certificate and x509.basic_constraints(one.certificate)[0]
     assert not any(pem.holds_key(pem._plain(data)) for data in contents)
@@ -60,7 +59,7 @@ def files_of_an_outside_ca(contents):
 
     given = iter(contents)
     sources = [f"file{number}" for number in range(len(contents))]
-    found = controller_files.certificates(sources, controller_files.Finder(needle, []), lambda _path: next(given))
+    found = _controller_files.certificates(sources, _controller_files.Finder(needle, []), lambda _path: next(given))
     assert not any("PRIVATE KEY" in text for _name, text in found.values())
 
 
@@ -74,9 +73,9 @@ PURPOSES = ("server", "client", "email", "ca", "any")
                   st.sampled_from(PURPOSES)), share=3)
 def a_path_to_validate(value):
     leaf, sent, trusted, lists, purpose = value
-    question = webpki.Question(["web1.example.com"], ["10.0.0.1"], purpose, NOW)
+    question = validate.Question(["web1.example.com"], ["10.0.0.1"], purpose, NOW)
     with_root = [corpus.certificates()[0], *trusted]
-    verdict = webpki.judge(leaf, [corpus.certificates()[1], *sent], with_root, question, lists)
+    verdict = validate.judge(leaf, [corpus.certificates()[1], *sent], with_root, question, lists)
     assert verdict.accepted or verdict.findings
     return verdicts.described(verdict), verdicts.consequences(verdict, True, True)
 
@@ -86,18 +85,18 @@ def answers_of_hosts(texts):
     asker, name, client, said = (x509.printable(text) for text in texts)
     result = {"name": name, "accepted": False, "unmet": [said], "clients": {client: {"accepted": False, "said": said}}}
     heard = {asker: [result], "other": [dict(result, name="other")]}
-    return answers.matrix(heard), answers.refusals(heard)
+    return _tls_matrix.matrix(heard), _tls_matrix.refusals(heard)
 
 
-LOOKED_AT = lean.MARK + json.dumps({
+LOOKED_AT = bootstrap.MARK + json.dumps({
     "store": "redhat", "bundle": "/b", "extracted": False, "anchors": [{}], "plan": [], "diff": {}, "changed": False,
     "warnings": ["a"]})
 
 
 @target(mutations.texts_of(
-    [LOOKED_AT, lean.MARK + '{"unsent": ["aa", 1]}', f"Welcome\n{lean.MARK}[]", *corpus.HOSTILE]))
+    [LOOKED_AT, bootstrap.MARK + '{"unsent": ["aa", 1]}', f"Welcome\n{bootstrap.MARK}[]", *corpus.HOSTILE]))
 def a_host_that_is_looked_at(text):
-    answer = lean_run.answered(text)
+    answer = _pipelined_query.answered(text)
     found, asked = anchor_list.settled(answer), anchor_list.unsent(answer)
     assert found is None or set(found) <= {*anchor_list.LOOKED_AT, "warnings"}
     try:

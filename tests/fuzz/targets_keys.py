@@ -11,14 +11,11 @@ import mutations
 from cryptography import x509 as pyca
 from targeting import file_of, target
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _der as der
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keys as keys
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _keystore as keystore
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _openssl as openssl
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _private_key as private_key
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _requests as requests
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import fields, key_selection, keys, pkcs10
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import jks
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import openssl
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import der
 
 # Keys
 
@@ -33,7 +30,7 @@ def a_private_key(data):
 def a_private_key_with_a_passphrase(data):
     path = file_of(data)
     os.chmod(path, 0o600)
-    return private_key.described(private_key.choose(path, "passphrase", "Ed25519", "never"))["key_type"]
+    return key_selection.described(key_selection.choose(path, "passphrase", "Ed25519", "never"))["key_type"]
 
 
 @target(mutations.der_of([x509.parse(data).spki_der for data in corpus.certificates()]), (der.DerError,))
@@ -46,17 +43,17 @@ def a_public_key(data):
 
 @target(mutations.bytes_of(corpus.java_keystores()), (ValueError,))
 def a_java_keystore(data):
-    for alias, content in keystore.entries(data):
+    for alias, content in jks.entries(data):
         assert isinstance(alias, str) and content in data
 
 
 # Requests
 
 
-@target(mutations.files_of("CERTIFICATE REQUEST", corpus.requests()), (requests.RequestError,), 2)
+@target(mutations.files_of("CERTIFICATE REQUEST", corpus.requests()), (pkcs10.RequestError,), 2)
 def a_request(data):
-    found = requests.read(data)
-    requests.present(file_of(data))
+    found = pkcs10.read(data)
+    pkcs10.present(file_of(data))
     theirs = pyca.load_der_x509_csr(data) if data[:1] == b"0" else pyca.load_pem_x509_csr(found.pem)
     assert found.signed == theirs.is_signature_valid
-    return facts_of.shown(found.facts).split("\n")
+    return fields.shown(found.facts).split("\n")

@@ -12,17 +12,15 @@ import mutations
 from hypothesis import strategies as st
 from targeting import NOW, target
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _anchor_file as anchor_file
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _connection as connection
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _distinguished_names as distinguished_names
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _duration as duration
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _facts as facts_of
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _general_names as general_names
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _nss_plan as nss_plan
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _revocation as revocation
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _validity as validity
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import duration
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._nss import plan as nss_plan
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import crl, distinguished_names, fields
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import validity as pki_validity
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import connection
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import anchor_file
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import general_names
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import hostnames as x509_hostnames
 
 NAMES = ["DNS:web1.example.com", "DNS:*.example.com", "IP:10.0.0.1", "IP:2001:db8::1", "IP:fe80::1%eth0",
          "URI:https://example.com/", "email:a@example.com", "RID:1.2.3.4", "DNS:bücher.example", "dns: x ", "web1",
@@ -45,9 +43,10 @@ def a_general_name(text):
 @target(mutations.texts_of([name.partition(":")[2] or name for name in NAMES]), (ValueError,), 2)
 def a_host_name(text):
     offered = {"dns": ["*.example.com", x509.printable(text)], "ip": ["10.0.0.1"]}
-    found = names.findings([text], [text], offered, x509.printable(text))
+    found = x509_hostnames.findings([text], [text], offered, x509.printable(text))
     place = connection.plain_host(text)
-    assert names.address(place) or names.a_label(names.a_label(text)) == names.a_label(text)
+    label = x509_hostnames.a_label(text)
+    assert x509_hostnames.address(place) or x509_hostnames.a_label(label) == label
     return [*found, place]
 
 
@@ -75,10 +74,10 @@ def a_span_of_time(text):
 
 
 @target(mutations.texts_of(["+90d", "-1h", "20270131120000Z", "2027-01-31T12:00:00Z", "2027-01-31"]),
-        (facts_of.OptionError,))
+        (fields.OptionError,))
 def a_moment(text):
-    found = validity.moment("not_after", text, NOW)
-    assert validity.EARLIEST <= found.at <= validity.LATEST
+    found = pki_validity.moment("not_after", text, NOW)
+    assert pki_validity.EARLIEST <= found.at <= pki_validity.LATEST
     return x509.iso_time(found.at)
 
 
@@ -86,7 +85,7 @@ def a_moment(text):
 def a_number_in_hexadecimal(text):
     with contextlib.suppress(ValueError):
         assert len(x509.plain_fingerprint(text)) == 64
-    assert 0 < revocation.serial_number(text) < 1 << 159
+    assert 0 < crl.serial_number(text) < 1 << 159
 
 
 @target(mutations.texts_of(["Corp Root CA", *corpus.HOSTILE]))

@@ -10,10 +10,9 @@ import os
 import mutations
 from targeting import file_of, scratch, target
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _firefox as firefox
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _journal as journals
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import journal as host_journal
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import firefox, stores
 
 
 @target(mutations.bytes_of([b'[{"folder": 0, "name": "a.crt", "number": 0, "existed": true}]', b"[]", b"{}", b"[[[[",
@@ -24,7 +23,7 @@ def a_journal(data):
     folder, stage = scratch() / "anchors", scratch() / "staged"
     stage.mkdir(mode=0o700, exist_ok=True)
     (stage / "journal.json").write_bytes(data)
-    journal = journals.Journal([(str(folder), str(stage))])
+    journal = host_journal.Journal([(str(folder), str(stage))])
     journal.overlay()
     for entry in journal.entries:
         assert os.path.normpath(entry["path"]).startswith(f"{folder}/") and not {"new", "undo"} - set(entry)

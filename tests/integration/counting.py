@@ -11,7 +11,7 @@ if t.TYPE_CHECKING:
 
 PYTHON = "/usr/local/bin/counting-python"
 SCRIPT = b'#!/bin/sh\necho "$*" >> /root/executions\nexec /usr/bin/python3 "$@"\n'
-LOOK = "look"  # a question to the host, without Ansible's code around it (plugin_utils/_lean_run.py)
+LOOK = "look"  # a question to the host, without Ansible's code around it (plugin_utils/_pipelined_query.py)
 MODULE = "module"
 
 

@@ -17,7 +17,7 @@ import podman
 
 PYTHON = "/usr/local/bin/forging-python"
 LIES = "/root/lies.json"
-LOOK = "look"  # the question of plugin_utils/_lean_run.py, which is no module
+LOOK = "look"  # the question of plugin_utils/_pipelined_query.py, which is no module
 # ansible-core 2.19 and later have text in its clear form in the arguments; the name of the module is in all of them.
 SCRIPT = br'''#!/usr/bin/python3
 import base64, json, re, subprocess, sys
@@ -88,9 +88,9 @@ def as_facts(**facts: t.Any) -> dict[str, t.Any]:
 
 def bring(host: podman.Host, **lies: t.Any) -> None:
     """Puts it on a host, as the Python that an inventory names, with its first lies."""
-    from ansible_collections.fleetpki.host_trust.plugins.module_utils import _lean as lean
+    from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import bootstrap
 
-    host.write(PYTHON, SCRIPT.replace(b"MARK_HERE", lean.MARK.encode()), 0o755)
+    host.write(PYTHON, SCRIPT.replace(b"MARK_HERE", bootstrap.MARK.encode()), 0o755)
     lie(host, **lies)
 
 

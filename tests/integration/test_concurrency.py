@@ -86,16 +86,16 @@ def test_twenty_runs_that_install_and_remove(hosts):
 
 
 LOCKED_BY = """import sys; sys.path.insert(0, "/srv/code")
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files
-with _files.lock(sys.argv[1], float(sys.argv[2])): print("held", flush=True); sys.stdin.read()
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
+with files.lock(sys.argv[1], float(sys.argv[2])): print("held", flush=True); sys.stdin.read()
 """
 
 
 def test_who_waits_too_long_is_told_for_whom(hosts):
     """An error that names process, command and since when. How long modules wait: test_waiting.py of the unit tests."""
-    code = (plays.ROOT / "plugins" / "module_utils" / "_files.py").read_bytes()
+    code = (plays.ROOT / "plugins" / "module_utils" / "_host" / "files.py").read_bytes()
     for name, host in hosts.items():
-        host.write("/srv/code/ansible_collections/fleetpki/host_trust/plugins/module_utils/_files.py", code)
+        host.write("/srv/code/ansible_collections/fleetpki/host_trust/plugins/module_utils/_host/files.py", code)
         held = subprocess.Popen([*host.ssh, f"python3 -c '{LOCKED_BY}' /etc/ssl 1"], stdin=subprocess.PIPE,
                                 stdout=subprocess.PIPE, text=True)
         try:

@@ -19,8 +19,8 @@ import pytest
 from cryptography import x509
 from prometheus_client import parser
 
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report as report
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _report_page as page
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._report import build as report_build
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._report import page
 
 pytestmark = pytest.mark.clients
 
@@ -337,7 +337,8 @@ CONTRAST = """(() => {
 
 def test_a_thousand_hosts_that_all_differ_are_searched_in_no_time(fleet):
     """By the time of the page's own thread, so that others on this machine do not count. 100 ms are felt."""
-    text = page.html(report.build(told.large(), report.Terms("Large", told.NOW, 30 * told.DAY, 180 * told.DAY)))
+    terms = report_build.Terms("Large", told.NOW, 30 * told.DAY, 180 * told.DAY)
+    text = page.html(report_build.build(told.large(), terms))
     measure = ["Performance.getMetrics", {}]
     queries = ["w", "web0", "web01", "web012", "", "department 07", "d", ""]
     steps = [["Performance.enable", {"timeDomain": "threadTicks"}]]

@@ -14,8 +14,8 @@ import raw_pki
 import shared_cases
 from test_ca_trust_anchor import ANCHORS, BUNDLE, ISSUING, ROOT, SERVER, leftovers
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _anchor_file as anchor_file
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import anchor_file
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
 
 POISON = raw_pki.latin1_root()
 OLDER = {"name": "mueller", "content": POISON.pem}

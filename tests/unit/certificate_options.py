@@ -6,15 +6,17 @@ import subprocess
 
 import pki
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificate_arguments as arguments
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _certificates as certificates
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _csr as csr
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _outcome as outcomes
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _requests as requests
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _revocation as revocation
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _selfsigned as selfsigned
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _signed as signed
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import (
+    argspec,
+    certificates,
+    crl,
+    csr,
+    module_runner,
+    pkcs10,
+    selfsigned_cert,
+    signed_cert,
+)
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import pem
 
 # Modules and certificates get the same clock, which stands still years ahead of the machine's: a module that reads the
 # machine's clock instead finds every certificate of these tests not yet valid.
@@ -22,7 +24,7 @@ NOW = 2000000000
 at_now = pki.At(NOW)
 DAY = 86400
 SECRET = "p\u00e4ssword \u2603 1"
-FAILURES = outcomes.FAILURES
+FAILURES = module_runner.FAILURES
 
 
 def options(arguments_of, **given):
@@ -30,7 +32,7 @@ def options(arguments_of, **given):
     made = {name: argument.get("default") for name, argument in arguments_of.items()}
     unknown = set(given) - set(made)
     assert not unknown, unknown
-    return outcomes.placed(dict(made, **given))
+    return module_runner.placed(dict(made, **given))
 
 
 class Bench:
@@ -62,26 +64,26 @@ class Bench:
     def _run(self, module, arguments_of, given, check, now):
         given = {name: self.path(value) if name in self.PATHS and value else value for name, value in given.items()}
         written = (("privatekey_path", "path") if module is csr else
-                   outcomes.WRITTEN + (("csr_path",) if module is selfsigned else ()))
-        return outcomes.attempt(lambda placed, check_mode: module.converge(placed, check_mode, now),
-                                options(arguments_of, **given), check, written)
+                   module_runner.WRITTEN + (("csr_path",) if module is selfsigned_cert else ()))
+        return module_runner.attempt(lambda placed, check_mode: module.converge(placed, check_mode, now),
+                                     options(arguments_of, **given), check, written)
 
     def csr(self, check=False, now=NOW, **given):
         given = dict({"path": "web.csr", "privatekey_path": "web.key"}, **given)
-        return self._run(csr, arguments.csr(), given, check, now)
+        return self._run(csr, argspec.csr(), given, check, now)
 
     def selfsigned(self, check=False, now=NOW, **given):
         given = dict({"path": "web.crt", "privatekey_path": "web.key"}, **given)
-        return self._run(selfsigned, arguments.selfsigned_cert(), given, check, now)
+        return self._run(selfsigned_cert, argspec.selfsigned_cert(), given, check, now)
 
     def signed(self, check=False, now=NOW, **given):
         given = dict({"ca_path": "ca.crt", "ca_privatekey_path": "ca.key"}, **given)
         given.update({} if "csr_content" in given or "csr_path" in given else {"csr_path": "web.csr"})
-        return self._run(signed, arguments.signed_cert(), given, check, now)
+        return self._run(signed_cert, argspec.signed_cert(), given, check, now)
 
     def crl(self, check=False, now=NOW, **given):
         given = dict({"path": "ca.crl", "ca_path": "ca.crt", "ca_privatekey_path": "ca.key"}, **given)
-        return self._run(revocation, arguments.crl(), given, check, now)
+        return self._run(crl, argspec.crl(), given, check, now)
 
     def ca(self, pair, *chain, **named):
         """Puts a CA of pki where signed_cert and crl look for it."""
@@ -93,7 +95,7 @@ class Bench:
         return certificates.read_first(self.read(name))
 
     def request(self, name="web.csr"):
-        return requests.read(self.read(name))
+        return pkcs10.read(self.read(name))
 
     def fingerprints(self, name):
         return [one.fingerprint for one in pem.read_certificates(self.read(name))]

@@ -4,10 +4,10 @@
 import pki
 from fake_root import FakeRoot
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extract as trust_extract
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_plan as trust_plan
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_store as trust_store
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import converge as trust_converge
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import extract as trust_extract
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import plan as trust_plan
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
 
 A, B = pki.root("Root A"), pki.root("Root B")
 RENEWED = pki.root("Root A", key=A.key, serial=2)
@@ -26,12 +26,12 @@ def faked(kind, tmp_path, monkeypatch):
     """A root in a temporary folder, whose extract is a function and is not tried again."""
     fake = FakeRoot(tmp_path / "root", kind, MOZILLA)
     monkeypatch.setattr(trust_extract, "run", fake.run)
-    monkeypatch.setattr(trust_store, "RETRY_AFTER_SECONDS", ())
+    monkeypatch.setattr(trust_converge, "RETRY_AFTER_SECONDS", ())
     return fake
 
 
 def converge(system, *wanted, **options):
-    return trust_store.converge(system.store, list(wanted), **options)
+    return trust_converge.converge(system.store, list(wanted), **options)
 
 
 def actions(outcome):

@@ -7,8 +7,8 @@ import pki
 import pytest
 import tls_servers as servers
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _endpoints as endpoints
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _verification as verification
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import endpoint_info
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import verify as verification
 
 ROOT = pki.root("Corp Root CA")
 ISSUING = pki.root("Corp Issuing CA 1", issuer=ROOT)
@@ -29,7 +29,7 @@ def look(server, trust, name="web1.example.com", item=None, now=None, **options)
     port = server if isinstance(server, int) else server.port
     given = dict(DEFAULTS, trust=trust, **options)
     given["endpoints"] = [dict({"host": "127.0.0.1", "port": port, "server_name": name}, **(item or {}))]
-    outcome = endpoints.look(given, now=now)
+    outcome = endpoint_info.look(given, now=now)
     result, = outcome["results"]
     assert outcome["met"] is not bool(result["unmet"])
     json.dumps(outcome)  # plain values alone
@@ -38,5 +38,5 @@ def look(server, trust, name="web1.example.com", item=None, now=None, **options)
 
 def refused(**options):
     with pytest.raises(verification.Unable) as error:
-        endpoints.look(dict(DEFAULTS, **options))
+        endpoint_info.look(dict(DEFAULTS, **options))
     return str(error.value)

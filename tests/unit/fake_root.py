@@ -7,11 +7,11 @@ keep to them is shown by the integration tests.
 """
 import os
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _pem as pem
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _stores as stores
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_extracted as trust_extracted
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _trust_state as trust_state
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _x509 as x509
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import extracted as trust_extracted
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import state as trust_state
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import pem
 
 FOLDERS = {
     "redhat": ["etc/pki/ca-trust/source/anchors", "etc/pki/ca-trust/source/blocklist", "etc/pki/tls/certs",

@@ -6,9 +6,9 @@ import os
 import pki
 import pytest
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _files as files
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _installation as installation
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _verification as verification
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._cert_install import install
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import verify as verification
 
 NAME = "web1.example.com"
 
@@ -50,12 +50,12 @@ class Host:
         return (self.folder / name).read_text()
 
     def install(self, check_mode=False, **options):
-        return installation.install(dict(self.options, **options), check_mode, str(self.folder))
+        return install.install(dict(self.options, **options), check_mode, str(self.folder))
 
     def refused(self, **options):
         """The message of the refusal; nothing may have changed on the way, and nothing may be left behind."""
         before = self.everything()
-        with pytest.raises((installation.InstallationError, verification.Unable, files.FilesError)) as error:
+        with pytest.raises((install.InstallationError, verification.Unable, files.FilesError)) as error:
             self.install(**options)
         assert self.everything() == before
         return str(error.value)

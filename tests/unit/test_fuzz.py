@@ -14,11 +14,11 @@ INPUTS = 4000
 TAKES_APART = re.compile(
     r"struct\.unpack|json\.loads?\(|\.splitlines\(|fromhex\(|b64decode\(|int\([^()]*, (?:8|16)\)")
 NO_TARGET = {
-    "_as_user": "what a child of the same process has found is read",
-    "_nss": "the same: certificates that the child has taken out of a database",
-    "_trust_plan": "lines are switched in a file of root's, and stay what they are",
-    "_trust_store": "what the system's own command has said is put into one line",
-    "_webpki_pyca": "the words of a library",
+    "_host.run_as": "what a child of the same process has found is read",
+    "_nss.converge": "the same: certificates that the child has taken out of a database",
+    "_trust.plan": "lines are switched in a file of root's, and stay what they are",
+    "_trust.converge": "what the system's own command has said is put into one line",
+    "_webpki.pyca": "the words of a library",
 }
 # A parser that hangs, one that waits, one that takes memory, one that raises what it must not, one that says something
 # raw.
@@ -70,10 +70,11 @@ def test_it_finds_what_is_wrong(tmp_path):
 
 def test_every_parser_is_a_target():
     """What takes bytes and texts apart is a module that a target has, or what it reads is nobody else's."""
-    imported = {name for path in FUZZ.parent.glob("targets_*.py")
-                for name in re.findall(r"_utils import (\w+)", path.read_text(encoding="utf-8"))}
-    parsers = {path.stem for folder in ("module_utils", "plugin_utils")
-               for path in (FUZZ.parents[2] / "plugins" / folder).glob("*.py")
+    imported = {f"{package}.{name}".lstrip(".") for path in FUZZ.parent.glob("targets_*.py")
+                for package, names in re.findall(r"_utils\.?(\w*) import (\([^)]*\)|[^\n]*)", path.read_text("utf-8"))
+                for name in re.findall(r"\w+(?= as|,|$)", names, re.MULTILINE)}
+    parsers = {".".join(path.relative_to(folder).with_suffix("").parts) for kind in ("module_utils", "plugin_utils")
+               for folder in [FUZZ.parents[2] / "plugins" / kind] for path in folder.rglob("*.py")
                if TAKES_APART.search(path.read_text(encoding="utf-8"))}
     assert len(parsers & imported) > 10
     assert sorted(parsers - imported - set(NO_TARGET)) == [], "see CONTRIBUTING.md, A new parser"

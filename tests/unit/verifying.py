@@ -3,7 +3,7 @@
 """Certificates of a private CA, verified as cert_verify does, and what is said of them."""
 import pki
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _verification as verification
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import verify as verification
 
 
 class Corp:

@@ -8,7 +8,7 @@ import pki
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _webpki as webpki
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki import validate
 
 NOW = 2000000000
 at_now = pki.At(NOW)
@@ -20,11 +20,11 @@ WEB = at_now.server(issuer=ISSUING)
 
 def judge(*chain, anchors=(ROOT,), names=(NAME,), ips=(), purpose="server", waive=(), crls=(), now=NOW, **more):
     """The verdict on the first of ``chain``, with the others sent along."""
-    question = webpki.Question(
+    question = validate.Question(
         list(names), list(ips), purpose, now, frozenset(waive), more.get("max_intermediates"))
     leaf, *sent = [pair if isinstance(pair, bytes) else pair.der for pair in chain]
     lists = [x509.load_pem_x509_crl(text.encode()).public_bytes(Encoding.DER) for text in crls]
-    return webpki.judge(leaf, sent, [pair.der for pair in anchors], question, lists)
+    return validate.judge(leaf, sent, [pair.der for pair in anchors], question, lists)
 
 
 def broken(verdict):

@@ -10,7 +10,7 @@ import raw_pki
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetpki.host_trust.plugins.action import ca_trust_anchor
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _anchors as anchors
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._trust import anchor_policy
 
 LATIN1 = raw_pki.latin1_root()
 SETTLED = {"store": "redhat", "bundle": "/x", "extracted": False, "anchors": [], "plan": [], "diff": {}, "warnings": []}
@@ -48,14 +48,14 @@ def test_a_good_ca_reaches_the_host(run):
 @pytest.mark.parametrize("look", [None, {"unsent": []}, {**SETTLED, "changed": True}])
 def test_what_the_controllers_openssl_refuses_reaches_no_host(run, monkeypatch, look):
     """Should our own reader let it pass: in the look of check mode and where the module is to run."""
-    monkeypatch.setattr(anchors.loadable, "fault", lambda data: None)
+    monkeypatch.setattr(anchor_policy.loadable, "fault", lambda data: None)
     result, executed = run(LATIN1.pem, look)
     assert result["failed"] and not executed
     assert "(corp)" in result["msg"] and "OpenSSL does not load it: the controller's OpenSSL " in result["msg"]
 
 
 def test_a_host_that_has_all_costs_no_question(run, monkeypatch):
-    monkeypatch.setattr(anchors, "unloadable", None)
+    monkeypatch.setattr(anchor_policy, "unloadable", None)
     result, executed = run(pki.root().pem, {**SETTLED, "changed": False})
     assert not result["changed"] and not executed
 

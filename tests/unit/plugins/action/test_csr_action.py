@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from ansible_collections.fleetpki.host_trust.plugins.action import csr as csr_action
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _no_keys as no_keys
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _private_key_guard
 
 OPTIONS = {"path": "/x.csr", "privatekey_path": "/x.key", "common_name": "web1", "extended_key_usage": ["serverAuth"],
            "return_content": True}
@@ -39,7 +39,7 @@ def request(*more, name="web1", alt_name=WEB1, usage=SERVER):
 def judged(monkeypatch):
     """The action's result where a host answers with a text in csr's place."""
     def run(text, **options):
-        monkeypatch.setattr(no_keys.Action, "act", lambda self, task_vars: {"changed": False, "csr": text})
+        monkeypatch.setattr(_private_key_guard.Action, "act", lambda self, task_vars: {"changed": False, "csr": text})
         action = object.__new__(csr_action.ActionModule)
         action._task = Task()
         action._task.args = {**OPTIONS, **options}

@@ -8,7 +8,7 @@ import verifying
 from converging import faked
 from installing import Host
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _key_encryption as key_encryption
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import key_encryption
 
 ITERATIONS = key_encryption.ITERATIONS
 

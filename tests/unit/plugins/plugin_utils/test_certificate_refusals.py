@@ -10,8 +10,8 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.fleetpki.host_trust.plugins.filter.certificate_refusals import certificate_refusals
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _names as names
-from ansible_collections.fleetpki.host_trust.plugins.module_utils import _reasons as reasons
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import reasons as verify_reasons
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import hostnames as x509_hostnames
 
 
 def result(name, *reasons):
@@ -33,13 +33,13 @@ def test_no_more_are_named_than_fit_on_a_screen(count, most, expected):
 
 def expired(number):
     ended = types.SimpleNamespace(not_before=0, not_after=1_700_000_000 - 7777 * number)
-    return reasons.validity(ended, 1_700_000_000 + 1)
+    return verify_reasons.validity(ended, 1_700_000_000 + 1)
 
 
 def for_others(number):
     asked = [f"web{number}.example.com", f"192.0.2.{number % 250}", *["shop.example.com"] * (number % 3)]
     offered = {"dns": [f"old{number}.example.org"] * (1 + number % 4), "ip": []}
-    return "; ".join(names.findings(asked, [], offered, f"old{number}.example.org"))
+    return "; ".join(x509_hostnames.findings(asked, [], offered, f"old{number}.example.org"))
 
 
 @pytest.mark.parametrize("says", [

@@ -13,7 +13,7 @@ import pki
 import pytest
 from ansible.parsing.dataloader import DataLoader
 
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _controller_files as controller_files
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _controller_files
 
 ROOT = pki.root("Corp Root CA")
 ISSUING = pki.root("Corp Issuing CA", issuer=ROOT)
@@ -38,11 +38,11 @@ def folder(tmp_path):
 
 def read(folder, *sources):
     loader = DataLoader()
-    finder = controller_files.Finder(
+    finder = _controller_files.Finder(
         lambda src: loader.path_dwim_relative_stack([str(folder)], "files", src),
         [os.path.join(folder, "files"), str(folder)])
-    found = controller_files.certificates(
-        list(sources), finder, lambda path: controller_files.read(loader, path))
+    found = _controller_files.certificates(
+        list(sources), finder, lambda path: _controller_files.read(loader, path))
     return list(found.values())
 
 
@@ -96,7 +96,7 @@ def test_a_folder_without_certificates(folder):
 def test_a_private_key_is_refused_and_not_shown(folder, content, named):
     (folder / "files/web1/z.pem").write_bytes(content)
     said = why(folder, "web1/z.pem" if named else "web1")
-    assert said == f"src web1/z.pem: {controller_files.PRIVATE_KEY}"
+    assert said == f"src web1/z.pem: {_controller_files.PRIVATE_KEY}"
 
 
 def test_a_play_in_a_folder_whose_name_looks_like_a_pattern(tmp_path):
@@ -126,7 +126,7 @@ def test_what_can_not_be_read_is_refused_soon(folder, kind, monkeypatch):
     (folder / "files" / "web1").chmod(0o755)
     hostile_paths.make(kind, "odd")
     with hostile_paths.as_nobody(kind == "closed"), hostile_paths.soon(), pytest.raises(ValueError) as error:
-        controller_files.read(DataLoader(), "odd")
+        _controller_files.read(DataLoader(), "odd")
     # Of what can't be read, Ansible's loader says no more than that it can't.
     assert ("could not find or access 'odd'" if kind == "closed" else hostile_paths.KINDS[kind]).lower() in str(
         error.value).lower()
