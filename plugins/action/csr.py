@@ -39,7 +39,7 @@ class ActionModule(_private_key_guard.Action):
             return answer
         try:
             return {**answer, "csr": self._request(answer["csr"])}
-        except cryptography_dep.Missing as error:
+        except cryptography_dep.CryptographyMissing as error:
             return {"failed": True, "msg": f"on the controller: {error}"}
         except ValueError as error:
             return self.refusal(f"csr is not the request that was asked for: {error}")

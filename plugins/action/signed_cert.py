@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import argspec, module_runner, signed_cert
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _private_key_guard
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._action import base, host_answers
@@ -32,9 +33,9 @@ class ActionModule(base.Action):
             argspec.signed_cert(), argspec.SIGNED_EXCLUSIVE, required_one_of=argspec.SIGNED_ONE_OF)
         try:
             outcome = module_runner.attempt(signed_cert.converge, module_runner.placed(given), self._task.check_mode)
-        except module_runner.FAILURES as error:
-            return {**result, "failed": True, **module_runner.failure(error)}
-        return {**result, **module_runner.success(outcome, self._task.diff), "warnings": outcome.warnings}
+        except Failure as error:
+            return {**result, "failed": True, **error.facts, "msg": str(error)}
+        return {**result, **module_runner.success(outcome)}
 
     def _is_for_a_process(self) -> bool:
         """Whether the module itself must run: on another machine, as another user, or because it writes files."""

@@ -349,7 +349,7 @@ plan:
 diff:
   description: The certificates that change, by subject, fingerprint and expiry, in the form that C(--diff) shows.
   type: dict
-  returned: success
+  returned: with C(--diff)
   sample:
     after: >-
       trusted: CN=Corp Root CA,O=Corp, SHA-256 4f39ec2e21a8c3d5e5b3f6f6a3e8f6cbd2ef6f0c38f0d5a1b8b2c6d4c1a0e9f7,
@@ -370,7 +370,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import run_module
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import argspec, dry_run, stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import converge as trust_converge
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import plan as trust_plan
@@ -389,57 +389,51 @@ def collect(paths: "t.List[str]") -> "t.List[t.Dict[str, t.Any]]":
     return found
 
 
+def collected(options: "t.Dict[str, t.Any]") -> "t.Optional[t.Dict[str, t.Any]]":
+    """The result where files of the host are wanted: the action plugin judges them, and calls again."""
+    paths = [anchor["path"] for anchor in options["anchors"] if anchor["path"] is not None]
+    return {"collected": collect(paths)} if paths else None
+
+
 def converge(options: "t.Dict[str, t.Any]", check_mode: bool) -> "t.Dict[str, t.Any]":
     """The module's result, or which certificates the controller has to send along."""
     wanted = argspec.wanted(options["anchors"])
     if options["store"] == "nss":
-        return nss_anchor(options, wanted, check_mode)
-    store = stores.choose(options["store"], options["bundle_path"], options["root"])
-    if store.name == "bundle":
-        return bundle_anchor(store, options, wanted, check_mode)
-    outcome = trust_converge.converge(store, wanted, options["purge"], options["extract"], check_mode)
-    return dry_run.told(store, outcome, check_mode)
+        result = nss_anchor(options, wanted, check_mode)
+    else:
+        store = stores.choose(options["store"], options["bundle_path"], options["root"])
+        change = bundle_anchor if store.name == "bundle" else store_anchor
+        result = change(store, wanted, options["purge"], options["extract"], check_mode)
+    return dict(result, invocation={})  # the controller tells it; the certificates would be most of it
+
+
+def store_anchor(
+    store: stores.Store, wanted: "t.List[trust_plan.Wanted]", purge: str, extract: str, check_mode: bool
+) -> "t.Dict[str, t.Any]":
+    """The result for a system's store."""
+    return dry_run.told(store, trust_converge.converge(store, wanted, purge, extract, check_mode), check_mode)
 
 
 def bundle_anchor(
-    store: stores.Store, options: "t.Dict[str, t.Any]", wanted: "t.List[trust_plan.Wanted]", check_mode: bool
+    store: stores.Store, wanted: "t.List[trust_plan.Wanted]", purge: str, extract: str, check_mode: bool
 ) -> "t.Dict[str, t.Any]":
     """The same for one PEM file, which may be in a user's folder."""
     from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import owner as trust_owner
-    return trust_owner.told(store, wanted, options["purge"], options["extract"], check_mode)
+    return trust_owner.told(store, wanted, purge, extract, check_mode)
 
 
 def nss_anchor(
     options: "t.Dict[str, t.Any]", wanted: "t.List[trust_plan.Wanted]", check_mode: bool
 ) -> "t.Dict[str, t.Any]":
-    """The same for databases of NSS; raises StoreError."""
+    """The same for databases of NSS."""
     # Only where it is asked for: to all other hosts it would be a third of what they have to compile.
-    from ansible_collections.fleetpki.host_trust.plugins.module_utils._nss import converge as nss_converge
     from ansible_collections.fleetpki.host_trust.plugins.module_utils._nss import result as nss_result
-    try:
-        return nss_result.anchor(options, wanted, check_mode)
-    except nss_converge.FAILURES as error:
-        raise stores.StoreError(str(error))
+    return nss_result.anchor(options, wanted, check_mode)
 
 
 def main() -> None:
     module = AnsibleModule(argspec.anchor_arguments(), required_if=argspec.REQUIRED_IF, supports_check_mode=True)
-    options = module.params
-    paths = [anchor["path"] for anchor in options["anchors"] if anchor["path"] is not None]
-    if paths:
-        # Not judged yet: the action plugin does that, and calls again.
-        module.exit_json(changed=False, collected=collect(paths))
-    try:
-        result = converge(options, module.check_mode)
-    except stores.StoreError as error:
-        module.fail_json(msg=str(error), **error.facts)
-    except (files.FilesError, trust_plan.PlanError, trust_converge.TrustError) as error:
-        module.fail_json(msg=str(error))
-    except EnvironmentError as error:
-        module.fail_json(msg=str(files.explain(error, "used")))
-    for warning in result.pop("warnings", ()):
-        module.warn(warning)
-    module.exit_json(invocation={}, **result)  # the controller tells it; the certificates would be most of it
+    run_module.run(module, lambda: collected(module.params) or converge(module.params, module.check_mode))
 
 
 if __name__ == "__main__":

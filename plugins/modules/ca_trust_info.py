@@ -235,31 +235,26 @@ missing_packages:
   sample: [ca-certificates]
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
-from ansible_collections.fleetpki.host_trust.plugins.module_utils._nss import converge as nss_converge
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import run_module
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._nss import result as nss_result
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import argspec, stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import info as trust_info
 
 
+def info(options: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
+    """The module's result."""
+    if options["store"] == "nss":
+        return nss_result.info(options)
+    return trust_info.info(stores.choose(options["store"], options["bundle_path"], options["root"]))
+
+
 def main() -> None:
     module = AnsibleModule(argspec.store_arguments(), required_if=argspec.REQUIRED_IF, supports_check_mode=True)
-    try:
-        if module.params["store"] == "nss":
-            result = nss_result.info(module.params)
-        else:
-            result = trust_info.info(stores.choose(*(module.params[name] for name in ("store", "bundle_path", "root"))))
-    except stores.StoreError as error:
-        module.fail_json(msg=str(error), **error.facts)
-    except nss_converge.FAILURES as error:
-        module.fail_json(msg=str(error))
-    except EnvironmentError as error:
-        module.fail_json(msg=str(files.explain(error, "used")))
-    for warning in result.pop("warnings"):
-        module.warn(warning)
-    module.exit_json(changed=False, **result)
+    run_module.run(module, lambda: info(module.params))
 
 
 if __name__ == "__main__":

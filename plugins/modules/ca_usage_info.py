@@ -233,7 +233,7 @@ missing_packages:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import run_module
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import ca_usage
 
 ARGUMENTS = {
@@ -251,13 +251,7 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    try:
-        result = ca_usage.look(module.params, module.tmpdir)
-    except ca_usage.Unable as error:
-        module.fail_json(msg=str(error), **error.facts)
-    except EnvironmentError as error:
-        module.fail_json(msg=str(files.explain(error, "used")))
-    module.exit_json(changed=False, **result)
+    run_module.run(module, lambda: ca_usage.look(module.params, module.tmpdir))
 
 
 if __name__ == "__main__":

@@ -267,7 +267,7 @@ backup_files:
     /etc/pki/tls/certs/web1.crt: /etc/pki/tls/certs/web1.crt.417.2026-11-23@12:00:00~
 diff:
   description: What changes, in the form that C(--diff) shows.
-  returned: success
+  returned: with C(--diff)
   type: dict
   sample:
     before_header: /etc/pki/tls/certs/web1.crt
@@ -287,12 +287,12 @@ missing_packages:
   sample: [openssl]
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._cert_install import install
-from ansible_collections.fleetpki.host_trust.plugins.module_utils._cert_install import plan as cert_install_plan
-from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import file_attributes, files
-from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import verify as verification
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import file_attributes, run_module
 
 ARGUMENTS = {
     "path": {"type": "path"},
@@ -312,25 +312,21 @@ ARGUMENTS = {
 }
 
 
+def converge(module: AnsibleModule) -> "t.Dict[str, t.Any]":
+    """The module's result, once the certificate and the attributes of its files are as they are wanted."""
+    file_attributes.check(module.params)
+    result = install.install(module.params, module.check_mode, module.tmpdir)
+    there = [] if result["changed"] else result["files"]  # of new files, they are no reason
+    result["reasons"] += file_attributes.apply(module, result["files"], None, there)
+    return dict(result, changed=bool(result["reasons"]))
+
+
 def main() -> None:
     module = AnsibleModule(
         ARGUMENTS, supports_check_mode=True, add_file_common_args=True,
         required_one_of=[("path", "chain_path", "fullchain_path")], mutually_exclusive=[("trust", "trust_content")])
     file_attributes.hide_keys(module, ("content", "trust_content"))
-    try:
-        file_attributes.check(module.params)
-        result = install.install(module.params, module.check_mode, module.tmpdir)
-    except (cert_install_plan.InstallationError, verification.Unable, files.FilesError,
-            file_attributes.AttributesError) as error:
-        module.fail_json(msg=str(error), **getattr(error, "facts", {}))
-    except EnvironmentError as error:
-        module.fail_json(msg=str(files.explain(error, "used", module.tmpdir)))
-    for warning in result.pop("warnings"):
-        module.warn(warning)
-    there = [] if result["changed"] else result["files"]  # of new files, they are no reason
-    result["reasons"] += file_attributes.apply(module, result["files"], None, there)
-    result["changed"] = bool(result["reasons"])
-    module.exit_json(**result)
+    run_module.run(module, lambda: converge(module), module.tmpdir)
 
 
 if __name__ == "__main__":

@@ -500,9 +500,11 @@ missing_packages:
   sample: [openssl]
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import run_module
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import verify as verification
 
@@ -536,23 +538,17 @@ ARGUMENTS = {
 }
 
 
+def verify(options: "t.Dict[str, t.Any]", tmpdir: str) -> "t.Dict[str, t.Any]":
+    """The module's result, or a Failure with all of it."""
+    outcome = verification.verify(
+        options["certificates"], options["trust"], options["purpose"], options["min_remaining"], tmpdir,
+        crls=options["crls"], collect=options["profile"] == "strict")
+    return run_module.judged(outcome, outcome["verified"] or not options["fail_on_error"])
+
+
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    given = module.params
-    try:
-        outcome = verification.verify(
-            given["certificates"], given["trust"], given["purpose"], given["min_remaining"], module.tmpdir,
-            crls=given["crls"], collect=given["profile"] == "strict")
-    except verification.Unable as error:
-        module.fail_json(msg=str(error), **error.facts)
-    except EnvironmentError as error:
-        module.fail_json(msg=str(files.explain(error, "used", module.tmpdir)))
-    for result in outcome["results"]:
-        for warning in result["warnings"]:
-            module.warn("%s: %s" % (result["name"], warning))
-    if given["fail_on_error"] and not outcome["verified"]:
-        module.fail_json(changed=False, **outcome)
-    module.exit_json(changed=False, **outcome)
+    run_module.run(module, lambda: verify(module.params, module.tmpdir), module.tmpdir)
 
 
 if __name__ == "__main__":

@@ -93,29 +93,32 @@ missing_packages:
   sample: [p11-kit-modules]
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import firefox, stores
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import run_module
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import firefox
+
+ARGUMENTS = {
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+    "path": {"type": "path", "default": "/etc/firefox/policies/policies.json"},
+    "root": {"type": "path", "default": "/"},
+}
+
+
+def converge(options: "t.Dict[str, t.Any]", check_mode: bool) -> "t.Dict[str, t.Any]":
+    """The module's result."""
+    outcome = firefox.converge(options["path"], options["state"], check_mode, options["root"])
+    diff = {"before_header": outcome.path, "after_header": outcome.path, "before": outcome.before,
+            "after": outcome.after}
+    return {"changed": outcome.changed, "path": outcome.path, "library": outcome.module, "diff": diff,
+            "warnings": outcome.warnings}
 
 
 def main() -> None:
-    module = AnsibleModule({
-        "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
-        "path": {"type": "path", "default": "/etc/firefox/policies/policies.json"},
-        "root": {"type": "path", "default": "/"},
-    }, supports_check_mode=True)
-    try:
-        outcome = firefox.converge(
-            module.params["path"], module.params["state"], module.check_mode, module.params["root"])
-    except stores.StoreError as error:
-        module.fail_json(msg=str(error), **error.facts)
-    except firefox.FAILURES as error:
-        module.fail_json(msg=str(error))
-    for warning in outcome.warnings:
-        module.warn(warning)
-    diff = {"before_header": outcome.path, "after_header": outcome.path, "before": outcome.before,
-            "after": outcome.after}
-    module.exit_json(changed=outcome.changed, path=outcome.path, library=outcome.module, diff=diff)
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    run_module.run(module, lambda: converge(module.params, module.check_mode))
 
 
 if __name__ == "__main__":

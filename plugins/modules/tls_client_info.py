@@ -241,9 +241,11 @@ results:
       sample: ["curl refuses it: curl: (60) SSL certificate problem: unable to get local issuer certificate"]
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import run_module
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls_clients import client_info, clients
 
 ENDPOINT = {
@@ -267,17 +269,15 @@ ARGUMENTS = {
 }
 
 
+def look(options: "t.Dict[str, t.Any]", tmpdir: str) -> "t.Dict[str, t.Any]":
+    """The module's result, or a Failure with all of it."""
+    outcome = client_info.look(options, tmpdir)
+    return run_module.judged(outcome, outcome["met"])
+
+
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True, mutually_exclusive=[("endpoints", "host")])
-    try:
-        outcome = client_info.look(module.params, module.tmpdir)
-    except client_info.Unable as error:
-        module.fail_json(msg=str(error))
-    except EnvironmentError as error:
-        module.fail_json(msg=str(files.explain(error, "used", module.tmpdir)))
-    if not outcome["met"]:
-        module.fail_json(changed=False, **outcome)
-    module.exit_json(changed=False, **outcome)
+    run_module.run(module, lambda: look(module.params, module.tmpdir), module.tmpdir)
 
 
 if __name__ == "__main__":

@@ -574,9 +574,11 @@ missing_packages:
   sample: [openssl]
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import run_module
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import (
     endpoint_info,
     handshake,
@@ -584,7 +586,6 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import (
     starttls,
 )
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import openssl
-from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import verify as verification
 
 ENDPOINT = {
     "host": {"type": "str", "required": True},
@@ -617,22 +618,17 @@ ARGUMENTS = {
 }
 
 
+def look(options: "t.Dict[str, t.Any]", tmpdir: str) -> "t.Dict[str, t.Any]":
+    """The module's result, or a Failure with all of it."""
+    outcome = endpoint_info.look(options, tmpdir)
+    return run_module.judged(outcome, outcome["met"])
+
+
 def main() -> None:
     module = AnsibleModule(
         ARGUMENTS, supports_check_mode=True, required_one_of=[("endpoints", "host")],
         mutually_exclusive=[("endpoints", "host"), ("endpoints", "port"), ("endpoints", "server_name")])
-    try:
-        outcome = endpoint_info.look(module.params, module.tmpdir)
-    except verification.Unable as error:
-        module.fail_json(msg=str(error), **error.facts)
-    except EnvironmentError as error:
-        module.fail_json(msg=str(files.explain(error, "used", module.tmpdir)))
-    for result in outcome["results"]:
-        for warning in result["warnings"]:
-            module.warn("%s: %s" % (result["name"], warning))
-    if not outcome["met"]:
-        module.fail_json(changed=False, **outcome)
-    module.exit_json(changed=False, **outcome)
+    run_module.run(module, lambda: look(module.params, module.tmpdir), module.tmpdir)
 
 
 if __name__ == "__main__":

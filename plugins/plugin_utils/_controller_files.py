@@ -14,6 +14,7 @@ import typing as t
 
 from ansible.errors import AnsibleError, AnsibleFileNotFound
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import pem
 
@@ -89,7 +90,7 @@ def certificates(sources: list[str], finder: Finder, load: c.Callable[[str], byt
     return found
 
 
-class _NothingInIt(ValueError):
+class _NothingInIt(Failure, ValueError):
     """A file that has nothing to do with certificates lies beside them: a request, a letter of the CA."""
 
 

@@ -130,7 +130,7 @@ def settings() -> t.Any:
     return handshake.context(lowered=True)
 
 
-@target(mutations.servers(corpus.handshakes()), (connection.Finding, socket.timeout))
+@target(mutations.servers(corpus.handshakes()), (connection.ConnectionFailure, socket.timeout))
 def a_server_of_tls(said):
     stream = handshake.Stream(FakeSocket(said), settings(), "web1.example.com", SERVER_SECONDS)
     stream.handshake(time.monotonic() + SERVER_SECONDS)
@@ -161,14 +161,14 @@ HTTP = [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" * 2, b"HTTP/1.0 404 No
         b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 90]
 
 
-@target(mutations.servers(HTTP), (connection.Finding, socket.timeout))
+@target(mutations.servers(HTTP), (connection.ConnectionFailure, socket.timeout))
 def an_answer_in_http(said):
     stream = FakeStream(said)
     return http1.keep_alive(stream, "web1", "/", time.monotonic() + SERVER_SECONDS)[1]
 
 
 @target(mutations.servers([b"HTTP/1.1 200 Connection established\r\n\r\n", b"HTTP/1.0 407 No\r\nA: b\r\n\r\n"]),
-        (connection.Finding,))
+        (connection.ConnectionFailure,))
 def a_proxy_answers(said):
     connection.through(FakeSocket(said), "proxy:3128", "web1", 443, connection.Budget(SERVER_SECONDS))
 
@@ -189,7 +189,7 @@ CONVERSATIONS = {
 
 
 @target(st.sampled_from(sorted(CONVERSATIONS)).flatmap(lambda protocol: st.tuples(
-    st.just(protocol), mutations.servers(CONVERSATIONS[protocol]))), (connection.Finding,), 2)
+    st.just(protocol), mutations.servers(CONVERSATIONS[protocol]))), (connection.ConnectionFailure,), 2)
 def a_server_before_tls(value):
     protocol, said = value
     starttls.begin(protocol, FakeSocket(said), "web1.example.com", connection.Budget(SERVER_SECONDS))

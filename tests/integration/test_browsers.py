@@ -113,7 +113,7 @@ def firefox(host):
 
 
 def do(fleet, *tasks):
-    results = plays.run(fleet.inventory, list(tasks)).of("web")
+    results = plays.run(fleet.inventory, list(tasks), "--diff").of("web")
     assert not any(one.get("failed") for one in results), results
     return results
 

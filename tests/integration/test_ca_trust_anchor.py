@@ -63,9 +63,9 @@ def test_the_life_of_an_anchor(all_hosts):
     both = plays.anchors({"name": "corp-root", "content": ROOT.pem}, ISSUING)
     gone = plays.anchors({"name": "corp-root", "state": "absent"},
                          {"fingerprint": ISSUING.fingerprint, "state": "absent"})
-    looked = {**both, "check_mode": True, "diff": True}
+    looked = {**both, "check_mode": True}
     play = plays.run(all_hosts.inventory, [VERIFY, looked, both, VERIFY, looked, both, {**gone, "check_mode": True},
-                                           gone, VERIFY, gone])
+                                           gone, VERIFY, gone], "--diff")
     for name, results in play.results.items():
         before, foreseen, done, after, foreseen_again, again, foreseen_gone, removed, at_last, idle = results
         assert before["rc"] != 0 and after["rc"] == 0 and VERIFIED in after["stdout"] and at_last["rc"] != 0, name

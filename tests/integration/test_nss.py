@@ -39,7 +39,7 @@ def nss(*elements, databases=(ALICE, BOB, SYSTEM), **options):
 
 
 def run(fleet, *tasks, **play):
-    return plays.run(fleet.inventory, list(tasks), **play).of("web")
+    return plays.run(fleet.inventory, list(tasks), "--diff", **play).of("web")
 
 
 def as_user(host, name, script, **options):

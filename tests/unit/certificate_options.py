@@ -24,7 +24,6 @@ NOW = 2000000000
 at_now = pki.At(NOW)
 DAY = 86400
 SECRET = "p\u00e4ssword \u2603 1"
-FAILURES = module_runner.FAILURES
 
 
 def options(arguments_of, **given):

@@ -7,8 +7,8 @@ import pki
 import pytest
 import tls_servers as servers
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import endpoint_info
-from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import verify as verification
 
 ROOT = pki.root("Corp Root CA")
 ISSUING = pki.root("Corp Issuing CA 1", issuer=ROOT)
@@ -37,6 +37,6 @@ def look(server, trust, name="web1.example.com", item=None, now=None, **options)
 
 
 def refused(**options):
-    with pytest.raises(verification.Unable) as error:
+    with pytest.raises(Failure) as error:
         endpoint_info.look(dict(DEFAULTS, **options))
     return str(error.value)

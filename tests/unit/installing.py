@@ -7,8 +7,8 @@ import pki
 import pytest
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._cert_install import install
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
-from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import verify as verification
 
 NAME = "web1.example.com"
 
@@ -55,7 +55,7 @@ class Host:
     def refused(self, **options):
         """The message of the refusal; nothing may have changed on the way, and nothing may be left behind."""
         before = self.everything()
-        with pytest.raises((install.InstallationError, verification.Unable, files.FilesError)) as error:
+        with pytest.raises((install.InstallationError, Failure, files.FilesError)) as error:
             self.install(**options)
         assert self.everything() == before
         return str(error.value)

@@ -13,7 +13,8 @@ import pytest
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 OURS = "ansible_collections.fleetpki.host_trust.plugins."
 # Each package imports those before it alone; several in one row do not import each other.
-LAYERS = (("_x509",), ("_host",), ("_verify",), ("_pki", "_trust", "_tls"), ("_nss", "_cert_install", "_tls_clients"))
+LAYERS = (("_failure",), ("_x509",), ("_host",), ("_verify",), ("_pki", "_trust", "_tls"),
+          ("_nss", "_cert_install", "_tls_clients"))
 
 
 def packages(kind):
@@ -51,6 +52,32 @@ def test_a_package_has_several_modules_with_plain_names(kind):
         if path.is_dir():
             modules = [one.name for one in path.iterdir() if one.name != "__pycache__"]
             assert len(modules) > 1 and not [name for name in modules if name.startswith("_")], path
+
+
+def test_all_that_is_raised_has_one_base():
+    """Failure: what ends modules knows no other. A class of ours that is an exception is one, or of one."""
+    bases = {}
+    for path in PLUGINS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                bases[node.name] = {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+    ours = {"Failure"}
+    while more := {name for name, above in bases.items() if above & ours} - ours:
+        ours |= more
+    errors = {name for name, above in bases.items()
+              if any(base in ("Exception", "BaseException") or base.endswith("Error") for base in above)}
+    assert len(ours) > 20 and errors - ours == set()
+
+
+def test_modules_end_in_one_way():
+    """main() is an AnsibleModule and how it is run: no errors are caught there."""
+    for path in (PLUGINS / "modules").glob("[a-z]*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        mains = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
+        assert all(node.end_lineno - node.lineno < 8 for node in mains), path
+        assert not any(isinstance(node, ast.Attribute) and node.attr == "fail_json" for node in ast.walk(tree)), path
+        ends = [ast.unparse(node.body[-1].value.func) for node in mains]
+        assert set(ends) <= {"run_module.run", "module_runner.run"}, path
 
 
 def test_nobody_imports_controllers_code_on_hosts():

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._cert_install import plan as cert_install_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._cert_install.plan import InstallationError
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import default_paths, duration, files, replace
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import openssl
@@ -38,7 +39,7 @@ def install(
 ) -> "t.Dict[str, t.Any]":
     """Does what the options of cert_install (dict) say; returns the module's result, with ``files`` (paths) besides.
 
-    Raises InstallationError, verification.Unable and files.FilesError; the files are as they were then.
+    Raises InstallationError, Failure and files.FilesError; the files are as they were then.
     """
     options, now = _placed(options), int(time.time()) if now is None else now
     paths = [options[option] for option in FILES if options[option]]
@@ -117,8 +118,8 @@ def _converge(
     """Observe, plan, verify, apply, prove."""
     try:
         program = openssl.find()
-    except openssl.Missing as error:
-        raise verification.Unable(str(error), missing_packages=["openssl"])
+    except openssl.OpensslMissing as error:
+        raise Failure(str(error), missing_packages=["openssl"])
     state = observe(options, program)
     choice = cert_install_plan.choose(offer, state, now)
     kept = cert_install_plan.newer_in_use(choice, state, now)
@@ -168,7 +169,7 @@ def _key(
     try:
         spki = openssl.public_key(program, path, options["privatekey_passphrase"], "privatekey_passphrase")
         return cert_install_plan.Key(path, pem.read_file(path) if content else None, spki)
-    except (openssl.KeyFileError, pem.CertificateFileError) as error:
+    except (openssl.PrivateKeyError, pem.CertificateFileError) as error:
         raise InstallationError("the private key %s can't be used: %s" % (path, pem.advised(str(error))))
 
 

@@ -12,6 +12,7 @@ __metaclass__ = type
 import collections
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import default_paths, replace
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import reasons as verify_reasons
@@ -60,12 +61,8 @@ class Plan(t.NamedTuple):
     reasons: "t.List[str]"
 
 
-class InstallationError(Exception):
+class InstallationError(Failure):
     """It can't be installed; the message says what, why and what to do; ``facts`` is what a failure returns, too."""
-
-    def __init__(self, message: str, **facts: t.Any) -> None:
-        super(InstallationError, self).__init__(message)
-        self.facts = facts
 
 
 def split_names(listed: "t.Iterable[str]") -> "t.Dict[str, t.List[str]]":

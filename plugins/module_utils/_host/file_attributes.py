@@ -11,6 +11,7 @@ import pwd
 import re
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import pem
 
@@ -22,7 +23,7 @@ WRONG = {"mode": "%r is no mode: write for example '0640' or u=rw,g=r", "owner":
 NUMBERED = ("owner", "group", "privatekey_owner", "privatekey_group")
 
 
-class AttributesError(Exception):
+class AttributesError(Failure):
     """A mode, owner or group that can't be set; the message says which option, why, and what to write."""
 
 

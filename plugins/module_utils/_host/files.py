@@ -16,6 +16,8 @@ import struct
 import time
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
+
 LOCKS = "/run/host_trust"
 READ_ALONE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # no link is followed, no pipe waited for
 GET_FLAGS = 2 << 30 | struct.calcsize("l") << 16 | ord("f") << 8 | 1  # FS_IOC_GETFLAGS; elsewhere it fails
@@ -34,7 +36,7 @@ HINTS = {  # by error: what to do about it
 }
 
 
-class FilesError(Exception):
+class FilesError(Failure):
     """A file could not be changed; the message names it, the reason and the way out."""
 
 

@@ -19,6 +19,8 @@ import stat
 import time
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
+
 SECONDS = 300  # for all the work of one user
 MAX_BYTES = 64 * 1024 * 1024
 
@@ -30,7 +32,7 @@ class User(t.NamedTuple):
     home: str
 
 
-class UserError(Exception):
+class UserError(Failure):
     """Work can't be done as the user who has to do it; the message says why and what to do."""
 
 
@@ -109,11 +111,11 @@ def _by_number(uid: int, path: str) -> User:
     return User(entry.pw_name, uid, entry.pw_gid, entry.pw_dir)
 
 
-def run(user: User, function: "t.Callable[[], t.Any]", failures: "t.Tuple[t.Type[Exception], ...]" = ()) -> t.Any:
+def run(user: User, function: "t.Callable[[], t.Any]") -> t.Any:
     """Calls ``function`` in a process of ``user``, without terminal and standard input; returns what it returns.
 
-    It returns plain values, as JSON has them. failures: exceptions whose message is for the user of Ansible. They,
-    a user whose rights can't be had, and work that does not end become a UserError.
+    It returns plain values, as JSON has them. A Failure there, a user whose rights can't be had, and work that does
+    not end become a UserError.
     """
     if os.geteuid() not in (0, user.uid):
         raise UserError("what belongs to %s can be changed by root and by %s only; run the task as root (become: true)"
@@ -122,7 +124,7 @@ def run(user: User, function: "t.Callable[[], t.Any]", failures: "t.Tuple[t.Type
     child = os.fork()
     if child == 0:
         os.close(reading)
-        _work(user, function, failures, writing)
+        _work(user, function, writing)
     os.close(writing)
     try:
         answer = _read(reading, time.monotonic() + SECONDS)
@@ -143,9 +145,7 @@ def run(user: User, function: "t.Callable[[], t.Any]", failures: "t.Tuple[t.Type
     return found["value"]
 
 
-def _work(
-    user: User, function: "t.Callable[[], t.Any]", failures: "t.Tuple[t.Type[Exception], ...]", writing: int
-) -> t.NoReturn:
+def _work(user: User, function: "t.Callable[[], t.Any]", writing: int) -> t.NoReturn:
     """The child's part; it never returns."""
     try:
         try:
@@ -162,7 +162,7 @@ def _work(
             os.environ.clear()
             os.environ.update(HOME=user.home, LC_ALL="C", PATH="/usr/sbin:/usr/bin:/sbin:/bin")
             answer = {"value": function()}
-        except failures as error:
+        except Failure as error:
             answer = {"error": str(error)}
         except EnvironmentError as error:
             answer = {"error": "%s can't be used by %s: %s" % (

@@ -17,6 +17,7 @@ import glob
 import os
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files, run_as
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._nss import database as nss_database
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._nss import plan as nss_plan
@@ -39,11 +40,8 @@ class Outcome(t.NamedTuple):
     warnings: "t.List[str]"
 
 
-class NssError(Exception):
+class NssError(Failure):
     """The databases could not be made what is wanted; the message says what was found, and what became of them."""
-
-
-FAILURES = (NssError, run_as.UserError, files.FilesError, trust_plan.PlanError)
 
 
 def require(root: str) -> None:
@@ -61,7 +59,7 @@ def converge(
 ) -> Outcome:
     """Makes the databases what is ``wanted`` (list of trust_plan.Wanted) and proves it; returns an Outcome.
 
-    Raises one of FAILURES, with every database as it was.
+    Raises Failure, with every database as it was.
     """
     places, warnings = find(patterns)
     before = observe(places)
@@ -164,7 +162,7 @@ def observe(places: "t.List[Place]") -> "t.List[nss_plan.Database]":
 
 
 def _as_owner(place: Place, function: "t.Callable[..., t.Any]", *arguments: t.Any) -> t.Any:
-    return run_as.run(place.user, functools.partial(function, *arguments), (nss_database.DatabaseError,))
+    return run_as.run(place.user, functools.partial(function, *arguments))
 
 
 def _apply(
@@ -183,7 +181,7 @@ def _apply(
         if left:
             raise NssError("; ".join("%s: %s, and certutil reported no failure" % (step.path, step.reason)
                                      for step in left))
-    except FAILURES as error:
+    except Failure as error:
         raise NssError("%s. %s" % (str(error).rstrip("."), _take_back(begun)))
     except BaseException:
         _take_back(begun)

@@ -20,6 +20,7 @@ import re
 import subprocess
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import command as host_command
 
 if t.TYPE_CHECKING:
@@ -44,7 +45,7 @@ FLAGS = {"Terminal Record": "p", "Trusted": "P", "Valid CA": "c", "Trusted CA": 
          "User": "u", "Warn When Sending": "w"}
 
 
-class DatabaseError(Exception):
+class DatabaseError(Failure):
     """A database can't be read or changed; the message names it, the reason and the way out."""
 
 

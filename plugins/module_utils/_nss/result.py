@@ -20,7 +20,7 @@ HOLDS = {"present": nss_plan.vouches, "absent": nss_plan.is_trusted, "distrusted
 
 
 def anchor(options: "t.Dict[str, t.Any]", wanted: "t.List[trust_plan.Wanted]", check: bool) -> "t.Dict[str, t.Any]":
-    """ca_trust_anchor's result with ``store: nss``; raises stores.StoreError or one of nss.FAILURES."""
+    """ca_trust_anchor's result with ``store: nss``; raises Failure."""
     nss_converge.require(options["root"])
     outcome = nss_converge.converge(options["nss_databases"], wanted, options["purge"], check)
     return {"changed": False, "unsent": outcome.plan.unsent} if outcome.plan.unsent else report(outcome)
@@ -98,7 +98,7 @@ def diff(plan: nss_plan.Plan) -> "t.Dict[str, str]":
 
 
 def info(options: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
-    """ca_trust_info's result with ``store: nss``; raises stores.StoreError or one of nss.FAILURES."""
+    """ca_trust_info's result with ``store: nss``; raises Failure."""
     nss_converge.require(options["root"])
     places, warnings = nss_converge.find(options["nss_databases"])
     databases = nss_converge.observe(places)

@@ -19,6 +19,7 @@ try:
 except ImportError:  # _cryptography.require() says so
     pass
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import duration, replace
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import (
     certificates,
@@ -54,7 +55,7 @@ def converge(
 ) -> module_runner.Outcome:
     """Makes the revocation list what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
 
-    Raises one of outcomes.FAILURES before anything is changed.
+    Raises Failure before anything is changed.
     """
     now = int(time.time()) if now is None else now
     wanted = _wanted(options["revoked"], now)
@@ -106,7 +107,7 @@ def _next_update(options: "t.Dict[str, t.Any]", now: int) -> "t.Tuple[pki_validi
     moment = pki_validity.moment("next_update", options["next_update"], now)
     renew = pki_validity.renew_before(options)
     if moment.at - now <= renew:
-        raise module_runner.Refused("renew_before (%s) is not shorter than next_update (%s) is away: every run would "
+        raise Failure("renew_before (%s) is not shorter than next_update (%s) is away: every run would "
                                     "make a new list" % (options["renew_before"], options["next_update"]))
     return moment, renew
 

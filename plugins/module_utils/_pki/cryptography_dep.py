@@ -9,7 +9,8 @@ __metaclass__ = type
 import os
 import re
 import sys
-import typing as t
+
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 
 try:
     import cryptography
@@ -19,26 +20,22 @@ except ImportError:
 MINIMUM = (3, 2)
 
 
-class Missing(Exception):
-    """This Python has no cryptography, or one that is too old; ``packages`` is what to install (list of str)."""
-
-    def __init__(self, message: str, packages: "t.List[str]") -> None:
-        super(Missing, self).__init__(message)
-        self.packages = packages
+class CryptographyMissing(Failure):
+    """This Python has no cryptography, or one that is too old; the fact missing_packages is what to install."""
 
 
 def require() -> None:
-    """Raises Missing, which names the interpreter: hosts have several, and the package belongs to one of them."""
+    """Raises CryptographyMissing, which names the interpreter: each of a host has its own packages."""
     found = cryptography.__version__ if cryptography else None
     if found and tuple(int(part) for part in re.findall("[0-9]+", found)[:2]) >= MINIMUM:
         return
     packages = [_package(sys.executable or "python3", os.path.exists("/etc/redhat-release"))]
-    raise Missing(
+    raise CryptographyMissing(
         "%s (Python %d.%d), which Ansible uses on this host, has %s; %s or later is needed: install the package %s, or "
         "set ansible_python_interpreter to a Python that has it" % (
             sys.executable, sys.version_info[0], sys.version_info[1],
             "cryptography %s" % found if found else "no package cryptography",
-            ".".join(str(part) for part in MINIMUM), packages[0]), packages)
+            ".".join(str(part) for part in MINIMUM), packages[0]), missing_packages=packages)
 
 
 def _package(interpreter: str, redhat: bool) -> str:

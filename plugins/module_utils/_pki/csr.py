@@ -10,6 +10,7 @@ import os
 import time
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import replace
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import (
     certificates,
@@ -153,7 +154,7 @@ def _ca(options: "t.Dict[str, t.Any]") -> "t.Optional[certificates.Certificate]"
     try:
         return certificates.read_first(options["ca_content"].encode("utf-8", "replace"))
     except pem.CertificateFileError as error:
-        raise module_runner.Refused("ca_content can't be used: %s" % error)
+        raise Failure("ca_content can't be used: %s" % error)
 
 
 def _with_key(

@@ -13,6 +13,7 @@ __metaclass__ = type
 import functools
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import distinguished_names, extensions
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import general_names
@@ -46,7 +47,7 @@ HONOURED = ("subject", "subject_alt_name", "ocsp_must_staple")
 PURPOSES = ("key_usage", "extended_key_usage", "basic_constraints")  # that the profile has for a request without them
 
 
-class OptionError(ValueError):
+class OptionError(Failure, ValueError):
     """Options that can't be carried out; the message says which, why, and what to write."""
 
 

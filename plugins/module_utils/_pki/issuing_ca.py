@@ -8,12 +8,12 @@ __metaclass__ = type
 
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import duration
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import (
     certificates,
     extensions,
     keys,
-    module_runner,
 )
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import chains, general_names, pem
@@ -37,13 +37,13 @@ def read(options: "t.Dict[str, t.Any]", now: int, usage: str = "keyCertSign") ->
         data = pem.read_given(options["ca_path"], options["ca_content"])
         found = certificates.read(data)
     except pem.CertificateFileError as error:
-        raise module_runner.Refused("the CA's certificate %s can't be used: %s" % (source, error))
+        raise Failure("the CA's certificate %s can't be used: %s" % (source, error))
     certificate = found[0]
     name = "%s (%s)" % (source, certificates.label(certificate))
     _refuse(certificate, name, now, usage)
     key = _key(options)
     if keys.fingerprint(key.public_key()) != certificate.facts["public_key"]:
-        raise module_runner.Refused("the private key %s does not belong to the CA's certificate %s" % (
+        raise Failure("the private key %s does not belong to the CA's certificate %s" % (
             options["ca_privatekey_path"] or "ca_privatekey_content", name))
     return Authority(certificate, key, _chain(found, now), name)
 
@@ -52,7 +52,7 @@ def refuse_below(authority: Authority, length: "t.Optional[int]") -> None:
     """Raises outcomes.Refused where the CA may not issue a CA with that path length (RFC 5280 section 4.2.1.9)."""
     allowed = extensions.path_length(authority.certificate.facts)
     if allowed is not None and (length is None or length >= allowed):
-        raise module_runner.Refused(
+        raise Failure(
             "%s has pathlen:%d and can't issue a CA with %s: that one's certificates would not verify anywhere%s" % (
                 authority.name, allowed, "any path length" if length is None else "pathlen:%d" % length,
                 "" if allowed == 0 else "; the option pathlen can be at most %d" % (allowed - 1)))
@@ -69,7 +69,7 @@ def refuse_outside(authority: Authority, want: "extensions.Facts") -> None:
     beyond = [] if not purposes or "anyExtendedKeyUsage" in purposes else [
         usage for usage in want.get("extended_key_usage", []) if usage not in purposes]
     if beyond:
-        raise module_runner.Refused("%s can't issue a certificate for %s: its own extended key usage is %s" % (
+        raise Failure("%s can't issue a certificate for %s: its own extended key usage is %s" % (
             authority.name, ", ".join(beyond), ", ".join(purposes)))
     permitted, excluded = (facts.get("name_constraints_%s" % kind, []) for kind in ("permitted", "excluded"))
     for name in want.get("subject_alt_name", []):
@@ -79,7 +79,7 @@ def refuse_outside(authority: Authority, want: "extensions.Facts") -> None:
         same_kind = [one for one in permitted if one.partition(":")[0] == kind]
         outside = same_kind and not any(general_names.within(name, one) for one in same_kind)
         if outside or any(general_names.within(name, one) for one in excluded):
-            raise module_runner.Refused("%s can't issue a certificate for %s: its name constraints %s" % (
+            raise Failure("%s can't issue a certificate for %s: its name constraints %s" % (
                 authority.name, x509.printable(name),
                 "permit %s" % ", ".join(permitted) if outside else "exclude %s" % ", ".join(excluded)))
 
@@ -99,7 +99,7 @@ def _refuse(certificate: certificates.Certificate, name: str, now: int, usage: s
     elif plain.not_before > now:
         reason = "it is not valid before %s: is this machine's clock right?" % x509.iso_time(plain.not_before)
     if reason:
-        raise module_runner.Refused("the CA's certificate %s can't sign: %s" % (name, reason))
+        raise Failure("the CA's certificate %s can't sign: %s" % (name, reason))
 
 
 def _key(options: "t.Dict[str, t.Any]") -> "keys.PrivateKey":

@@ -17,6 +17,7 @@ try:
 except ImportError:  # _cryptography.require() says so
     pass
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import key_encryption
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import openssl
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
@@ -41,7 +42,7 @@ CURVES = {"P-256": "SECP256R1", "P-384": "SECP384R1", "P-521": "SECP521R1"}
 DIGEST_OF = {"EC P-384": "sha384", "EC P-521": "sha512"}
 
 
-class KeyFileError(ValueError):
+class KeyFileError(Failure, ValueError):
     """A private key that can't be used; the message names the file, the reason and the way out, never the key."""
 
 
@@ -72,7 +73,7 @@ def read(data: bytes, passphrase: "t.Optional[str]", name: str, option: str = "p
     """The same for the bytes of a key in PEM or DER; ``name`` is what messages call it."""
     try:
         form, encrypted = openssl.key_form(data)
-    except (openssl.KeyFileError, pem.CertificateFileError) as error:
+    except (openssl.PrivateKeyError, pem.CertificateFileError) as error:
         raise KeyFileError("%s can't be used: %s" % (name, error))
     if encrypted and not passphrase:
         raise KeyFileError("%s is encrypted and no %s is given" % (name, option))

@@ -10,13 +10,15 @@ import contextlib
 import os
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import (
     default_paths,
     file_attributes,
     files,
     replace,
+    run_module,
 )
-from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import cryptography_dep, fields, keys
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import cryptography_dep, keys
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import pem
 
 if t.TYPE_CHECKING:
@@ -36,12 +38,6 @@ if t.TYPE_CHECKING:
     Converge = t.Callable[[t.Dict[str, t.Any], bool], Outcome]  # of the options and whether it is check mode
 
 
-class Refused(Exception):
-    """What is asked for is refused, and nothing was changed; the message names the file, the reason and the way out."""
-
-
-FAILURES = (Refused, fields.OptionError, keys.KeyFileError, files.FilesError, file_attributes.AttributesError,
-            cryptography_dep.Missing)
 KEYS = ("privatekey_path", "ca_privatekey_path")
 PASSPHRASES = ("privatekey_passphrase", "ca_privatekey_passphrase")
 WRITTEN = ("privatekey_path", "path", "fullchain_path")
@@ -91,7 +87,7 @@ def diff(path: "t.Optional[str]", before: str, after: str) -> "t.Dict[str, str]"
 def attempt(
     converge: "Converge", options: "t.Dict[str, t.Any]", check_mode: bool, written: "t.Sequence[str]" = WRITTEN
 ) -> Outcome:
-    """The Outcome of one of the modules; ``options`` as placed. Raises one of FAILURES, with nothing changed.
+    """The Outcome of one of the modules; ``options`` as placed. Raises Failure, with nothing changed.
 
     written: names of the options that say which files it may write.
     """
@@ -116,47 +112,37 @@ def _paths(options: "t.Dict[str, t.Any]", written: "t.Iterable[str]") -> "t.List
 
 
 def _refuse_keys(options: "t.Dict[str, t.Any]", written: "t.Iterable[str]") -> None:
-    """Raises Refused where a private key would be lost with what is written, or is given as something else."""
+    """Raises Failure where a private key would be lost with what is written, or is given as something else."""
     for name in CONTENTS:
         if pem.holds_key((options.get(name) or "").encode("utf-8", "replace")):
-            raise Refused("%s: there is a private key in it, which belongs nowhere but into its file: leave only %s"
+            raise Failure("%s: there is a private key in it, which belongs nowhere but into its file: leave only %s"
                           % (name, "the request" if name == "csr_content" else "the certificates"))
     for name in written:
         if name not in KEYS and options.get(name) and os.path.isfile(options[name]):
             try:
                 if pem.holds_key(pem.read_file(options[name])):
-                    raise Refused(pem.key_lost(options[name], name))
+                    raise Failure(pem.key_lost(options[name], name))
             except pem.CertificateFileError:
                 pass  # whoever reads it says so
 
 
-def failure(error: Exception) -> "t.Dict[str, t.Any]":
-    """One of FAILURES as a module's result."""
-    return dict({"missing_packages": error.packages} if isinstance(error, cryptography_dep.Missing) else {},
-                msg=str(error))
-
-
-def success(outcome: Outcome, diff_wanted: bool) -> "t.Dict[str, t.Any]":
+def success(outcome: Outcome) -> "t.Dict[str, t.Any]":
     """An Outcome as a module's result."""
-    return dict(outcome.result, changed=bool(outcome.reasons), reasons=outcome.reasons,
-                **({"diff": outcome.diff} if diff_wanted else {}))
+    return dict(outcome.result, changed=bool(outcome.reasons), reasons=outcome.reasons, diff=outcome.diff,
+                warnings=outcome.warnings)
 
 
 def run(module: "AnsibleModule", converge: "Converge", written: "t.Sequence[str]" = WRITTEN) -> None:
     """Runs one of the modules to its end. ``converge(options, check_mode)`` returns an Outcome; see ``attempt``."""
     file_attributes.hide_keys(module, CONTENTS)
-    try:
-        default_paths.check(module.params, KEYS + CERTIFICATES)
-        options = placed(module.params)
-        file_attributes.check(module.params)
-        there = [path for path in _paths(options, written) if os.path.lexists(path)]
-        outcome = attempt(converge, options, module.check_mode, written)
-    except FAILURES as error:
-        module.fail_json(**failure(error))
-    except EnvironmentError as error:
-        module.fail_json(msg=str(files.explain(error, "used")))
-    for warning in outcome.warnings:
-        module.warn(warning)
+    run_module.run(module, lambda: _result(module, converge, written))
+
+
+def _result(module: "AnsibleModule", converge: "Converge", written: "t.Sequence[str]") -> "t.Dict[str, t.Any]":
+    default_paths.check(module.params, KEYS + CERTIFICATES)
+    options = placed(module.params)
+    file_attributes.check(module.params)
+    there = [path for path in _paths(options, written) if os.path.lexists(path)]
+    outcome = attempt(converge, options, module.check_mode, written)
     changed = file_attributes.apply(module, [path for path in outcome.files if path], outcome.private_key, there)
-    outcome = outcome._replace(reasons=outcome.reasons + changed)
-    module.exit_json(**success(outcome, module._diff))
+    return success(outcome._replace(reasons=outcome.reasons + changed))

@@ -16,6 +16,7 @@ try:
 except ImportError:  # _cryptography.require() says so
     pass
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import (
     distinguished_names,
     extensions,
@@ -35,7 +36,7 @@ class Request(t.NamedTuple):
     signed: bool               # whether its signature fits its key
 
 
-class RequestError(ValueError):
+class RequestError(Failure, ValueError):
     """A request that can't be used; the message says why, without the file's name."""
 
 

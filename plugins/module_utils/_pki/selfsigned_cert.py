@@ -10,6 +10,7 @@ import os
 import time
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import replace
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import (
     certificates,
@@ -31,7 +32,7 @@ def converge(
 ) -> module_runner.Outcome:
     """Makes key and certificate what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
 
-    Raises one of outcomes.FAILURES before anything is changed.
+    Raises Failure before anything is changed.
     """
     now = int(time.time()) if now is None else now
     want = _facts(options)
@@ -88,7 +89,7 @@ def _keep_the_root(
     is_ca = extensions.is_ca(before.facts) if before else unreadable and options["profile"] == "root_ca"
     if is_ca and options["regenerate_key"] != "always" and not os.path.lexists(options["privatekey_path"]):
         what = "%s, SHA-256 %s" % (x509.label(before.plain), before.plain.fingerprint) if before else unreadable
-        raise module_runner.Refused(
+        raise Failure(
             "%s is there (%s) and its private key %s is not: a new key would make it another CA, which nobody trusts. "
             "Bring the key back; or remove the certificate, if a new CA is what you want" % (
                 options["path"], what, options["privatekey_path"]))

@@ -9,6 +9,7 @@ __metaclass__ = type
 import time
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import replace
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import (
     certificates,
@@ -34,7 +35,7 @@ def converge(
 ) -> module_runner.Outcome:
     """Makes the certificate what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
 
-    Raises one of outcomes.FAILURES before anything is changed.
+    Raises Failure before anything is changed.
     """
     now = int(time.time()) if now is None else now
     if check_mode and module_runner.awaited(options):
@@ -64,13 +65,13 @@ def _request(options: "t.Dict[str, t.Any]") -> pkcs10.Request:
     try:
         request = pkcs10.read(pem.read_given(options["csr_path"], options["csr_content"]))
     except (pkcs10.RequestError, pem.CertificateFileError) as error:
-        raise module_runner.Refused("the request %s can't be signed: %s" % (name, error))
+        raise Failure("the request %s can't be signed: %s" % (name, error))
     if not request.signed:
-        raise module_runner.Refused("the request %s (%s) can't be signed: its own signature is wrong, so that nobody "
+        raise Failure("the request %s (%s) can't be signed: its own signature is wrong, so that nobody "
                                     "has shown to hold its key; make a new one" % (name, _subject(request.facts)))
     kind, _space, size = request.facts["key_type"].partition(" ")
     if (int(size) < keys.MIN_RSA_BITS) if kind == "RSA" else request.facts["key_type"] not in keys.TYPES:
-        raise module_runner.Refused("the request %s (%s) can't be signed: its key is %s, and current clients refuse "
+        raise Failure("the request %s (%s) can't be signed: its key is %s, and current clients refuse "
                                     "that; use one of %s" % (
                                    name, _subject(request.facts), request.facts["key_type"], ", ".join(keys.TYPES)))
     return request
@@ -97,7 +98,7 @@ def _wanted(request: pkcs10.Request, options: "t.Dict[str, t.Any]") -> "t.Tuple[
         common_name = distinguished_names.common_name(want["subject"])
         host = common_name and general_names.of_host(common_name)
         if not host:
-            raise module_runner.Refused(
+            raise Failure(
                 "the request (%s) has no subject_alt_name, which is where clients look for the server's names (RFC "
                 "9525); make one with subject_alt_name" % _subject(request.facts))
         want["subject_alt_name"] = [host]
@@ -117,7 +118,7 @@ def _honoured(fact: str, request: pkcs10.Request) -> t.Any:
     try:
         return general_names.canonical_list(request.facts[fact])
     except ValueError as error:
-        raise module_runner.Refused("the request (%s) can't be signed: %s" % (
+        raise Failure("the request (%s) can't be signed: %s" % (
             _subject(request.facts), x509.printable(str(error))))
 
 
@@ -136,7 +137,7 @@ def _urls(option: str, given: "t.Iterable[str]") -> "t.List[str]":
     try:
         return general_names.canonical_list(["URI:%s" % url for url in given], option)
     except ValueError as error:
-        raise module_runner.Refused(str(error))
+        raise Failure(str(error))
 
 
 def _prescribed(want: "extensions.Facts", request: pkcs10.Request, options: "t.Dict[str, t.Any]") -> "t.List[str]":
@@ -148,7 +149,7 @@ def _prescribed(want: "extensions.Facts", request: pkcs10.Request, options: "t.D
         prescribed = {"subject": distinguished_names.of_options(options),
                       "subject_alt_name": general_names.canonical_list(options["subject_alt_name"] or [])}
     except ValueError as error:
-        raise module_runner.Refused(str(error))
+        raise Failure(str(error))
     warnings = []
     for name, values in prescribed.items():
         if not values:
@@ -168,27 +169,27 @@ def _refuse(
     name = _subject(request.facts)
     if options["profile"] != "intermediate_ca":
         if extensions.is_ca(want) or "keyCertSign" in want["key_usage"]:
-            raise module_runner.Refused(
+            raise Failure(
                 "the request (%s) asks for a CA (%s), and profile=%s makes none: leave that out of 'honour', or use "
                 "profile=intermediate_ca if it is meant to issue certificates" % (
                     name, ", ".join(request.facts.get("basic_constraints", []) + request.facts.get("key_usage", [])),
                     options["profile"]))
     elif not extensions.is_ca(want) or not want["subject"]:
-        raise module_runner.Refused("the request (%s) can't become an intermediate CA: a CA has a subject and CA:TRUE "
+        raise Failure("the request (%s) can't become an intermediate CA: a CA has a subject and CA:TRUE "
                                     "in its basic constraints (RFC 5280 section 4.1.2.6, 4.2.1.9)" % name)
     if extensions.is_ca(want):
         if not 0 <= options["pathlen"] <= 255:
-            raise module_runner.Refused("pathlen is how many CAs may follow, 0 to 255, not %s" % options["pathlen"])
+            raise Failure("pathlen is how many CAs may follow, 0 to 255, not %s" % options["pathlen"])
         if want["subject"] == authority.certificate.facts["subject"]:
-            raise module_runner.Refused("the request (%s) is called like the CA that is to sign it, %s: clients would "
+            raise Failure("the request (%s) is called like the CA that is to sign it, %s: clients would "
                                         "take one for the other. Give it a subject of its own" % (name, authority.name))
         issuing_ca.refuse_below(authority, extensions.path_length(want))
     issuing_ca.refuse_outside(authority, want)
     if not want["subject"] and "subject_alt_name" not in want:
-        raise module_runner.Refused("the request has neither a subject nor a subject_alt_name that would be taken "
+        raise Failure("the request has neither a subject nor a subject_alt_name that would be taken "
                                     "over: whom is the certificate for?")
     if request.facts["public_key"] == authority.certificate.facts["public_key"]:
-        raise module_runner.Refused("the request (%s) is for the CA's own key, which belongs into no other "
+        raise Failure("the request (%s) is for the CA's own key, which belongs into no other "
                                     "certificate" % name)
 
 
@@ -199,7 +200,7 @@ def _issue(
     try:
         return certificates.issue(want, request.public_key, issuer, span)
     except fields.OptionError as error:
-        raise module_runner.Refused("the request (%s) can't be signed as it is: %s. Take that out of 'honour', or make "
+        raise Failure("the request (%s) can't be signed as it is: %s. Take that out of 'honour', or make "
                                     "another request" % (_subject(request.facts), x509.escape(str(error))))
 
 

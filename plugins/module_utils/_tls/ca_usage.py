@@ -17,6 +17,7 @@ import time
 import typing as t
 from concurrent import futures
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import default_paths
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import connection, listeners
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import openssl
@@ -27,14 +28,6 @@ SIDE_BY_SIDE = 8
 BACKUP = "~"  # the end of the name of a file that was replaced, as Ansible calls it
 NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # whoever looks
 FOLDERS = tuple(place + "/certs" for place in default_paths.SYSTEM)
-
-
-class Unable(Exception):
-    """Nothing can be looked at; the message says why, ``facts`` is what the failure returns besides."""
-
-    def __init__(self, message: str, **facts: t.Any) -> None:
-        super(Unable, self).__init__(message)
-        self.facts = facts
 
 
 def look(
@@ -76,13 +69,13 @@ def look(
 
 
 def _authorities(texts: "t.List[str]", option: str) -> "t.List[x509.Certificate]":
-    """The CAs of an option (list of x509.Certificate, each once); raises Unable."""
+    """The CAs of an option (list of x509.Certificate, each once); raises Failure."""
     found: t.Dict[str, x509.Certificate] = collections.OrderedDict()
     for number, text in enumerate(texts):
         try:
             found.update((one.fingerprint, one) for one in pem.read_certificates(text.encode("utf-8", "replace")))
         except pem.CertificateFileError as error:
-            raise Unable("%s[%d]: %s" % (option, number, error))
+            raise Failure("%s[%d]: %s" % (option, number, error))
     return list(found.values())
 
 
@@ -249,11 +242,11 @@ def _told(used: "t.List[t.Dict[str, t.Any]]", shown: "t.List[listeners.Shown]") 
 def _shown(given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]") -> "t.List[listeners.Shown]":
     """What the listeners of this host show (list of listeners.Shown)."""
     if not 0 < given["timeout"] <= 60:
-        raise Unable("timeout: %g is not between 0 and 60 seconds" % given["timeout"])
+        raise Failure("timeout: %g is not between 0 and 60 seconds" % given["timeout"])
     try:
         program = openssl.find()
-    except openssl.Missing as error:
-        raise Unable(str(error), missing_packages=["openssl"])
+    except openssl.OpensslMissing as error:
+        raise Failure(str(error), missing_packages=["openssl"])
     wanted = [one for one in listeners.listening() if one.port not in given["ignore_ports"]]
     with futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         answers = list(pool.map(lambda one: listeners.shown(

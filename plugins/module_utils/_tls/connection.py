@@ -3,7 +3,7 @@
 # Private to this collection: may change without notice.
 """A connection to a server up to the point where TLS begins: address, TCP, proxy, STARTTLS; each step in bounded time.
 
-What goes wrong is a Finding, a sentence that somebody can act upon.
+What goes wrong is a ConnectionFailure, a sentence that somebody can act upon.
 """
 from __future__ import absolute_import, division, print_function
 
@@ -16,6 +16,7 @@ import threading
 import time
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import hostnames as x509_hostnames
 
 if t.TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Connected(t.NamedTuple):
     refusals: "t.List[str]"  # sentences on addresses that were tried before and did not answer
 
 
-class Finding(Exception):
+class ConnectionFailure(Failure):
     """Why there is no usable connection, as a sentence."""
 
 
@@ -119,7 +120,8 @@ class Plain(object):
         """All up to and with ``mark``."""
         while mark not in self.buffer:
             if len(self.buffer) > MAX_LINE:
-                raise Finding("%s does not speak the protocol that was asked for: %s" % (self.who, quoted(self.buffer)))
+                raise ConnectionFailure("%s does not speak the protocol that was asked for: %s" % (
+                    self.who, quoted(self.buffer)))
             self._more()
         self._in_time()
         found, _mark, self.buffer = self.buffer.partition(mark)
@@ -134,9 +136,10 @@ class Plain(object):
         return found
 
     def _in_time(self) -> None:
-        """Raises Finding after the deadline: a server may send at once what takes long to read."""
+        """Raises ConnectionFailure after the deadline: a server may send at once what takes long to read."""
         if time.monotonic() >= self.deadline:
-            raise Finding("%s did not get to the point where TLS begins within %s" % (self.who, spoken(self.seconds)))
+            raise ConnectionFailure("%s did not get to the point where TLS begins within %s" % (
+                self.who, spoken(self.seconds)))
 
     def _more(self) -> None:
         try:
@@ -144,15 +147,15 @@ class Plain(object):
         except OSError as error:
             raise self._broken(error)
         if not data:
-            raise Finding("%s closes the connection before TLS begins%s" % (
+            raise ConnectionFailure("%s closes the connection before TLS begins%s" % (
                 self.who, ", after %s" % quoted(self.buffer) if self.buffer else ""))
         self.buffer += data
 
-    def _broken(self, error: Exception) -> Finding:
+    def _broken(self, error: Exception) -> ConnectionFailure:
         if isinstance(error, socket.timeout):
-            return Finding("%s is silent: what comes before TLS was not answered within %s" % (
+            return ConnectionFailure("%s is silent: what comes before TLS was not answered within %s" % (
                 self.who, spoken(self.seconds)))
-        return Finding("%s breaks the connection before TLS begins: %s" % (
+        return ConnectionFailure("%s breaks the connection before TLS begins: %s" % (
             self.who, getattr(error, "strerror", None) or error))
 
 
@@ -189,14 +192,16 @@ def resolve(host: str, port: int, budget: Budget) -> "t.Sequence[Address]":
     thread.start()
     thread.join(_left(budget.step()))
     if not outcome:
-        raise Finding("the name %s was not resolved within %s: DNS does not answer" % (host, spoken(budget.seconds)))
+        raise ConnectionFailure("the name %s was not resolved within %s: DNS does not answer" % (
+            host, spoken(budget.seconds)))
     if isinstance(outcome[0], Exception):
-        raise Finding("the name %s can't be resolved: %s" % (host, getattr(outcome[0], "strerror", outcome[0])))
+        raise ConnectionFailure("the name %s can't be resolved: %s" % (
+            host, getattr(outcome[0], "strerror", outcome[0])))
     return outcome[0]
 
 
 def connect(host: str, port: int, budget: Budget, who: str = "", known: "t.Optional[Known]" = None) -> Connected:
-    """Connected to the first address that answers; raises Finding.
+    """Connected to the first address that answers; raises ConnectionFailure.
 
     known: dict that keeps that address, for the connections that follow: what is told of a server must be of one.
     """
@@ -217,7 +222,7 @@ def connect(host: str, port: int, budget: Budget, who: str = "", known: "t.Optio
         except OSError as error:
             sock.close()
             refusals.append(_refusal(error, who, address[0], port, budget))
-    raise Finding("; ".join(dict.fromkeys(refusals)))
+    raise ConnectionFailure("; ".join(dict.fromkeys(refusals)))
 
 
 def _refusal(error: OSError, who: str, address: str, port: int, budget: Budget) -> str:
@@ -248,9 +253,9 @@ def through(sock: socket.socket, proxy: str, host: str, port: int, budget: Budge
     status = head.split(b"\r\n")[0]
     match = re.match(br"HTTP/1\.[01] ([0-9]{3})", status)
     if not match:
-        raise Finding("the proxy %s does not speak HTTP: it answers %s" % (proxy, quoted(status)))
+        raise ConnectionFailure("the proxy %s does not speak HTTP: it answers %s" % (proxy, quoted(status)))
     if not match.group(1).startswith(b"2"):
-        raise Finding("the proxy %s does not connect to %s: it answers %s" % (proxy, target, quoted(status)))
+        raise ConnectionFailure("the proxy %s does not connect to %s: it answers %s" % (proxy, target, quoted(status)))
     return plain.buffer
 
 

@@ -72,13 +72,13 @@ def _client_certificate(
         raise ValueError("the client certificate %s can't be used: %s" % (path, pem.advised(str(error))))
     try:
         spki = openssl.public_key(program, key, passphrase, "client_key_passphrase")
-    except (openssl.KeyFileError, pem.CertificateFileError) as error:
+    except (openssl.PrivateKeyError, pem.CertificateFileError) as error:
         raise ValueError("the client key %s can't be used: %s" % (key, pem.advised(str(error))))
     if not openssl.same_key(spki, leaf.spki_der):
         raise ValueError("the client key %s belongs to another certificate than %s" % (key, path))
     loaded = (path, key, passphrase)
     try:
         handshake.context(certificate=loaded)
-    except handshake.Refused as error:
+    except handshake.HandshakeRefused as error:
         raise ValueError("the client certificate %s and its key can't be used: %s; both must be PEM" % (path, error))
     return loaded

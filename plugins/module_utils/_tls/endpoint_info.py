@@ -10,6 +10,7 @@ import time
 import typing as t
 from concurrent import futures
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import duration
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import endpoint as tls_endpoint
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import (
@@ -37,14 +38,14 @@ def look(
 ) -> "t.Dict[str, t.Any]":
     """The module's result: met, msg, results, trust. given: the module's options.
 
-    now: epoch seconds, for what is computed here. Raises verification.Unable where nothing can be looked at.
+    now: epoch seconds, for what is computed here. Raises Failure where nothing can be looked at.
     """
     _check(given)
     program, store = verification.host(given["trust"])
     try:
         endpoints = [tls_endpoint.read(number, item, program) for number, item in enumerate(_items(given))]
     except ValueError as error:
-        raise verification.Unable(str(error))
+        raise Failure(str(error))
     wanted = probe.Wanted(
         timeout=given["timeout"], path=given["path"], http=given["http"],
         resumption=given["resumption"] or "resumption" in given["require"],
@@ -67,16 +68,16 @@ def look(
 def _check(given: "t.Dict[str, t.Any]") -> None:
     """Raises Unable for options that can't be meant."""
     if given["endpoints"] is not None and not given["endpoints"]:
-        raise verification.Unable("'endpoints' is empty: there is nothing to look at")
+        raise Failure("'endpoints' is empty: there is nothing to look at")
     if not 0 < given["timeout"] <= 600:
-        raise verification.Unable("timeout: %g is not between 0 and 600 seconds" % given["timeout"])
+        raise Failure("timeout: %g is not between 0 and 600 seconds" % given["timeout"])
     if not http1.PATH.match(given["path"]):
-        raise verification.Unable("path: %r is not the path of a URL: it begins with /, without blanks" % given["path"])
+        raise Failure("path: %r is not the path of a URL: it begins with /, without blanks" % given["path"])
     if given["min_remaining"] is not None:
         try:
             duration.of_option("min_remaining", given["min_remaining"])
         except ValueError as error:
-            raise verification.Unable(str(error))
+            raise Failure(str(error))
 
 
 def _items(given: "t.Dict[str, t.Any]") -> "t.List[t.Dict[str, t.Any]]":

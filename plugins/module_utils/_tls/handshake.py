@@ -19,6 +19,7 @@ import time
 import typing as t
 import warnings
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import connection, records
 
 if t.TYPE_CHECKING:
@@ -41,23 +42,23 @@ Result = t.TypeVar("Result")
 LOCK = threading.Lock()  # warnings.catch_warnings is for all threads
 
 
-class Alert(connection.Finding):
+class Alert(connection.ConnectionFailure):
     """The server ended the handshake or the connection with a TLS alert."""
 
 
-class Broken(connection.Finding):
+class Broken(connection.ConnectionFailure):
     """The server ended the connection, or stood still, after the handshake."""
 
 
-class CutOff(connection.Finding):
+class CutOff(connection.ConnectionFailure):
     """The server has ended the connection without a word."""
 
 
-class Refused(connection.Finding):
+class HandshakeRefused(connection.ConnectionFailure):
     """This host's own OpenSSL ended the handshake."""
 
 
-class _Ended(Exception):
+class _Ended(Failure):
     """The server closed the connection."""
 
 
@@ -72,7 +73,7 @@ def context(
 
     lowered: also what this host's settings refuse: old versions, weak ciphers, short keys. version: this one alone.
     tickets: whether it asks for session tickets. certificate: (file, key file, passphrase) of the client.
-    Raises Refused where this Python can't.
+    Raises HandshakeRefused where this Python can't.
     """
     try:
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -92,7 +93,7 @@ def context(
             if sys.version_info >= (3, 7, 4):  # before, it has the client verify the server (bpo-37428)
                 made.post_handshake_auth = True  # some ask for it only where a request wants to go
     except (ssl.SSLError, ValueError, NotImplementedError) as error:
-        raise Refused("this host's Python can't: %s" % reason(error))
+        raise HandshakeRefused("this host's Python can't: %s" % reason(error))
     return made
 
 
@@ -222,7 +223,7 @@ class Stream(object):
                 raise self.broken or _Ended()
             self.heard += data[:MAX_HEARD - len(self.heard)]
             if not records.is_tls(self.heard):
-                raise connection.Finding(self._not_tls())
+                raise connection.ConnectionFailure(self._not_tls())
             self._in.write(data)
 
     def _flush(self, deadline: float) -> None:
@@ -241,7 +242,7 @@ class Stream(object):
                     kind, connection.quoted(self.heard), "; is 'starttls: %s' meant?" % starttls if starttls else "")
         return "the server does not speak TLS there: it says %s" % connection.quoted(self.heard)
 
-    def _broken(self, error: Exception) -> connection.Finding:
+    def _broken(self, error: Exception) -> connection.ConnectionFailure:
         """The sentence on a connection that ended or stands still."""
         does = "closes" if isinstance(error, _Ended) else "resets"
         if self.done:
@@ -249,7 +250,7 @@ class Stream(object):
                           % connection.spoken(self.seconds) if isinstance(error, socket.timeout) else
                           "the server %s the connection after the handshake" % does)
         if isinstance(error, socket.timeout):
-            return connection.Finding(
+            return connection.ConnectionFailure(
                 "the server stalls in the middle of the handshake: it did not go on within %s"
                 % connection.spoken(self.seconds) if self.heard else
                 "the server accepts the connection and says nothing: no answer to the ClientHello within %s"
@@ -257,14 +258,15 @@ class Stream(object):
         if not self.heard:
             return CutOff("the server %s the connection after the ClientHello, without a TLS alert: it does not speak "
                           "TLS there, or wants another version or name" % does)
-        return connection.Finding("the server %s the connection in the middle of the handshake" % does)
+        return connection.ConnectionFailure("the server %s the connection in the middle of the handshake" % does)
 
-    def _failure(self, error: ssl.SSLError) -> connection.Finding:
+    def _failure(self, error: ssl.SSLError) -> connection.ConnectionFailure:
         """The sentence on a handshake that failed: whose OpenSSL ended it, and why."""
         match = ALERT.match(reason(error))
         if not match:
             aside = "; it sends more than 100 KiB of certificates" * ("excessive message size" in reason(error))
-            return Refused("this host's OpenSSL can't shake hands with the server: %s%s" % (reason(error), aside))
+            return HandshakeRefused("this host's OpenSSL can't shake hands with the server: %s%s" % (
+                reason(error), aside))
         alert = match.group(1)
         return Alert("the server refuses the handshake with the alert '%s'%s" % (alert, self._advice(alert)))
 

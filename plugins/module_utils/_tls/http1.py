@@ -96,7 +96,7 @@ def keep_alive(
         return False, first.ends
     try:
         second = get(stream, host, path, deadline)
-    except connection.Finding as error:
+    except connection.ConnectionFailure as error:
         return False, "did not announce the end of the connection: %s" % error
     if second.status is None:
         return False, "%s the second time" % second.ends

@@ -75,7 +75,7 @@ def look(
             result["resumption"] = looker.resumption()
         if result["finding"] is None and wanted.keep_alive and result["keep_alive"] is None:
             looker.keep_alive()
-    except (connection.Finding, OSError, ValueError) as error:
+    except (connection.ConnectionFailure, OSError, ValueError) as error:
         result["finding"] = result["finding"] or str(error)
     if wanted.versions and looker.speaks_tls:
         result["versions"] = looker.versions()
@@ -125,7 +125,7 @@ class _Looker(object):
             if endpoint.starttls:
                 starttls.begin(endpoint.starttls, sock, endpoint.asked, self.budget, pending)
                 pending = b""
-        except connection.Finding:
+        except connection.ConnectionFailure:
             sock.close()
             raise
         return sock, took, pending
@@ -142,7 +142,7 @@ class _Looker(object):
         try:
             stream = handshake.Stream(sock, settings, self.endpoint.server_name, self.wanted.timeout, session, pending)
             shaken = stream.handshake(self.budget.step())
-        except (connection.Finding, OSError, ValueError):
+        except (connection.ConnectionFailure, OSError, ValueError):
             connection.close(sock)
             raise
         finally:
@@ -156,10 +156,10 @@ class _Looker(object):
         result = self.result
         try:
             stream, connected, shaken = self.first()
-        except connection.Finding as error:
+        except connection.ConnectionFailure as error:
             result["finding"] = str(error)
             version = records.version_chosen(self.heard) if self.heard and records.is_tls(self.heard) else None
-            self.speaks_tls = isinstance(error, (handshake.Alert, handshake.Refused)) or bool(version)
+            self.speaks_tls = isinstance(error, (handshake.Alert, handshake.HandshakeRefused)) or bool(version)
             self.cut_off = isinstance(error, handshake.CutOff)
             if version in handshake.VERSIONS:
                 result["protocol"] = version
@@ -174,7 +174,7 @@ class _Looker(object):
             self.talk(stream)
             self.settings, self.session = stream.settings, stream.session()
             self.too_large = stream.too_large
-        except connection.Finding as error:
+        except connection.ConnectionFailure as error:
             result["finding"] = str(error)
         finally:
             stream.close()
@@ -186,11 +186,11 @@ class _Looker(object):
         settings = self.context()
         try:
             return self.shake(settings)
-        except (handshake.Alert, handshake.Refused) as error:
+        except (handshake.Alert, handshake.HandshakeRefused) as error:
             heard, self.lowered = self.heard, True
             try:
                 found = self.shake(self.context())
-            except connection.Finding:
+            except connection.ConnectionFailure:
                 self.lowered, self.heard = False, heard
                 raise error
             self.result["warnings"].append("this host's clients refuse it as they are set; it was looked at with all "
@@ -246,7 +246,7 @@ class _Looker(object):
         """What s_client tells; without its answer these facts stay unknown."""
         try:
             sock, _took, _pending = self.plain()
-        except connection.Finding as error:
+        except connection.ConnectionFailure as error:
             self.result["warnings"].append("a second connection failed, so that the chain is not known: %s" % error)
             return
         found = s_client.look(sock, self.program, protocol, self.endpoint.server_name, self.endpoint.alpn,
@@ -293,7 +293,7 @@ class _Looker(object):
         """(whether the server resumes the session, milliseconds of that handshake)."""
         try:
             stream, _connected, took = self.shake(settings, session)
-        except connection.Finding:
+        except connection.ConnectionFailure:
             return False, None
         resumed = stream.tls.session_reused
         stream.close()
@@ -304,7 +304,7 @@ class _Looker(object):
         try:
             settings = self.context(version="TLSv1.2", tickets=tickets)
             stream = self.shake(settings)[0]
-        except connection.Finding:
+        except connection.ConnectionFailure:
             return None
         session = stream.session()
         stream.close()
@@ -341,11 +341,11 @@ class _Looker(object):
             sock, _took, pending = self.plain()
             stream = handshake.Stream(sock, settings, self.endpoint.server_name, self.wanted.timeout, None, pending)
             stream.handshake(self.budget.step())
-        except handshake.Refused as error:
+        except handshake.HandshakeRefused as error:
             if not stream or not stream.spoken:
                 self.result["warnings"].append("this host's OpenSSL can't try %s (%s)" % (version, error))
                 return None
-        except connection.Finding:
+        except connection.ConnectionFailure:
             pass
         finally:
             if stream:

@@ -31,15 +31,15 @@ def begin(protocol: str, sock: socket.socket, name: str, budget: connection.Budg
     plain.buffer = pending
     TALKERS[protocol](plain, name)
     if plain.buffer:
-        raise connection.Finding("the %s server goes on in the clear after it agreed to begin TLS" % kind)
+        raise connection.ConnectionFailure("the %s server goes on in the clear after it agreed to begin TLS" % kind)
 
 
-def _refused(plain: connection.Plain, answer: bytes) -> connection.Finding:
-    return connection.Finding("%s refuses STARTTLS: it answers %s" % (plain.who, connection.quoted(answer)))
+def _refused(plain: connection.Plain, answer: bytes) -> connection.ConnectionFailure:
+    return connection.ConnectionFailure("%s refuses STARTTLS: it answers %s" % (plain.who, connection.quoted(answer)))
 
 
-def _foreign(plain: connection.Plain, answer: bytes) -> connection.Finding:
-    return connection.Finding("%s does not speak that protocol: it says %s" % (
+def _foreign(plain: connection.Plain, answer: bytes) -> connection.ConnectionFailure:
+    return connection.ConnectionFailure("%s does not speak that protocol: it says %s" % (
         plain.who.replace("server", "server that was asked for"), connection.quoted(answer)))
 
 
@@ -61,7 +61,7 @@ def smtp(plain: connection.Plain, name: str) -> None:
     plain.send(b"EHLO " + (socket.gethostname().encode("ascii", "ignore") or b"localhost") + b"\r\n")
     code, lines = _smtp_reply(plain)
     if code != b"250" or not any(line[4:].strip().upper() == b"STARTTLS" for line in lines):
-        raise connection.Finding("%s does not offer STARTTLS" % plain.who)
+        raise connection.ConnectionFailure("%s does not offer STARTTLS" % plain.who)
     plain.send(b"STARTTLS\r\n")
     code, lines = _smtp_reply(plain)
     if code != b"220":
@@ -115,7 +115,8 @@ def ldap(plain: connection.Plain, name: str) -> None:
     except (ValueError, IndexError):
         raise _foreign(plain, head + answer)
     if response[0] != 0x78 or code:
-        raise connection.Finding("%s refuses STARTTLS: result code %d %s" % (plain.who, code, connection.quoted(text)))
+        raise connection.ConnectionFailure("%s refuses STARTTLS: result code %d %s" % (
+            plain.who, code, connection.quoted(text)))
 
 
 def _der_length(content: bytes) -> bytes:
@@ -127,7 +128,7 @@ def postgres(plain: connection.Plain, name: str) -> None:
     plain.send(struct.pack(">II", 8, 80877103))
     answer = plain.exactly(1)
     if answer == b"N":
-        raise connection.Finding("%s has TLS turned off" % plain.who)
+        raise connection.ConnectionFailure("%s has TLS turned off" % plain.who)
     if answer != b"S":
         raise _foreign(plain, answer + plain.buffer)
 
@@ -140,12 +141,12 @@ def mysql(plain: connection.Plain, name: str) -> None:
         raise _foreign(plain, head + plain.buffer)
     greeting = plain.exactly(size)
     if greeting[:1] == b"\xff":
-        raise connection.Finding("%s turns this host away: %s" % (plain.who, connection.quoted(greeting[3:])))
+        raise connection.ConnectionFailure("%s turns this host away: %s" % (plain.who, connection.quoted(greeting[3:])))
     version, _nul, rest = greeting[1:].partition(b"\0")
     if greeting[:1] != b"\x0a" or len(rest) < 15:
         raise _foreign(plain, greeting)
     if not struct.unpack("<H", rest[13:15])[0] & MYSQL_SSL:
-        raise connection.Finding("%s has TLS turned off" % plain.who)
+        raise connection.ConnectionFailure("%s has TLS turned off" % plain.who)
     flags = MYSQL_SSL | MYSQL_PROTOCOL_41 | MYSQL_SECURE_CONNECTION
     plain.send(b"\x20\0\0\1" + struct.pack("<IIB", flags, 1 << 24, 33) + b"\0" * 23)
 
@@ -161,7 +162,7 @@ def xmpp(plain: connection.Plain, name: str) -> None:
         if len(features) > 4 * connection.MAX_LINE:
             raise _foreign(plain, features)
     if XMPP_TLS not in features:
-        raise connection.Finding("%s does not offer STARTTLS" % plain.who)
+        raise connection.ConnectionFailure("%s does not offer STARTTLS" % plain.who)
     plain.send(b"<starttls xmlns='" + XMPP_TLS + b"'/>")
     answer = plain.until(b">")
     if b"<proceed" not in answer:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import connection
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import endpoint as tls_endpoint
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls_clients import clients
@@ -20,19 +21,15 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import p
 INSTALLED = "installed"  # in require: whichever of them there are
 
 
-class Unable(Exception):
-    """Nothing can be asked at all, and why."""
-
-
 def look(given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]" = None) -> "t.Dict[str, t.Any]":
-    """The module's result: met, msg, clients, results, python. given: its options. Raises Unable."""
+    """The module's result: met, msg, clients, results, python. given: its options. Raises Failure."""
     _check(given)
     names = given["clients"] or list(clients.CLIENTS)
     required = [name for name in given["require"] if name != INSTALLED]
     unasked = [name for name in required if name not in names]
     try:
         program = openssl.find()
-    except openssl.Missing:
+    except openssl.OpensslMissing:
         program = None
         names = [name for name in names if name != "openssl"]
     installed = clients.find(names, given["trust"])
@@ -63,13 +60,13 @@ def look(given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]" = None) -> "t.Di
 
 
 def _check(given: "t.Dict[str, t.Any]") -> None:
-    """Raises Unable for options that can't be meant."""
+    """Raises Failure for options that can't be meant."""
     if given["endpoints"] is not None and not given["endpoints"]:
-        raise Unable("'endpoints' is empty: there is no server to ask")
+        raise Failure("'endpoints' is empty: there is no server to ask")
     if not 0 < given["timeout"] <= 600:
-        raise Unable("timeout: %g is not between 0 and 600 seconds" % given["timeout"])
+        raise Failure("timeout: %g is not between 0 and 600 seconds" % given["timeout"])
     if given["trust"] == "":  # what is trusted by default would be more than was meant
-        raise Unable("'trust' is empty: name a file, or leave it out for what each client trusts")
+        raise Failure("'trust' is empty: name a file, or leave it out for what each client trusts")
     if given["trust"] is not None:
         try:
             data = pem.read_file(given["trust"])
@@ -77,7 +74,7 @@ def _check(given: "t.Dict[str, t.Any]") -> None:
             if not pem.fingerprints(data):
                 raise pem.CertificateFileError("not all clients read this form: convert it to PEM")
         except pem.CertificateFileError as error:
-            raise Unable("the trust in %s can't be used: %s" % (given["trust"], pem.advised(str(error))))
+            raise Failure("the trust in %s can't be used: %s" % (given["trust"], pem.advised(str(error))))
 
 
 def _endpoints(
@@ -90,7 +87,7 @@ def _endpoints(
     try:
         endpoints = [tls_endpoint.read(number, item, program) for number, item in enumerate(listed)]
     except ValueError as error:
-        raise Unable(str(error))
+        raise Failure(str(error))
     return [item.get("name") or connection.place(endpoint.asked, endpoint.port)
             for item, endpoint in zip(listed, endpoints)], endpoints
 

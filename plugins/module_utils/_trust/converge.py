@@ -10,6 +10,7 @@ import os
 import time
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import journal as host_journal
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import dry_run, proof, stores
@@ -28,7 +29,7 @@ RETRY_AFTER_SECONDS = (0.2, 0.6, 1.5)
 Outcome = dry_run.Outcome
 
 
-class TrustError(Exception):
+class TrustError(Failure):
     """The store could not be made what is wanted. The message says what was found, and what became of the store."""
 
 

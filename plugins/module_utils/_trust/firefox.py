@@ -16,6 +16,7 @@ import json
 import os
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files, replace
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import pem
@@ -35,18 +36,15 @@ class Outcome(t.NamedTuple):
     warnings: "t.List[str]"
 
 
-class PolicyError(Exception):
+class PolicyError(Failure):
     """The file of policies can't be used; the message names it, the reason and the way out."""
-
-
-FAILURES = (PolicyError, files.FilesError)
 
 
 def converge(path: str, state: str, check: bool = False, root: str = "/") -> Outcome:
     """Has Firefox follow the system's trust store (``present``) or not any more (``absent``); returns an Outcome.
 
     root: where the system is mounted; its own place for the file is the Outcome's ``path``.
-    Raises StoreError where p11-kit's module is missing, or one of FAILURES; the file is as it was then.
+    Raises StoreError where p11-kit's module is missing, or another Failure; the file is as it was then.
     """
     if not os.path.isabs(path):
         raise PolicyError("path: %s is not given from / on" % (path or "(empty)"))

@@ -19,15 +19,13 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import dry_run, stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import plan as trust_plan
 
-FAILURES = (files.FilesError, trust_plan.PlanError, trust_converge.TrustError)
-
 
 def told(
     store: stores.Store, wanted: "t.List[trust_plan.Wanted]", purge: str, extract: str, check_mode: bool
 ) -> "t.Dict[str, t.Any]":
     """ca_trust_anchor's result for the store; as root, a bundle in a user's folder is that user's to change.
 
-    Raises what ``trust_store.converge`` raises, files.FilesError alone for a user's.
+    Raises Failure.
     """
     def work() -> "t.Dict[str, t.Any]":
         outcome = trust_converge.converge(store, wanted, purge, extract, check_mode)
@@ -47,7 +45,7 @@ def _as(user: run_as.User, work: "t.Callable[[], t.Dict[str, t.Any]]") -> "t.Dic
         return work()
 
     try:
-        result: t.Dict[str, t.Any] = run_as.run(user, with_hint, FAILURES)
+        result: t.Dict[str, t.Any] = run_as.run(user, with_hint)
     except run_as.UserError as error:
         raise files.FilesError(str(error))
     return result

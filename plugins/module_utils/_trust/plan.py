@@ -10,6 +10,7 @@ import collections
 import os
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import anchor_file, proof, stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import state as trust_state
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
@@ -45,7 +46,7 @@ class Plan(t.NamedTuple):
 One = t.TypeVar("One", trust_state.Held, Step)
 
 
-class PlanError(Exception):
+class PlanError(Failure):
     """What is wanted contradicts itself or what the host distrusts."""
 
 

@@ -15,6 +15,7 @@ import glob
 import os
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
 
@@ -162,12 +163,8 @@ STORES = collections.OrderedDict((store.name, store) for store in [
 ])
 
 
-class StoreError(Exception):
+class StoreError(Failure):
     """The store can't be used on this host; ``facts`` go into the module's result."""
-
-    def __init__(self, message: str, **facts: t.Any) -> None:
-        super(StoreError, self).__init__(message)
-        self.facts = facts
 
 
 def choose(name: str, bundle_path: "t.Optional[str]", root: str) -> Store:

@@ -15,6 +15,7 @@ import shutil
 import stat
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import command as host_command
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import der, pem
@@ -57,29 +58,29 @@ class Verdict(t.NamedTuple):
     output: str  # what it printed
 
 
-class Missing(Exception):
+class OpensslMissing(Failure):
     """There is no openssl on this host, or none that can be used."""
 
 
-class KeyFileError(ValueError):
+class PrivateKeyError(Failure, ValueError):
     """A private key that can't be looked at; the message says why, without the file's name and without the key."""
 
 
 def find() -> OpenSSL:
-    """This host's OpenSSL; raises Missing."""
+    """This host's OpenSSL; raises OpensslMissing."""
     command = shutil.which("openssl", path=os.pathsep.join([os.environ.get("PATH", ""), SYSTEM_PATH]))
     if not command:
-        raise Missing("there is no 'openssl' on this host: install the package 'openssl'")
+        raise OpensslMissing("there is no 'openssl' on this host: install the package 'openssl'")
     try:
         _code, output, _errors = host_command.run([command, "version", "-v", "-d"])
     except OSError as error:
-        raise Missing("%s can't be started: %s; install the package 'openssl' anew" % (
+        raise OpensslMissing("%s can't be started: %s; install the package 'openssl' anew" % (
             command, os.strerror(error.errno or 0)))  # Python 3.6 has the path in error.strerror once more
     printed = output.decode("utf-8", "replace")
     version, directory = VERSION.match(printed), DIRECTORY.search(printed)
     release = tuple(int(number) for number in version.groups()) if version else (0, 0, 0)
     if release < (1, 1, 0) or not directory:
-        raise Missing("%s is %r; OpenSSL 1.1.0 or later is needed: install the package 'openssl'"
+        raise OpensslMissing("%s is %r; OpenSSL 1.1.0 or later is needed: install the package 'openssl'"
                       % (command, printed.partition("\n")[0]))
     return OpenSSL(command, printed.partition("\n")[0], release, directory.group(1))
 
@@ -204,7 +205,7 @@ def verify(
 def public_key(
     openssl: OpenSSL, path: str, passphrase: "t.Optional[str]" = None, option: str = "private_key_passphrase"
 ) -> bytes:
-    """The SubjectPublicKeyInfo (DER) that belongs to the private key in the file ``path``; raises KeyFileError.
+    """The SubjectPublicKeyInfo (DER) that belongs to the private key in the file ``path``; raises PrivateKeyError.
 
     ``option`` is what messages call the passphrase.
 
@@ -214,9 +215,9 @@ def public_key(
     path = os.path.abspath(path)
     inform, encrypted = key_form(pem.read_file(path))
     if encrypted and not passphrase:
-        raise KeyFileError("it is encrypted and no %s is given" % option)
+        raise PrivateKeyError("it is encrypted and no %s is given" % option)
     if passphrase and re.search("[\0\r\n]", passphrase):
-        raise KeyFileError("%s has a line end in it, which openssl can't be given" % option)
+        raise PrivateKeyError("%s has a line end in it, which openssl can't be given" % option)
     command = [openssl.command, "pkey", "-inform", inform, "-in", path, "-passin", "stdin",
                "-pubout", "-outform", "DER"]
     answer = ((passphrase or "") + "\n").encode("utf-8", "surrogateescape")
@@ -225,30 +226,30 @@ def public_key(
         return output
     reason = SYSTEM_ERROR.search(errors)
     if reason:
-        raise KeyFileError("it can't be read: %s" % reason.group(1).decode("ascii", "replace"))
+        raise PrivateKeyError("it can't be read: %s" % reason.group(1).decode("ascii", "replace"))
     if encrypted and inform == "DER" and openssl.release < (3, 0, 0):
-        raise KeyFileError("%s does not read encrypted keys in DER: convert it to PEM" % openssl.version)
+        raise PrivateKeyError("%s does not read encrypted keys in DER: convert it to PEM" % openssl.version)
     if encrypted:
-        raise KeyFileError("it can't be decrypted: %s is wrong, or the file is damaged" % option)
-    raise KeyFileError("openssl can't read it as a private key: it is damaged, or something else")
+        raise PrivateKeyError("it can't be decrypted: %s is wrong, or the file is damaged" % option)
+    raise PrivateKeyError("openssl can't read it as a private key: it is damaged, or something else")
 
 
 def key_form(data: bytes) -> "t.Tuple[str, bool]":
-    """(PEM or DER, whether encrypted) of a private key file's content; raises KeyFileError where it holds none."""
+    """(PEM or DER, whether encrypted) of a private key file's content; raises PrivateKeyError where it holds none."""
     labels = []
     for block in pem.blocks(data):
         if block.label == b"OPENSSH PRIVATE KEY":
-            raise KeyFileError("it is in OpenSSH's own form: convert it with 'ssh-keygen -p -m PKCS8 -f FILE'")
+            raise PrivateKeyError("it is in OpenSSH's own form: convert it with 'ssh-keygen -p -m PKCS8 -f FILE'")
         if block.label.endswith(b"PRIVATE KEY"):
             return "PEM", block.label.startswith(b"ENCRYPTED") or b"ENCRYPTED" in block.content[:200]
         labels.append(block.label.decode("ascii"))
     if labels:
-        raise KeyFileError("there is no private key in it, but: %s" % ", ".join(sorted(set(labels))))
+        raise PrivateKeyError("there is no private key in it, but: %s" % ", ".join(sorted(set(labels))))
     try:
         content, end = der.expect(data, 0, len(data), der.SEQUENCE)
         tags = [part[0] for part in der.children(data, content, end)]
     except der.DerError:
-        raise KeyFileError("there is no private key in it: it is neither PEM nor DER")
+        raise PrivateKeyError("there is no private key in it: it is neither PEM nor DER")
     return "DER", tags == [der.SEQUENCE, der.OCTET_STRING]  # EncryptedPrivateKeyInfo, RFC 5958 section 3
 
 

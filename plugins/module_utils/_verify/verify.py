@@ -18,6 +18,7 @@ import tempfile
 import time
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import default_paths, duration
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import openssl, openssl_loads
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import reasons as verify_reasons
@@ -56,14 +57,6 @@ class Material(t.NamedTuple):
     misplaced: bool  # whether the leaf is a CA that stands before the certificate that its file is about
 
 
-class Unable(Exception):
-    """Nothing can be judged at all; ``facts`` is what the failure returns besides the message."""
-
-    def __init__(self, message: str, **facts: t.Any) -> None:
-        super(Unable, self).__init__(message)
-        self.facts = facts
-
-
 def verify(
     certificates: "t.List[t.Dict[str, t.Any]]",
     trust: "t.Optional[str]" = None,
@@ -83,10 +76,10 @@ def verify(
     now: epoch seconds, for what is computed here; OpenSSL looks at the clock itself.
     crls: list of dict with ``path`` or ``content``.
     collect: as of Item; the whole has the crls then.
-    Raises Unable where the host or the arguments leave nothing to judge.
+    Raises Failure where the host or the arguments leave nothing to judge.
     """
     if not certificates:
-        raise Unable("'certificates' is empty: there is nothing to verify")
+        raise Failure("'certificates' is empty: there is nothing to verify")
     items = [_item(number, given, purpose, min_remaining) for number, given in enumerate(certificates)]
     lists = _lists(crls)
     items = [item._replace(crls=lists, collect=collect) for item in items]
@@ -131,22 +124,22 @@ def _item(number: int, given: "t.Dict[str, t.Any]", purpose: str, min_remaining:
     try:
         duration.of_option("min_remaining", item.min_remaining)
     except ValueError as error:
-        raise Unable("%s: %s" % (item.name, error))
+        raise Failure("%s: %s" % (item.name, error))
     return item
 
 
 def _lists(crls: "t.Iterable[t.Dict[str, t.Any]]") -> "t.List[bytes]":
-    """The revocation lists (list of DER) of elements of the option; raises Unable."""
+    """The revocation lists (list of DER) of elements of the option; raises Failure."""
     found = []
     for number, given in enumerate(crls):
         name = given.get("name") or given.get("path") or "crls[%d]" % number
         if not (given.get("path") or given.get("content")):
-            raise Unable("%s is empty: take it off, or give it a src, content or path" % name)
+            raise Failure("%s is empty: take it off, or give it a src, content or path" % name)
         try:
             data = _bytes(given["path"]) if given.get("path") else _encoded(given["content"])
             found += x509_crls.read(data)
         except pem.CertificateFileError as error:
-            raise Unable("the revocation list %s can't be used: %s" % (name, error))
+            raise Failure("the revocation list %s can't be used: %s" % (name, error))
     return list(collections.OrderedDict.fromkeys(found))
 
 
@@ -156,17 +149,17 @@ def _sendable(listed: "t.Iterable[bytes]") -> "t.List[str]":
 
 
 def host(trust: "t.Optional[str]", name: "t.Optional[str]" = None) -> "t.Tuple[openssl.OpenSSL, verify_reasons.Store]":
-    """(this host's OpenSSL, its Store of anchors); raises Unable."""
+    """(this host's OpenSSL, its Store of anchors); raises Failure."""
     if trust == "":  # what is trusted by default would be more than was meant
-        raise Unable("'trust' is empty: name a file or a directory, or leave it out for what this host trusts")
+        raise Failure("'trust' is empty: name a file or a directory, or leave it out for what this host trusts")
     try:
         program = openssl.find()
-    except openssl.Missing as error:
-        raise Unable(str(error), missing_packages=["openssl"])
+    except openssl.OpensslMissing as error:
+        raise Failure(str(error), missing_packages=["openssl"])
     place = openssl.trust_at(trust, program)
     anchors = chains.read_anchors(openssl.trust_files(place))
     if trust and not anchors:
-        raise Unable("the trust in %s can't be used: %s" % (name or trust, _why_empty(place)))
+        raise Failure("the trust in %s can't be used: %s" % (name or trust, _why_empty(place)))
     place = place._replace(given=name or place.given)
     return program, verify_reasons.Store(place, anchors, chains.index(anchors), openssl.unreadable(place))
 
@@ -331,7 +324,7 @@ def _private_key(
         return None, [], []
     try:
         spki = openssl.public_key(program, path, item.private_key_passphrase)
-    except (openssl.KeyFileError, pem.CertificateFileError) as error:
+    except (openssl.PrivateKeyError, pem.CertificateFileError) as error:
         return None, ["the private key %s can't be used: %s" % (path, pem.advised(str(error)))], []
     warnings = ["the private key %s is readable by every user of the host" % path] * openssl.readable_by_all(path)
     if not openssl.same_key(spki, leaf.spki_der):

@@ -13,6 +13,8 @@ __metaclass__ = type
 import functools
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
+
 if t.TYPE_CHECKING:
     Element = t.Tuple[int, int, int, int]  # tag, offset, offset of the content, offset behind
 
@@ -25,7 +27,7 @@ SEQUENCE = 0x30
 MAX_OID = 256  # bytes; the longest that are in use have 20, and what is made of them is text
 
 
-class DerError(ValueError):
+class DerError(Failure, ValueError):
     """The bytes are not the DER that was expected; the message says where and why."""
 
 

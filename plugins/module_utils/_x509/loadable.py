@@ -55,7 +55,7 @@ class Refusal(t.NamedTuple):
     reason: str                     # the end of a sentence
 
 
-class Refused(der.DerError):
+class NotLoadable(der.DerError):
     """OpenSSL does not load the certificate; the message says why, as the end of a sentence."""
 
 
@@ -138,10 +138,10 @@ def _is_tidy_text(text: bytes) -> bool:
 def _certificate(data: bytes) -> None:
     content, end = der.expect(data, 0, len(data), der.SEQUENCE)
     if end != len(data):
-        raise Refused("it has %d bytes of trailing data" % (len(data) - end))
+        raise NotLoadable("it has %d bytes of trailing data" % (len(data) - end))
     parts = list(der.children(data, content, end))
     if [part[0] for part in parts] != [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING]:
-        raise Refused("it is not a certificate")
+        raise NotLoadable("it is not a certificate")
     _check_algorithm(data[parts[1][2]:parts[1][3]])
     _check_bit_string(data[parts[2][2]:parts[2][3]])
     _signed(data, list(der.children(data, parts[0][2], parts[0][3])))
@@ -153,22 +153,22 @@ def _signed(data: bytes, fields: "t.List[der.Element]") -> None:
         content, behind = der.expect(data, fields[0][2], fields[0][3], der.INTEGER)
         _check_integer(data[content:behind])
         if behind != fields[0][3]:
-            raise Refused("its version is malformed")
+            raise NotLoadable("its version is malformed")
         fields = fields[1:]
     if [field[0] for field in fields[:6]] != FIELDS:
-        raise Refused("it is not a certificate")
+        raise NotLoadable("it is not a certificate")
     serial, algorithm, issuer, validity, subject, key = [data[field[2]:field[3]] for field in fields[:6]]
     _check_integer(serial)
     _check_algorithm(algorithm)
     for which, name in (("subject", subject), ("issuer", issuer)):
         wrong = _check_name(name)
         if wrong:
-            raise Refused("%s %s" % (which, wrong))
+            raise NotLoadable("%s %s" % (which, wrong))
     _check_validity(validity)
     _check_key(key)
     more = [field[0] for field in fields[6:]]
     if more != sorted(set(more)) or not OPTIONAL.issuperset(more):
-        raise Refused("it has an unknown field")
+        raise NotLoadable("it has an unknown field")
     for tag, _start, inner, stop in fields[6:]:
         if tag == 0xA3:
             _check_extensions(data, inner, stop)
@@ -178,14 +178,14 @@ def _signed(data: bytes, fields: "t.List[der.Element]") -> None:
 
 def _check_integer(content: bytes) -> None:
     if not content:
-        raise Refused("it has an empty INTEGER")
+        raise NotLoadable("it has an empty INTEGER")
     if len(content) > 1 and content[0] in (0, 0xFF) and content[0] >> 7 == content[1] >> 7:
-        raise Refused("it has an INTEGER with a superfluous byte")
+        raise NotLoadable("it has an INTEGER with a superfluous byte")
 
 
 def _check_bit_string(content: bytes) -> None:
     if not content or content[0] > 7:
-        raise Refused("it has a malformed BIT STRING")
+        raise NotLoadable("it has a malformed BIT STRING")
 
 
 def _check_key(data: bytes) -> None:
@@ -195,7 +195,7 @@ def _check_key(data: bytes) -> None:
     content, behind = der.expect(data, behind, len(data), der.BIT_STRING)
     _check_bit_string(data[content:behind])
     if behind != len(data):
-        raise Refused("its public key is malformed")
+        raise NotLoadable("its public key is malformed")
 
 
 @functools.lru_cache(maxsize=256)  # few algorithms, many certificates
@@ -206,11 +206,11 @@ def _check_algorithm(data: bytes) -> None:
         return
     tag, content, behind = der.element(data, start, len(data))
     if behind != len(data):
-        raise Refused("it has a malformed algorithm")
+        raise NotLoadable("it has a malformed algorithm")
     if tag == der.OID:
         _check_oid(data[content:behind])
     elif tag != der.SEQUENCE and (tag != NULL or content != behind):
-        raise Refused("it has an algorithm with parameters of an unusual type (tag 0x%02x)" % tag)
+        raise NotLoadable("it has an algorithm with parameters of an unusual type (tag 0x%02x)" % tag)
 
 
 def _oid(data: bytes, start: int, end: int) -> int:
@@ -225,7 +225,7 @@ def _check_oid(content: bytes) -> None:
     der.oid(content)
     if content[0] == 0x80 or any(content[place] == 0x80 and not content[place - 1] & 0x80
                                  for place in range(1, len(content))):
-        raise Refused("it has an object identifier with a superfluous byte")
+        raise NotLoadable("it has an object identifier with a superfluous byte")
 
 
 def _check_validity(data: bytes) -> None:
@@ -233,10 +233,10 @@ def _check_validity(data: bytes) -> None:
         return
     times = list(der.children(data, 0, len(data)))
     if len(times) != 2 or any(part[0] not in TIME_BYTES for part in times):
-        raise Refused("its validity is malformed")
+        raise NotLoadable("its validity is malformed")
     for which, (tag, _start, content, behind) in zip(("notBefore", "notAfter"), times):
         if behind - content < TIME_BYTES[tag]:
-            raise Refused("its %s is too short a time for OpenSSL 3.5 (%d bytes)" % (which, behind - content))
+            raise NotLoadable("its %s is too short a time for OpenSSL 3.5 (%d bytes)" % (which, behind - content))
 
 
 @functools.lru_cache(maxsize=1024)  # of a root, subject and issuer are the same
@@ -295,16 +295,16 @@ def _check_extensions(data: bytes, start: int, end: int) -> None:
     """Checks Extensions, without their values. Most have lengths of one byte, which are read in place."""
     place, behind = der.expect(data, start, end, der.SEQUENCE)
     if behind != end:
-        raise Refused("its extensions are malformed")
+        raise NotLoadable("its extensions are malformed")
     while place < end:
         inner, place = der.expect(data, place, end, der.SEQUENCE)
         value = inner + 2 + data[inner + 1]
         if data[inner] != der.OID or data[inner + 1] > 0x7F or value >= place:
-            raise Refused("it has a malformed extension")
+            raise NotLoadable("it has a malformed extension")
         _check_oid(data[inner + 2:value])
         if data[value] == der.BOOLEAN:
             if data[value + 1] != 1:
-                raise Refused("it has a malformed extension")
+                raise NotLoadable("it has a malformed extension")
             value += 3
         if der.expect(data, value, place, der.OCTET_STRING)[1] != place:
-            raise Refused("it has a malformed extension")
+            raise NotLoadable("it has a malformed extension")

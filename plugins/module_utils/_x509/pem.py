@@ -21,6 +21,7 @@ import re
 import stat
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import der
 
@@ -41,7 +42,7 @@ class Block(t.NamedTuple):
     end: int
 
 
-class CertificateFileError(ValueError):
+class CertificateFileError(Failure, ValueError):
     """A file that can't be used; the message says why and what to do, without the file's name."""
 
 

@@ -33,7 +33,12 @@ class Action(NormalAction):
         host = str(variables.get("inventory_hostname", self._answers_for))
         self._answers_for = self._task.delegate_to or host
         sentence = refused_facts.sentence(host, variables.get("ansible_facts"), variables.get("hostvars"))
-        return {"failed": True, "msg": sentence} if sentence else self.act(variables)
+        if sentence:
+            return {"failed": True, "msg": sentence}
+        result = self.act(variables)
+        if not self._task.diff:
+            result.pop("diff", None)
+        return result
 
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """What the action is for. No fact has the name of a variable of this collection any more."""

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ansible.module_utils.common.yaml import yaml_load
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
 
 Answer = dict[str, t.Any]
@@ -40,7 +41,7 @@ WORDS = {"str": "text", "bool": "true or false", "int": "a whole number", "float
          "dict": "a dictionary", "flag": "true or false"}
 
 
-class Wrong(ValueError):
+class Wrong(Failure, ValueError):
     """An answer that the module can't have given; the message says which value, and what is wrong with it."""
 
 

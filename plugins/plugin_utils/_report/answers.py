@@ -12,6 +12,7 @@ from __future__ import annotations
 import collections.abc as c
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._action import host_answers
 
 Value = dict[str, t.Any]
@@ -23,7 +24,7 @@ LONGEST_CHAIN = 100  # OpenSSL's own limit; there is none of ten
 DESCRIBED = ("subject", "issuer", "serial", "not_before", "not_after", "remaining_days", "key_type")
 
 
-class Foreign(ValueError):
+class Foreign(Failure, ValueError):
     """A result that seems to be another module's; ``failure`` is what stands for it where it is one host's alone."""
 
     def __init__(self, host: str, kind: str, why: str) -> None:

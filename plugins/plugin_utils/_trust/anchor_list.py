@@ -10,6 +10,7 @@ import collections.abc as c
 import re
 import typing as t
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import pem
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._action import host_answers
@@ -32,7 +33,7 @@ LOOKED_AT = ("store", "bundle", "extracted", "anchors", "plan", "diff", "changed
 READ_HERE = ("subject", "issuer", "serial", "not_before", "not_after")
 
 
-class AnchorListError(Exception):
+class AnchorListError(Failure):
     """What is wrong with the list: all of it, a sentence each."""
 
     def __init__(self, problems: list[str]) -> None:

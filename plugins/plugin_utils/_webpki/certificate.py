@@ -17,13 +17,14 @@ try:
 except ImportError:  # _webpki.unable() says so
     cryptography_version = ""
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as plain_x509
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import der
 
 CACHED = 1024  # more than any host has anchors: a play judges the same ones again and again
 
 
-class Malformed(ValueError):
+class Malformed(Failure, ValueError):
     """Bytes that are no certificate; the message is the rest of a sentence."""
 
 

@@ -13,6 +13,7 @@ try:
 except ImportError:  # _webpki.unable() says so
     pass
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.certificate import Certificate, label
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.rules import Finding, finding
 
@@ -21,7 +22,7 @@ MAX_STEPS = 2_000     # certificates put on a path, for searches that know all s
 MAX_INTERMEDIATES = 8
 
 
-class Exhausted(Exception):
+class Exhausted(Failure):
     """The search cost too much."""
 
 

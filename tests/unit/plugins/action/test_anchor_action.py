@@ -19,7 +19,7 @@ SETTLED = {"store": "redhat", "bundle": "/x", "extracted": False, "anchors": [],
 class Task:
     """What an action plugin asks of its task."""
 
-    check_mode, delegate_to, async_val, action = False, None, 0, "fleetpki.host_trust.ca_trust_anchor"
+    diff, check_mode, delegate_to, async_val, action = False, False, None, 0, "fleetpki.host_trust.ca_trust_anchor"
 
     def __init__(self, content):
         self.args = {"anchors": [{"name": "corp", "content": content}]}

@@ -11,7 +11,7 @@ from installing import NAME, Corp, next_pair, renewed
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._cert_install import install
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._cert_install import plan as cert_install_plan
-from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import verify as verification
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import chains
 
 # --- what is installed ---
@@ -211,7 +211,7 @@ def test_below_a_root(web1, tmp_path):
                        match="family is not known .*name a file in the image with"):
         web1.install(**given)
     (root / "etc" / "os-release").write_text(u"ID=debian\n")
-    with pytest.raises(verification.Unable, match="etc/ssl/certs/ca-certificates.crt can't be used"):
+    with pytest.raises(Failure, match="etc/ssl/certs/ca-certificates.crt can't be used"):
         web1.install(**given)
     bundle = root / "etc" / "ssl" / "certs" / "ca-certificates.crt"
     bundle.write_text(u"%s" % pki.root("Somebody Else").pem)

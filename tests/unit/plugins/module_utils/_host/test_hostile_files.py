@@ -11,12 +11,12 @@ import pki
 import pytest
 from hostile_paths import KINDS, as_nobody, make, soon
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import (
     certificates,
     issuing_ca,
     keys,
-    module_runner,
     signed_cert,
 )
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls_clients import client_info
@@ -55,12 +55,12 @@ WAYS = {
     "certificate": lambda path: verified(path=path),
     "chain": lambda path: verified(content=WEB.pem, chain=[path]),
     "private key": lambda path: verified(content=WEB.pem, private_key=path),
-    "crls": lambda path: said(verification.Unable, verification.verify, [{"content": WEB.pem}], crls=[{"path": path}]),
+    "crls": lambda path: said(Failure, verification.verify, [{"content": WEB.pem}], crls=[{"path": path}]),
     "key": lambda path: said(keys.KeyFileError, keys.load, path),
-    "request": lambda path: said(module_runner.Refused, signed_cert._request, {"csr_path": path, "csr_content": None}),
-    "ca": lambda path: said(module_runner.Refused, issuing_ca.read, dict(CA, ca_path=path), 0),
+    "request": lambda path: said(Failure, signed_cert._request, {"csr_path": path, "csr_content": None}),
+    "ca": lambda path: said(Failure, issuing_ca.read, dict(CA, ca_path=path), 0),
     "present": lambda path: certificates.present(path)[1],
-    "client trust": lambda path: said(client_info.Unable, client_info._check, {
+    "client trust": lambda path: said(Failure, client_info._check, {
         "endpoints": None, "timeout": 1, "trust": path}),
     "policies": lambda path: said(firefox.PolicyError, firefox._read, path),
 }
@@ -77,7 +77,7 @@ def test_what_is_no_file_of_certificates(hostile, way):
 def test_trust_that_is_none(hostile):
     """A folder can be trust, with hashed names in it."""
     kind, path = hostile
-    sentence = said(verification.Unable, verification.verify, [{"content": WEB.pem}], trust=path)
+    sentence = said(Failure, verification.verify, [{"content": WEB.pem}], trust=path)
     assert ("under hashed names" if kind == "folder" else KINDS[kind]) in sentence
 
 

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import run_as
 
 Status = collections.namedtuple("Status", ["st_uid", "st_gid", "st_mode"])
@@ -92,13 +93,13 @@ def test_what_somebody_else_writes_in_its_place(monkeypatch, written):
 def test_what_goes_wrong_is_said_in_a_sentence(monkeypatch):
     me = run_as.by_name("")
 
-    def fail():
-        raise KeyError("so")
+    def fail(error):
+        raise error
 
-    with pytest.raises(run_as.UserError, match="^'so'$"):
-        run_as.run(me, fail, (KeyError,))
+    with pytest.raises(run_as.UserError, match="^so$"):
+        run_as.run(me, lambda: fail(Failure("so")))
     with pytest.raises(run_as.UserError, match="ended with KeyError: 'so'"):
-        run_as.run(me, fail)
+        run_as.run(me, lambda: fail(KeyError("so")))
     with pytest.raises(run_as.UserError, match="was killed"):
         run_as.run(me, lambda: os.kill(os.getpid(), 9))
     monkeypatch.setattr(run_as, "SECONDS", 0.2)

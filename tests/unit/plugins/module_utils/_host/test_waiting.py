@@ -5,9 +5,10 @@ import os
 import time
 
 import pytest
-from certificate_options import FAILURES, Bench
+from certificate_options import Bench
 from converging import A, actions, converge, want
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import files
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._nss import converge as nss_converge
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._nss import plan as nss_plan
@@ -81,6 +82,6 @@ def test_for_keys_and_certificates(tmp_path, clock, monkeypatch):
 
     with files.lock(bench.path("keys"), 0):
         monkeypatch.setattr(files, "lock", late)
-        with pytest.raises(FAILURES, match=SAID % 35):
+        with pytest.raises(Failure, match=SAID % 35):
             bench.csr(common_name="web1", privatekey_path="keys/web.key")
     assert 60 <= clock.waited() < 61 and not bench.look() and not os.listdir(bench.path("keys"))

@@ -7,10 +7,11 @@ import subprocess
 import time
 
 import pytest
-from certificate_options import DAY, FAILURES, NOW, SECRET, Bench, assert_clear, at_now, openssl
+from certificate_options import DAY, NOW, SECRET, Bench, assert_clear, at_now, openssl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import crl, keys
 
 CA = at_now.root("Corp Issuing", days=(-1, 3650))
@@ -81,7 +82,7 @@ def test_serial_numbers(text, value):
 @pytest.mark.parametrize("text", ["", "0", "00:00", "x", "4c6g", "-1", "f" * 41, "8" + "0" * 39, "0x", "web.crt",
                                   u"\u0664"])
 def test_what_is_no_serial_number(bench, text):
-    with pytest.raises(FAILURES, match="is no serial number: write its hexadecimal digits, in quotes"):
+    with pytest.raises(Failure, match="is no serial number: write its hexadecimal digits, in quotes"):
         bench.crl(revoked=[one(text)])
     assert not os.path.exists(bench.path("ca.crl"))
 
@@ -225,7 +226,7 @@ def test_force_and_backup_and_digest(bench):
 def test_what_is_refused_changes_nothing(bench, given, message):
     bench.crl()
     before = bench.look()
-    with pytest.raises(FAILURES, match=message) as error:
+    with pytest.raises(Failure, match=message) as error:
         bench.crl(**given)
     assert_clear(error.value, CA.key_pem(), SECRET)
     assert bench.look() == before

@@ -5,8 +5,9 @@ import os
 import stat
 
 import pytest
-from certificate_options import DAY, FAILURES, NOW, SECRET, Bench, assert_clear, at_now, openssl
+from certificate_options import DAY, NOW, SECRET, Bench, assert_clear, at_now, openssl
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import keys
 
 FULL = {
@@ -121,7 +122,7 @@ def test_a_private_key_is_not_lost_and_not_taken_for_something_else(bench, given
     key = keys.dump(keys.generate("EC P-256"))
     bench.write("keys.pem", key)
     given = {name: key.decode() if value == "KEY" else value for name, value in given.items()}
-    with pytest.raises(FAILURES, match="holds a private key, which would be lost|is a private key in it") as error:
+    with pytest.raises(Failure, match="holds a private key, which would be lost|is a private key in it") as error:
         bench.csr(common_name="web1", certificate_path="web.crt", **given)
     assert_clear(error.value, key.decode())
     assert bench.read("keys.pem") == key
@@ -187,14 +188,14 @@ def test_what_is_refused_changes_nothing(bench, number):
             assert any("does not exist yet" in warning for warning in bench.csr(True, common_name="web1",
                                                                                 **given).warnings)
             continue
-        with pytest.raises(FAILURES, match=message) as error:
+        with pytest.raises(Failure, match=message) as error:
             bench.csr(check, **dict({"common_name": "web1", "privatekey_passphrase": SECRET}, **given))
         assert_clear(error.value, SECRET)
     assert bench.look() == before
 
 
 def test_without_a_name_it_is_for_nobody(bench):
-    with pytest.raises(FAILURES, match="whom is it for"):
+    with pytest.raises(Failure, match="whom is it for"):
         bench.csr()
     assert not bench.look()
 

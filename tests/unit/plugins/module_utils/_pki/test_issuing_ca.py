@@ -4,8 +4,9 @@
 import os
 
 import pytest
-from certificate_options import FAILURES, NOW, SECRET, Bench, assert_clear, at_now
+from certificate_options import NOW, SECRET, Bench, assert_clear, at_now
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import issuing_ca, keys
 
 ROOT = at_now.root("Corp Root")
@@ -38,7 +39,7 @@ def test_a_ca_that_must_not_sign(bench, number):
     before = bench.look()
     for name, run in (("signed", bench.signed), ("crl", bench.crl)):
         for check in (True, False) if name == (module or name) else ():
-            with pytest.raises(FAILURES) as error:
+            with pytest.raises(Failure) as error:
                 run(check, path="out")
             text = assert_clear(error.value, pair.key_pem())
             assert message in text and text.startswith("the CA's certificate %s (CN=" % bench.path("ca.crt"))
@@ -57,7 +58,7 @@ def test_a_ca_signs_from_its_first_second_until_its_last(bench):
     for now in (plain.not_before, plain.not_after - 1):
         assert read(bench, now).certificate.plain.fingerprint == CA.fingerprint
     for now, message in ((plain.not_before - 1, "is not valid before"), (plain.not_after, "expired less than a sec")):
-        with pytest.raises(FAILURES, match=message):
+        with pytest.raises(Failure, match=message):
             read(bench, now)
 
 
@@ -78,7 +79,7 @@ def test_any_permitted_name_suffices_and_any_excluded_name_refuses(name, message
     if message is None:
         issuing_ca.refuse_outside(constrained, wanted)
         return
-    with pytest.raises(FAILURES, match="can't issue a certificate for %s: its name constraints %s" % (name, message)):
+    with pytest.raises(Failure, match="can't issue a certificate for %s: its name constraints %s" % (name, message)):
         issuing_ca.refuse_outside(constrained, wanted)
 
 
@@ -90,7 +91,7 @@ def test_a_ca_without_any_key_usage_may(bench):
 def test_a_key_of_another_ca(bench):
     bench.write("ca.key", ROOT.key_pem())
     for run in (bench.signed, bench.crl):
-        with pytest.raises(FAILURES, match="the private key .*ca.key does not belong to the CA's certificate .*ca.crt "
+        with pytest.raises(Failure, match="the private key .*ca.key does not belong to the CA's certificate .*ca.crt "
                                            r"\(CN=Corp Issuing \(SHA-256 ") as error:
             run(path="out")
         assert_clear(error.value, ROOT.key_pem(), CA.key_pem())
@@ -108,11 +109,11 @@ def test_a_key_that_can_not_be_used(bench, content, passphrase, message):
     if content:
         bench.write("ca.key", content)
     for run in (bench.signed, bench.crl):
-        with pytest.raises(FAILURES, match=message) as error:
+        with pytest.raises(Failure, match=message) as error:
             run(path="out", ca_privatekey_passphrase=passphrase)
         assert_clear(error.value, SECRET, "sesame open", CA.key_pem(), content.decode() if content else "")
     if content:
-        with pytest.raises(FAILURES, match=message.replace("ca.key ", "ca_privatekey_content ")) as error:
+        with pytest.raises(Failure, match=message.replace("ca.key ", "ca_privatekey_content ")) as error:
             bench.signed(path="out", ca_privatekey_path=None, ca_privatekey_content=content.decode(),
                          ca_privatekey_passphrase=passphrase)
         assert_clear(error.value, SECRET, "sesame open", CA.key_pem(), content.decode())
@@ -130,7 +131,7 @@ def test_a_certificate_that_can_not_be_used(bench, content, message):
     os.unlink(bench.path("ca.crt"))
     if content is not None:
         bench.write("ca.crt", content)
-    with pytest.raises(FAILURES, match="the CA's certificate .*" + message) as error:
+    with pytest.raises(Failure, match="the CA's certificate .*" + message) as error:
         bench.signed(path="out")
     assert_clear(error.value, CA.key_pem())
 
@@ -139,9 +140,9 @@ def test_key_and_certificate_as_content(bench):
     done = bench.signed(path="out", ca_path=None, ca_content=CA.pem, ca_privatekey_path=None,
                         ca_privatekey_content=keys.dump(CA.key, SECRET).decode(), ca_privatekey_passphrase=SECRET)
     assert done.reasons == ["there is no certificate yet"]
-    with pytest.raises(FAILURES, match=r"the CA's certificate ca_content can't be used: it is empty"):
+    with pytest.raises(Failure, match=r"the CA's certificate ca_content can't be used: it is empty"):
         bench.signed(path="out", ca_path=None, ca_content="")
-    with pytest.raises(FAILURES, match=r"the private key ca_privatekey_content does not belong to .* ca_content \(CN="):
+    with pytest.raises(Failure, match=r"the private key ca_privatekey_content does not belong to .* ca_content \(CN="):
         bench.signed(path="out", ca_path=None, ca_content=CA.pem, ca_privatekey_path=None,
                      ca_privatekey_content=ROOT.key_pem())
 
@@ -161,7 +162,7 @@ def test_path_lengths(bench, allowed, length, message):
     if message is None:
         issuing_ca.refuse_below(found, length)
         return
-    with pytest.raises(FAILURES, match=message):
+    with pytest.raises(Failure, match=message):
         issuing_ca.refuse_below(found, length)
 
 

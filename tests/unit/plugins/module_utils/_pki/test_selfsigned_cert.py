@@ -5,8 +5,9 @@ import os
 import stat
 
 import pytest
-from certificate_options import DAY, FAILURES, NOW, SECRET, Bench, assert_clear, openssl
+from certificate_options import DAY, NOW, SECRET, Bench, assert_clear, openssl
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import keys
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
 
@@ -82,7 +83,7 @@ def test_a_root_whose_key_is_elsewhere_is_never_made_anew(bench):
     for given in ({}, {"regenerate_key": "mismatch"}, {"force": True}, {"not_after": "+10000d"},
                   {"organization_name": "x"}):
         for check in (True, False):
-            with pytest.raises(FAILURES, match="a new key would make it another CA, which nobody trusts. Bring the key "
+            with pytest.raises(Failure, match="a new key would make it another CA, which nobody trusts. Bring the key "
                                                "back; or remove the certificate") as error:
                 bench.selfsigned(check, **dict(ROOT, **given))
             text = assert_clear(error.value, SECRET)
@@ -95,7 +96,7 @@ def test_a_damaged_root_without_its_key_is_not_replaced(bench, content):
     bench.write("web.crt", content)
     before = bench.look()
     for check in (True, False):
-        with pytest.raises(FAILURES, match="a new key would make it another CA, which nobody trusts"):
+        with pytest.raises(Failure, match="a new key would make it another CA, which nobody trusts"):
             bench.selfsigned(check, **ROOT)
     assert bench.look() == before
     assert bench.selfsigned(**WEB).reasons[0] == "there is no private key yet"
@@ -104,7 +105,7 @@ def test_a_damaged_root_without_its_key_is_not_replaced(bench, content):
 def test_a_root_whose_key_can_not_be_read_stays(bench):
     bench.selfsigned(**ROOT)
     before = bench.look()
-    with pytest.raises(FAILURES, match="can't be decrypted: privatekey_passphrase is wrong"):
+    with pytest.raises(Failure, match="can't be decrypted: privatekey_passphrase is wrong"):
         bench.selfsigned(**dict(ROOT, privatekey_passphrase="another", regenerate_key="always", force=True))
     assert bench.look() == before
 
@@ -228,7 +229,7 @@ def test_a_name_alone_becomes_the_subject(bench):
     ({"subject_alt_name": ["RID:1.50.1"]}, "can't (make|be made)"),
 ])
 def test_what_is_refused_changes_nothing(bench, given, message):
-    with pytest.raises(FAILURES, match=message) as error:
+    with pytest.raises(Failure, match=message) as error:
         bench.selfsigned(**dict(WEB, privatekey_passphrase=SECRET, **{name: given[name] for name in given
                                                                       if name not in WEB}))
     assert_clear(error.value, SECRET)

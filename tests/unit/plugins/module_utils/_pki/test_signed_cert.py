@@ -5,12 +5,13 @@ import os
 
 import pki
 import pytest
-from certificate_options import DAY, FAILURES, NOW, Bench, assert_clear, at_now, openssl
+from certificate_options import DAY, NOW, Bench, assert_clear, at_now, openssl
 from cryptography import x509 as objects
 from cryptography.hazmat.backends import default_backend
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import argspec, keys
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
 
@@ -109,7 +110,7 @@ def test_a_request_can_not_make_itself_more_than_it_is(bench):
 @pytest.mark.parametrize("honour", ["basic_constraints", "key_usage"])
 def test_nor_where_that_is_honoured(bench, profile, honour):
     request(bench, **dict(WEB, **GREEDY))
-    with pytest.raises(FAILURES, match="asks for a CA .CA:TRUE, .*and profile=%s makes none" % profile) as error:
+    with pytest.raises(Failure, match="asks for a CA .CA:TRUE, .*and profile=%s makes none" % profile) as error:
         bench.signed(path="web.crt", profile=profile, honour=["subject", "subject_alt_name", honour])
     assert_clear(error.value)
     assert not os.path.exists(bench.path("web.crt"))
@@ -133,9 +134,9 @@ def test_no_subject_that_is_honoured(bench):
     bench.quartet(bench.signed, path="web.crt", honour=["subject_alt_name"])
     facts = bench.certificate().facts
     assert facts["subject"] == [] and "subject_alt_name" in facts["critical"]
-    with pytest.raises(FAILURES, match="has no subject_alt_name"):
+    with pytest.raises(Failure, match="has no subject_alt_name"):
         bench.signed(path="web.crt", honour=[])
-    with pytest.raises(FAILURES, match="neither a subject nor a subject_alt_name that would be taken over"):
+    with pytest.raises(Failure, match="neither a subject nor a subject_alt_name that would be taken over"):
         bench.signed(path="web.crt", honour=[], profile="client")
 
 
@@ -152,7 +153,7 @@ def test_names_from_the_common_name(bench):
             "the request has no subject_alt_name; DNS:web1.example.com is taken from its common name"]
     assert bench.certificate().facts["subject_alt_name"] == ["DNS:web1.example.com"]
     request(bench, common_name="Jane Doe")
-    with pytest.raises(FAILURES,
+    with pytest.raises(Failure,
                        match="the request .CN=Jane Doe. has no subject_alt_name, which is where clients look"):
         bench.signed(path="new.crt")
     assert bench.signed(path="new.crt", profile="client").warnings == []
@@ -176,15 +177,15 @@ def test_an_intermediate(bench):
 
 def test_what_can_not_become_an_intermediate(bench):
     given = {"path": "web.crt", "profile": "intermediate_ca"}
-    with pytest.raises(FAILURES, match="has pathlen:0 and can't issue a CA with pathlen:0"):
+    with pytest.raises(Failure, match="has pathlen:0 and can't issue a CA with pathlen:0"):
         bench.signed(**given)
     bench.ca(ROOT)
-    with pytest.raises(FAILURES, match="can't become an intermediate CA: a CA has a subject and CA:TRUE"):
+    with pytest.raises(Failure, match="can't become an intermediate CA: a CA has a subject and CA:TRUE"):
         bench.signed(honour=["subject_alt_name"], **given)
     request(bench, basic_constraints=["CA:FALSE"], **WEB)
-    with pytest.raises(FAILURES, match="can't become an intermediate CA"):
+    with pytest.raises(Failure, match="can't become an intermediate CA"):
         bench.signed(honour=["subject", "basic_constraints"], **given)
-    with pytest.raises(FAILURES, match="can't (make|be made)|pathlen"):
+    with pytest.raises(Failure, match="can't (make|be made)|pathlen"):
         bench.signed(pathlen=-1, **given)
     assert not os.path.exists(bench.path("web.crt"))
 
@@ -208,24 +209,24 @@ def test_a_wrong_signature(bench):
     der = der_of(bench)
     der[-1] ^= 1
     bench.write("web.csr", bytes(der))
-    with pytest.raises(FAILURES, match="can't be signed: its own signature is wrong, so that nobody has shown to hold"):
+    with pytest.raises(Failure, match="can't be signed: its own signature is wrong, so that nobody has shown to hold"):
         bench.signed(path="web.crt")
     assert not os.path.exists(bench.path("web.crt"))
 
 
 def test_weak_keys_and_the_ca_s_own(bench):
     foreign(bench, pki.new_key("rsa1024"), objects.DNSName(u"a"))
-    with pytest.raises(FAILURES, match="its key is RSA 1024, and current clients refuse that; use one of EC P-256, "):
+    with pytest.raises(Failure, match="its key is RSA 1024, and current clients refuse that; use one of EC P-256, "):
         bench.signed(path="web.crt")
     foreign(bench, CA.key, objects.DNSName(u"a"))
-    with pytest.raises(FAILURES, match="is for the CA's own key, which belongs into no other certificate"):
+    with pytest.raises(Failure, match="is for the CA's own key, which belongs into no other certificate"):
         bench.signed(path="web.crt")
 
 
 def test_curves_that_clients_do_not_know(bench):
     key = ec.generate_private_key(ec.SECP256K1(), default_backend())
     foreign(bench, key, objects.DNSName(u"a"))
-    with pytest.raises(FAILURES, match="its key is EC secp256k1, and current clients refuse that"):
+    with pytest.raises(Failure, match="its key is EC secp256k1, and current clients refuse that"):
         bench.signed(path="web.crt")
 
 
@@ -245,14 +246,14 @@ def test_prescribed_names_whatever_the_request_says(bench):
     made = plain(bench)
     assert x509.name(made.subject_der) == "CN=web1.example.com"
     assert x509.alt_names(made)["dns"] == ["web1.example.com"] and x509.alt_names(made)["ip"] == ["192.0.2.1"]
-    with pytest.raises(FAILURES, match="subject_alt_name: 'web1.example.com' has no type"):
+    with pytest.raises(Failure, match="subject_alt_name: 'web1.example.com' has no type"):
         bench.signed(path="web.crt", subject_alt_name=["web1.example.com"])
 
 
 @pytest.mark.parametrize("name", [u"", u"*", u"foo bar", u"a.de\0.evil", u"a\nnot_after: 2099", u"\x1b]0;x\x07"])
 def test_names_that_are_none_are_refused_in_harmless_words(bench, name):
     foreign(bench, pki.new_key(), objects.DNSName(name))
-    with pytest.raises(FAILURES, match="can't be signed") as error:
+    with pytest.raises(Failure, match="can't be signed") as error:
         bench.signed(path="web.crt")
     assert_clear(error.value)
     assert str(error.value).isprintable()
@@ -284,13 +285,13 @@ def test_what_the_ca_may_not_certify(bench):
     assert sign(subject_alt_name=["email:ops@good.example", "URI:https://good.example/"], **narrow).reasons
     for names, why in ((["DNS:evil.org"], "permit DNS:example.com"), (["DNS:badexample.com"], "permit"),
                        (["IP:198.51.100.1"], "permit"), (["DNS:a.secret.example.com"], "exclude DNS:secret.e")):
-        with pytest.raises(FAILURES, match="can't issue a certificate for %s: its name" % names[0]) as error:
+        with pytest.raises(Failure, match="can't issue a certificate for %s: its name" % names[0]) as error:
             sign(subject_alt_name=names, **narrow)
         assert why in str(error.value)
-    with pytest.raises(FAILURES, match="can't issue a certificate for clientAuth: its own extended key usage is"):
+    with pytest.raises(Failure, match="can't issue a certificate for clientAuth: its own extended key usage is"):
         sign(profile="client", **narrow)
     bench.csr(common_name="Corp Root", basic_constraints=["CA:TRUE"])
-    with pytest.raises(FAILURES, match="is called like the CA that is to sign it"):
+    with pytest.raises(Failure, match="is called like the CA that is to sign it"):
         sign(profile="intermediate_ca")
 
 
@@ -299,7 +300,7 @@ def test_what_the_ca_may_not_certify(bench):
     objects.OtherName(objects.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3"), b"\x0c\x01a")])
 def test_names_of_other_kinds_are_not_turned_into_something_else(bench, name):
     foreign(bench, pki.new_key(), objects.DNSName(u"a"), name)
-    with pytest.raises(FAILURES, match="has no type that is known here") as error:
+    with pytest.raises(Failure, match="has no type that is known here") as error:
         bench.signed(path="web.crt")
     assert_clear(error.value)
 
@@ -314,9 +315,9 @@ def test_what_is_no_request(bench, content, message):
     os.unlink(bench.path("web.csr"))
     if content is not None:
         bench.write("web.csr", content)
-        with pytest.raises(FAILURES, match="the request csr_content|csr_content: there is a private key in it"):
+        with pytest.raises(Failure, match="the request csr_content|csr_content: there is a private key in it"):
             bench.signed(csr_content=content)
-    with pytest.raises(FAILURES, match=message) as error:
+    with pytest.raises(Failure, match=message) as error:
         bench.signed(path="web.crt")
     assert_clear(error.value, CA.key_pem())
 
@@ -330,7 +331,7 @@ def test_what_is_no_request(bench, content, message):
 ])
 def test_options_that_are_refused(bench, given, message):
     before = bench.look()
-    with pytest.raises(FAILURES, match=message) as error:
+    with pytest.raises(Failure, match=message) as error:
         bench.signed(**dict({"path": "web.crt"}, **given))
     assert_clear(error.value)
     assert bench.look() == before
@@ -343,5 +344,5 @@ def test_check_mode_before_there_is_anything(tmp_path):
     assert (done.result["filename"], done.result["fullchain_path"]) == (bench.path("web.crt"), bench.path("full.pem"))
     assert set(argspec.signed_cert()) and done.result["certificate"] is None and done.result["serial"] is None
     assert done.files == [] and not bench.look()
-    with pytest.raises(FAILURES, match="can't be signed: there is no such file"):
+    with pytest.raises(Failure, match="can't be signed: there is no such file"):
         bench.signed(path="web.crt")

@@ -4,8 +4,9 @@
 import os
 
 import pytest
-from certificate_options import DAY, FAILURES, NOW, Bench, at_now
+from certificate_options import DAY, NOW, Bench, at_now
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import keys
 
 ROOT = at_now.root("Corp Root", days=(-1, 3650))
@@ -91,7 +92,7 @@ def test_the_chain_s_file_is_repaired_without_a_new_certificate(bench):
 
 def test_a_full_chain_that_is_only_read_is_not_written_over(bench):
     for name in ("fullchain_path", "chain_path"):
-        with pytest.raises(FAILURES, match="path and %s are the same file, .*full.pem: give each its own" % name):
+        with pytest.raises(Failure, match="path and %s are the same file, .*full.pem: give each its own" % name):
             bench.csr(**dict(WEB, path="full.pem", certificate_path="web.crt", **{name: "full.pem"}))
 
 
@@ -151,7 +152,7 @@ def test_it_does_not_begin_before_its_ca(bench):
     bench.ca(at_now.root("Young", days=(-0.01, 999)))
     bench.quartet(bench.signed, path="web.crt", not_before="-10d")
     assert bench.certificate().plain.not_before == bench.certificate("ca.crt").plain.not_before > NOW - DAY
-    with pytest.raises(FAILURES, match="it expired "):
+    with pytest.raises(Failure, match="it expired "):
         bench.signed(now=NOW + 1000 * DAY, path="web.crt")
 
 

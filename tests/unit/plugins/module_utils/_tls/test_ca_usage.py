@@ -8,6 +8,7 @@ import pki
 import pytest
 import tls_servers as servers
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import ca_usage, listeners
 
 # Called alike, as after a rotation that says nothing of names.
@@ -145,10 +146,10 @@ def test_what_was_named_and_is_not_there_is_told_and_what_can_not_be_known_is_un
 
 
 def test_unusable_options():
-    with pytest.raises(ca_usage.Unable) as error:
+    with pytest.raises(Failure) as error:
         ca_usage.look(dict(GIVEN, successors=["nonsense"]))
     assert str(error.value).startswith("successors[0]: there is no certificate in it")
-    with pytest.raises(ca_usage.Unable) as error:
+    with pytest.raises(Failure) as error:
         ca_usage.look(dict(GIVEN, listeners=True, timeout=0.0))
     assert "timeout: 0 is not between" in str(error.value)
 

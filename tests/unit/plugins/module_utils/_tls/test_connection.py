@@ -16,7 +16,7 @@ def budget(seconds=1.0):
 
 
 def finding(function, *arguments):
-    with pytest.raises(connection.Finding) as error:
+    with pytest.raises(connection.ConnectionFailure) as error:
         function(*arguments)
     return str(error.value)
 

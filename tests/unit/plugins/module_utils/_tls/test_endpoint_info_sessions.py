@@ -83,7 +83,7 @@ def test_versions_that_this_host_cannot_try(trust, monkeypatch):
 
     def without(version=None, **options):
         if version == "TLSv1.0":
-            raise handshake.Refused("this host's Python can't: it does not know TLSv1.0")
+            raise handshake.HandshakeRefused("this host's Python can't: it does not know TLSv1.0")
         return made(version=version, **options)
     monkeypatch.setattr(handshake, "context", without)
     with https(WEB, ISSUING, version=0x303) as server:

@@ -26,7 +26,7 @@ def shake(talk, seconds=2.0, **options):
             took = stream.handshake(connection.Budget(seconds).step())
             assert took > 0
             return None, stream
-        except connection.Finding as error:
+        except connection.ConnectionFailure as error:
             return str(error), stream
         finally:
             stream.close()
@@ -168,7 +168,7 @@ def test_a_connection_that_breaks_later(number):
         sock = socket.create_connection(("127.0.0.1", server.port))
         stream = handshake.Stream(sock, handshake.context(), None, 2)
         stream.handshake(connection.Budget(2).step())
-        with pytest.raises(connection.Finding) as error:
+        with pytest.raises(connection.ConnectionFailure) as error:
             for _number in range(5):
                 stream.write(b"x", connection.Budget(2).step())
                 time.sleep(0.05)
@@ -201,7 +201,7 @@ def test_a_client_certificate_is_shown(number, tmp_path):
 def test_an_encrypted_key_never_asks_a_terminal(passphrase, tmp_path):
     (tmp_path / "both.pem").write_text(CLIENT.pem + CLIENT.key_pem("secret"))
     path = str(tmp_path / "both.pem")
-    with pytest.raises(handshake.Refused):
+    with pytest.raises(handshake.HandshakeRefused):
         handshake.context(certificate=(path, path, passphrase))
 
 
@@ -223,7 +223,7 @@ def test_a_goodbye_is_said():
 def test_what_was_read_before_is_used():
     a, b = socket.socketpair()
     stream = handshake.Stream(a, handshake.context(), None, 1, pending=b"SSH-2.0-x\r\n")
-    with pytest.raises(connection.Finding) as error:
+    with pytest.raises(connection.ConnectionFailure) as error:
         stream.handshake(connection.Budget(1).step())
     assert "SSH" in str(error.value)
     a.close(), b.close()

@@ -62,7 +62,7 @@ def begin(protocol, talk, seconds=1.0):
     with servers.Server(talk) as server, socket.create_connection(("127.0.0.1", server.port)) as sock:
         try:
             starttls.begin(protocol, sock, "web1.example.com", connection.Budget(seconds))
-        except connection.Finding as error:
+        except connection.ConnectionFailure as error:
             return str(error)
         return None
 
@@ -155,7 +155,8 @@ def test_the_time_is_for_the_whole_dialogue():
         assert plain.line() == b"220-mx"
         time.sleep(0.15)
         for read in (plain.line, lambda: plain.exactly(3)):
-            with pytest.raises(connection.Finding, match="did not get to the point where TLS begins within 0.1 s"):
+            with pytest.raises(connection.ConnectionFailure,
+                               match="did not get to the point where TLS begins within 0.1 s"):
                 read()
 
 

@@ -10,6 +10,7 @@ import pki
 import pytest
 import tls_servers as servers
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import command as host_command
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import endpoint as tls_endpoint
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls_clients import (
@@ -308,16 +309,16 @@ def test_a_client_that_is_required_and_not_there(monkeypatch):
     ({"host": "a", "trust": ""}, "'trust' is empty: name a file, or leave it out for what each client trusts"),
 ])
 def test_refused_options(given, sentence):
-    with pytest.raises(client_info.Unable) as error:
+    with pytest.raises(Failure) as error:
         client_info.look(dict(GIVEN, **given))
     assert sentence in str(error.value)
 
 
 def test_a_client_certificate_needs_openssl(monkeypatch):
     def find():
-        raise openssl.Missing("there is none")
+        raise openssl.OpensslMissing("there is none")
     monkeypatch.setattr(openssl, "find", find)
-    with pytest.raises(client_info.Unable, match="a client certificate is given, and there is no openssl on this host"):
+    with pytest.raises(Failure, match="a client certificate is given, and there is no openssl on this host"):
         client_info.look(dict(GIVEN, clients=["python"], endpoints=[{"host": "a", "client_certificate": "/c.pem"}]))
 
 

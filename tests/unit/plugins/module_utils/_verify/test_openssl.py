@@ -50,7 +50,7 @@ def test_versions_as_el_prints_them(tmp_path, monkeypatch, printed, release):
 def test_a_host_without_it_is_told_the_package(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(openssl, "SYSTEM_PATH", str(tmp_path))
-    with pytest.raises(openssl.Missing, match="no 'openssl' on this host: install the package 'openssl'"):
+    with pytest.raises(openssl.OpensslMissing, match="no 'openssl' on this host: install the package 'openssl'"):
         openssl.find()
 
 
@@ -58,7 +58,7 @@ def test_a_host_without_it_is_told_the_package(tmp_path, monkeypatch):
 def test_what_is_too_old_or_something_else_is_named(tmp_path, monkeypatch, printed):
     stub(tmp_path / "openssl", u"echo '%s'; echo 'OPENSSLDIR: \"/etc\"'" % printed)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(openssl.Missing, match="is .%s.*1.1.0 or later is needed" % printed[:8]):
+    with pytest.raises(openssl.OpensslMissing, match="is .%s.*1.1.0 or later is needed" % printed[:8]):
         openssl.find()
 
 
@@ -66,7 +66,7 @@ def test_one_that_cannot_be_started_is_named(tmp_path, monkeypatch):
     path = stub(tmp_path / "openssl", u"")
     (tmp_path / "openssl").write_text("#!/nosuch/interpreter\n")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(openssl.Missing, match="%s can't be started: No such file or directory; install" % path):
+    with pytest.raises(openssl.OpensslMissing, match="%s can't be started: No such file or directory; install" % path):
         openssl.find()
 
 
@@ -213,11 +213,11 @@ def test_encrypted_der(program, tmp_path):
     pair, path = pki.root(), tmp_path / "key.der"
     path.write_bytes(pair.key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8,
                                             serialization.BestAvailableEncryption(b"secret")))
-    with pytest.raises(openssl.KeyFileError, match="encrypted and no private_key_passphrase"):
+    with pytest.raises(openssl.PrivateKeyError, match="encrypted and no private_key_passphrase"):
         openssl.public_key(program, str(path))
     if program.release >= (3, 0, 0):
         assert openssl.public_key(program, str(path), "secret") == x509.parse(pair.der).spki_der
-    with pytest.raises(openssl.KeyFileError, match=r"OpenSSL 1.1.1k .*does not read encrypted keys in DER: convert"):
+    with pytest.raises(openssl.PrivateKeyError, match=r"OpenSSL 1.1.1k .*does not read encrypted keys in DER: convert"):
         openssl.public_key(OLD._replace(command="/bin/false"), str(path), "secret")
 
 
@@ -229,7 +229,7 @@ def test_a_key_that_only_openssl_cannot_read_says_why(tmp_path, said):
     (tmp_path / "openssl").write_text(u"#!/bin/sh\necho \"%s\" >&2; exit 1\n" % said)
     (tmp_path / "openssl").chmod(0o755)
     (tmp_path / "a.key").write_text(pki.root().key_pem())
-    with pytest.raises(openssl.KeyFileError, match="^it can't be read: Input/output error$"):
+    with pytest.raises(openssl.PrivateKeyError, match="^it can't be read: Input/output error$"):
         openssl.public_key(OLD._replace(command=str(tmp_path / "openssl")), str(tmp_path / "a.key"))
 
 

@@ -9,6 +9,7 @@ import pki
 import pytest
 from verifying import Corp, sources, verify, why, write
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import command as host_command
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import default_paths
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import openssl
@@ -168,14 +169,14 @@ def test_all_are_judged_and_each_has_its_sentence(host):
 
 
 def test_nothing_to_verify(host):
-    with pytest.raises(verification.Unable, match="'certificates' is empty"):
+    with pytest.raises(Failure, match="'certificates' is empty"):
         verification.verify([])
 
 
 def test_a_host_without_openssl(host, monkeypatch):
     monkeypatch.setenv("PATH", "/nosuch")
     monkeypatch.setattr(openssl, "SYSTEM_PATH", "/nosuch")
-    with pytest.raises(verification.Unable, match="install the package 'openssl'") as error:
+    with pytest.raises(Failure, match="install the package 'openssl'") as error:
         verification.verify([{"content": Corp.web.pem}])
     assert error.value.facts == {"missing_packages": ["openssl"]}
 

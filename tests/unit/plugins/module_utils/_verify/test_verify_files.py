@@ -5,6 +5,7 @@ import pki
 import pytest
 from verifying import Corp, verify, why, write
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import verify as verification
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import pem
 
@@ -43,7 +44,7 @@ def test_no_permission_is_answered_with_become(monkeypatch):
     assert why(Corp.web, chain=["/a"]) == "its chain /a can't be used: " + sentence
     assert verify({"path": "/a"})[1] == "/a: " + sentence
     assert why(Corp.web, private_key="/a").endswith("the private key /a can't be used: " + sentence)
-    with pytest.raises(verification.Unable, match="the trust in /a can't be used: it can't be read: Permission denied; "
+    with pytest.raises(Failure, match="the trust in /a can't be used: it can't be read: Permission denied; "
                                                   "does the task need 'become'"):
         verify({"path": "/a"}, trust="/a")
 
@@ -68,5 +69,5 @@ def test_an_issuer_before_the_ca(host):
 def test_a_revocation_list_that_is_empty(host, empty):
     """As of a variable that is not set."""
     given = dict({"path": None, "src": None, "content": None}, **empty)
-    with pytest.raises(verification.Unable, match=r"crls\[0\] is empty: take it off, or give it a src"):
+    with pytest.raises(Failure, match=r"crls\[0\] is empty: take it off, or give it a src"):
         verification.verify([{"content": Corp.web.pem}], crls=[given])

@@ -8,6 +8,7 @@ import pytest
 import raw_pki
 from verifying import Corp, sources, verify, why, write
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import verify as verification
 
 
@@ -28,7 +29,7 @@ def test_trust_in_a_hashed_directory(host):
     directory.mkdir()
     write(directory / "root.pem", Corp.root)
     item = {"content": Corp.web.pem, "chain_content": Corp.issuing.pem}
-    with pytest.raises(verification.Unable, match="no certificates under hashed names: run 'openssl rehash"):
+    with pytest.raises(Failure, match="no certificates under hashed names: run 'openssl rehash"):
         verification.verify([item], trust=str(directory))
     subprocess.check_call(["openssl", "rehash", str(directory)])
     result, message = verify(item, trust=str(directory))
@@ -76,13 +77,13 @@ def test_trust_that_can_not_be_used(host, content, sentence):
     path = host / "trust.pem"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(verification.Unable, match="the trust in %s can't be used: %s" % (path, sentence)):
+    with pytest.raises(Failure, match="the trust in %s can't be used: %s" % (path, sentence)):
         verification.verify([{"content": Corp.web.pem}], trust=str(path))
 
 
 def test_trust_that_is_empty_is_not_that_of_the_host(host):
     """As of a variable that is not set: what the host trusts would be more than was meant."""
-    with pytest.raises(verification.Unable, match="'trust' is empty"):
+    with pytest.raises(Failure, match="'trust' is empty"):
         verification.verify([{"content": Corp.web.pem + Corp.issuing.pem}], trust="")
 
 

@@ -5,6 +5,7 @@ import pki
 import pytest
 from verifying import Corp, verify, why, write
 
+from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import verify as verification
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
 
@@ -54,5 +55,5 @@ def test_min_remaining_is_the_task_s_unless_the_certificate_says_so(host):
 
 
 def test_a_min_remaining_that_is_no_time(host):
-    with pytest.raises(verification.Unable, match=r"certificates\[0\]: min_remaining: 'soon' is no span of time"):
+    with pytest.raises(Failure, match=r"certificates\[0\]: min_remaining: 'soon' is no span of time"):
         verification.verify([{"content": Corp.web.pem, "min_remaining": "soon"}])
