@@ -8,6 +8,8 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
+import stat
 import time
 import typing as t
 
@@ -19,6 +21,8 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._report import
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._report import metrics, page
 
 FILES = ("html", "json", "prometheus")
+# When a report was made, in each of these.
+MADE = re.compile(r'<time .*?</time>|^ "generated": ".*?"|^host_trust_report_generated_seconds\b.*', re.MULTILINE)
 ARGUMENTS = {
     **{name: {"type": "path"} for name in FILES},
     "hosts": {"type": "list", "elements": "str"},
@@ -47,11 +51,12 @@ class ActionModule(base.Action):
             mode = _mode(given["mode"])
             made = report_build.build(_gathered(given, task_vars), _terms(given))
             written = _texts(given, made)
+            changed = not all(_is_there(path, text, mode) for path, text in written.items())
             if not self._task.check_mode:
                 _write(written, mode)
         except (AnsibleError, files.FilesError, ValueError) as error:
             return {**result, "failed": True, "msg": str(error)}
-        return {**result, "changed": True, "files": list(written), "counts": made["counts"], "msg": _said(made)}
+        return {**result, "changed": changed, "files": list(written), "counts": made["counts"], "msg": _said(made)}
 
 
 def _gathered(given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, dict[str, t.Any]]:
@@ -114,6 +119,18 @@ def _texts(given: dict[str, t.Any], made: dict[str, t.Any]) -> dict[str, str]:
     makers: dict[str, t.Callable[[dict[str, t.Any]], str]] = {
         "html": functools.partial(page.html, data=data), "json": _as_json, "prometheus": metrics.text}
     return {given[name]: make(made) for name, make in makers.items() if given[name]}
+
+
+def _is_there(path: str, text: str, mode: int) -> bool:
+    """Whether a file is like that already, but for the time at which it was made."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            there = stream.read(2 * len(text) + 1)  # far more than a time can differ in length
+            return stat.S_IMODE(os.fstat(stream.fileno()).st_mode) == mode and MADE.sub("", there) == MADE.sub("", text)
+    except (OSError, ValueError):  # no text of ours, or one that can't be read: whoever writes it says what is wrong
+        return False
 
 
 def _write(written: dict[str, str], mode: int) -> None:

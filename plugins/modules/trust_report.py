@@ -124,7 +124,7 @@ msg:
   type: str
   sample: "12 hosts, 1 not reached; findings: 2 critical, 3 warning"
 files:
-  description: What was written.
+  description: What was written. C(changed) is true where one of them differs in more than the time of the report.
   returned: success
   type: list
   elements: str
