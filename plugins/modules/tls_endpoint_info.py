@@ -255,7 +255,9 @@ met:
   type: bool
   sample: false
 msg:
-  description: A line for each endpoint that does not meet its wishes.
+  description: >-
+    A line for each endpoint that does not meet its wishes. Where all do, how many there are, and a line for each that
+    could not be used.
   returned: always
   type: str
   sample: "web1.example.com:443: the server does not send CN=Corp Issuing CA 1; browsers may hide this"

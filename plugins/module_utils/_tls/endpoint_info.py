@@ -56,13 +56,18 @@ def look(
     now = int(time.time()) if now is None else now
     results = [_judged(endpoint, one_seen, given, program, store, tmpdir, now)
                for endpoint, one_seen in zip(endpoints, seen)]
-    failed = [result for result in results if result["unmet"]]
     return {
-        "met": not failed, "results": results,
-        "msg": "\n".join("%s: %s" % (result["name"], "; ".join(result["unmet"])) for result in failed)
-               or "%d endpoint%s looked at" % (len(results), "" if len(results) == 1 else "s"),
+        "met": not any(result["unmet"] for result in results), "results": results, "msg": _message(results),
         "trust": {"file": store.trust.file, "directory": store.trust.directory, "anchors": len(store.anchors)},
     }
+
+
+def _message(results: "t.List[t.Dict[str, t.Any]]") -> str:
+    """What is not as it was asked for; where nothing was, how many were asked and what kept any from an answer."""
+    unmet = ["%s: %s" % (result["name"], "; ".join(result["unmet"])) for result in results if result["unmet"]]
+    count = "%d endpoint%s looked at" % (len(results), "" if len(results) == 1 else "s")
+    return "\n".join(unmet or [count] + [
+        "%s: %s" % (result["name"], result["finding"]) for result in results if result["finding"]])
 
 
 def _check(given: "t.Dict[str, t.Any]") -> None:

@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Endpoints as the module looks at them: what a result holds, several at once, options."""
+import socket
 import time
 
 import pki
@@ -54,6 +55,17 @@ def test_the_top_level_endpoint(trust):
     result, = outcome["results"]
     assert result["server_name"] == "127.0.0.1" and result["trusted"]
     assert outcome["msg"] == "1 endpoint looked at" and outcome["trust"]["anchors"] == 1
+
+
+def test_where_nothing_listens_the_message_says_so(trust):
+    """Also where nothing was asked for that could fail."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        outcome = endpoint_info.look(dict(DEFAULTS, trust=trust, host="127.0.0.1", port=port))
+    assert outcome["met"] and outcome["msg"].splitlines() == [
+        "1 endpoint looked at",
+        "127.0.0.1:%d: 127.0.0.1 refuses connections to port %d: nothing listens there" % (port, port)]
 
 
 def test_sni_is_sent_for_names_alone(trust):
