@@ -170,15 +170,12 @@ def test_an_old_java_is_judged_by_its_store(fleet):
     host.run("rm", "/usr/local/bin/java")  # tests come in any order, and this fleet is also others'
 
 
-@pytest.mark.parametrize("options, sentence", [
-    ({"endpoints": []}, "'endpoints' is empty: there is no server to ask"),
-    ({"host": "a b"}, "'a b' is no host name"),
-    ({"host": "-x"}, "'-x' is not a host name: it begins with a hyphen"),
-    ({"host": "server", "timeout": 0}, "timeout: 0 is not between 0 and 600 seconds"),
-    ({"host": "server", "trust": "/nosuch"}, "the trust in /nosuch can't be used: there is no such file"),
-    ({"host": "server", "endpoints": [{"host": "server"}]}, "parameters are mutually exclusive: endpoints|host"),
-    ({"require": ["java"]}, "the client java is required and not installed on this host"),
-])
-def test_wrong_options(fleet, options, sentence):
-    result, = plays.run(fleet.inventory, [{"fleetpki.host_trust.tls_client_info": options}], hosts="el8").of("el8")
-    assert result["failed"] and sentence in result["msg"]
+def test_wrong_options(fleet):
+    """All of them: tests/unit/plugins/modules/test_refused_looks.py."""
+    cases = [({"endpoints": []}, "'endpoints' is empty: there is no server to ask"),
+             ({"host": "a b"}, "'a b' is no host name"),
+             ({"require": ["java"]}, "the client java is required and not installed on this host")]
+    tasks = [{"fleetpki.host_trust.tls_client_info": options} for options, _sentence in cases]
+    results = plays.run(fleet.inventory, tasks, hosts="el8").of("el8")
+    for (_options, sentence), result in zip(cases, results, strict=True):
+        assert result["failed"] and sentence in result["msg"]

@@ -287,17 +287,14 @@ def test_nothing_is_left_and_a_single_endpoint_is_enough(fleet):
         assert "s_client" not in fleet[name].run("ps", "axww").stdout
 
 
-@pytest.mark.parametrize("options, sentence", [
-    ({}, "one of the following is required: endpoints, host"),
-    ({"host": "server", "endpoints": []}, "parameters are mutually exclusive: endpoints|host"),
-    ({"endpoints": []}, "'endpoints' is empty: there is nothing to look at"),
-    ({"host": "server", "trust": "/nosuch"}, "the trust in /nosuch can't be used: there is no such file"),
-    ({"host": "server", "require": ["luck"]}, "value of require must be one or more of"),
-])
-def test_wrong_options(fleet, options, sentence):
-    play = plays.run(fleet.inventory, [{"fleetpki.host_trust.tls_endpoint_info": options}], hosts="el8")
-    result, = play.of("el8")
-    assert result["failed"] and sentence in result["msg"]
+def test_wrong_options(fleet):
+    """All of them: tests/unit/plugins/modules/test_refused_looks.py."""
+    cases = [({}, "one of the following is required: endpoints, host"),
+             ({"host": "server", "trust": "/nosuch"}, "the trust in /nosuch can't be used: there is no such file")]
+    tasks = [{"fleetpki.host_trust.tls_endpoint_info": options} for options, _sentence in cases]
+    results = plays.run(fleet.inventory, tasks, hosts="el8").of("el8")
+    for (_options, sentence), result in zip(cases, results, strict=True):
+        assert result["failed"] and sentence in result["msg"]
 
 
 def test_a_host_without_openssl_is_told_the_package():
