@@ -57,7 +57,7 @@ class ActionModule(base.Action):
         lacking = None if answer.get("failed") else anchor_list.missing(answer)
         if lacking:
             answer = self.refusal(f"{lacking} is missing")
-        told = anchor_list.with_notes(anchor_list.in_own_words(answer, listed), listed)
+        told = anchor_list.in_own_words(answer, listed)
         return {**result, **told, "invocation": {"module_args": argspec.told(options)}}
 
     def _converge(

@@ -312,7 +312,7 @@ anchors:
       elements: str
       returned: when something changes
     notes:
-      description: What is good to know of it.
+      description: What is good to know of it. What the controller notes is there when something changes.
       type: list
       elements: str
     warnings:

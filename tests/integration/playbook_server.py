@@ -6,7 +6,8 @@ Importing Ansible and packing its modules take longer than most plays do. Ansibl
 environment while it is imported, so each environment has a server of its own, which all workers of pytest share. A fork
 runs the command line's own code. All it shares with other forks is the cache of packed modules, and compiled templates.
 
-As a program, this is the server: ``playbook_server.py SOCKET``. It ends when its standard input does.
+As a program, this is the server: ``playbook_server.py SOCKET``. It ends when its standard input does. And
+``playbook_server.py --share COMMAND`` becomes a command that uses servers, and that deletes their folder in the end.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import socketserver
 import subprocess
 import sys
 import tempfile
+import typing as t
 from pathlib import Path
 
 SHARED = "HOST_TRUST_PLAYBOOK_SERVERS"  # in the environment: the folder of the servers' sockets
@@ -73,11 +75,22 @@ def share() -> None:
     Elsewhere, as in benchmarks, ansible-playbook itself is run.
     """
     if SHARED not in os.environ:
-        folder = os.environ[SHARED] = tempfile.mkdtemp(prefix="host-trust-playbooks-")
-        atexit.register(shutil.rmtree, folder)
-        # Servers read from it, and end when the last writer does. Nobody writes.
-        os.mkfifo(f"{folder}/alive")
-        os.open(f"{folder}/alive", os.O_RDWR)
+        hold_alive()
+        atexit.register(shutil.rmtree, os.environ[SHARED])
+
+
+def hold_alive() -> int:
+    """Makes the folder of servers, and returns the descriptor that keeps them alive as long as it is open."""
+    folder = os.environ[SHARED] = tempfile.mkdtemp(prefix="host-trust-playbooks-")
+    # Servers read from it, and end when the last writer does. Nobody writes.
+    os.mkfifo(f"{folder}/alive")
+    return os.open(f"{folder}/alive", os.O_RDWR)
+
+
+def become(command: list[str]) -> t.NoReturn:
+    """Becomes a command that uses servers, as do those that it starts."""
+    os.set_inheritable(hold_alive(), True)
+    os.execvp(command[0], command)
 
 
 def start(socket_path: Path, environment: dict[str, str]) -> None:
@@ -196,4 +209,6 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "--share":
+        become(sys.argv[2:])
     main(sys.argv[1])

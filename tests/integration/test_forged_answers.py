@@ -8,9 +8,13 @@ import json
 import pathlib
 
 import forging
+import host_certificates
+import local_apt
 import pki
 import plays
 import pytest
+
+from ansible_collections.fleetpki.host_trust.plugins.action import run_builtin
 
 EVIL, HONEST = "web1", "web2"
 ROOT = pki.root("Corp Root CA")
@@ -35,6 +39,9 @@ ARGUMENTS = {
     "run_builtin command": {"name": "command", "options": {"argv": ["true"]}},
     "run_builtin copy": {"name": "copy", "options": CARRIED},
     "run_builtin file": {"name": "file", "options": {"path": "/root/made", "state": "directory", "mode": "0755"}},
+    "run_builtin package": {"name": "package", "options": {
+        "name": ["openssl"], "state": "present", "use": local_apt.USE["ansible_package_use"]}},
+    "run_builtin service": {"name": "service", "options": {"name": "httpd", "state": "reloaded"}},
     "run_builtin slurp": {"name": "slurp", "options": {"src": "/srv/ca/root.crt"}},
     "run_builtin stat": {"name": "stat", "options": {"path": "/root"}},
     "selfsigned_cert": {"path": "/root/s.crt", "privatekey_path": "/root/s.key", "common_name": "web1"},
@@ -42,6 +49,7 @@ ARGUMENTS = {
     "tls_client_info": {"clients": ["openssl"]},
     "tls_endpoint_info": {"host": "127.0.0.1", "port": 1},
 }
+EXECUTED = {"package": "apt_get_install", "service": "sysvinit"}  # where Ansible runs another module than it is told
 # What Ansible would act upon. The first fact has the name of a variable of this collection.
 CARRIERS = {
     "ansible_facts": {"private_ca_host": EVIL, "forged": "by a host", "discovered_interpreter_python": "/tmp/python"},
@@ -61,7 +69,15 @@ def hosts():
             host.write("/srv/ca/root.crt", ROOT.pem.encode())
             host.write("/srv/ca/root.key", ROOT.key_pem().encode(), 0o600)
             host.write("/root/leaf.key", LEAF.key_pem().encode(), 0o600)
+            host.write("/etc/init.d/httpd", host_certificates.SERVICE, 0o755)
         yield fleet
+
+
+@pytest.fixture()
+def library(tmp_path):
+    """The folder of a playbook, with a module beside it that no host is to choose."""
+    local_apt.bring_module(tmp_path)
+    return tmp_path
 
 
 def task(name):
@@ -95,15 +111,17 @@ def failures(done):
 def test_the_arguments_are_of_every_module():
     modules = {path.stem for path in (PLUGINS / "modules").glob("[a-z]*.py")} - ON_CONTROLLER
     assert modules == {name.split()[0] for name in ARGUMENTS}
+    assert set(run_builtin.ARGUMENTS["name"]["choices"]) == {
+        name.split()[1] for name in ARGUMENTS if name.startswith("run_builtin")}
 
 
 @pytest.mark.parametrize("inject", ["true", "false"])
-def test_no_answer_of_any_module_sets_anything(hosts, inject):
+def test_no_answer_of_any_module_sets_anything(hosts, library, inject):
     """The same lie in the answer of each module, with inject_facts_as_vars on and off."""
     forging.lie(hosts[EVIL], every=CARRIERS)
     forging.executed(hosts[EVIL])
     hosts[EVIL].run("rm", "-f", "/root/carried")  # or copy would run stat alone
-    done = plays.run(hosts.inventory, [*map(task, ARGUMENTS), seen()], environment={
+    done = plays.run(hosts.inventory, [*map(task, ARGUMENTS), seen()], folder=library, environment={
         "ANSIBLE_INJECT_FACT_VARS": inject})
     assert_nothing_was_set(done)
     assert failures(done) == {}
@@ -111,8 +129,8 @@ def test_no_answer_of_any_module_sets_anything(hosts, inject):
         evil = of(done, EVIL, name)
         assert not [key for key, value in CARRIERS.items() if evil.get(key) == value], (name, evil)
         assert "\x1b" not in json.dumps(evil, ensure_ascii=False)
-    executed = set(forging.executed(hosts[EVIL]))
-    assert executed >= {name.split()[-1 if name.startswith("run_builtin") else 0] for name in ARGUMENTS}
+    names = {name.split()[-1 if name.startswith("run_builtin") else 0] for name in ARGUMENTS}
+    assert set(forging.executed(hosts[EVIL])) >= {EXECUTED.get(name, name) for name in names}
 
 
 @pytest.mark.parametrize("lie, why", [
@@ -120,10 +138,10 @@ def test_no_answer_of_any_module_sets_anything(hosts, inject):
     ({"failed": "no"}, "failed is the text 'no'"),
     ({"__raw": '["x"]'}, ""), ({"__raw": "{" * 100_000}, ""),
 ], ids=["text", "failed", "list", "deep"])
-def test_a_wrong_answer_is_a_failure_of_its_host(hosts, lie, why):
+def test_a_wrong_answer_is_a_failure_of_its_host(hosts, library, lie, why):
     """Of each module, with the host's name and the module's, and of no other host."""
     forging.lie(hosts[EVIL], every=lie)
-    done = plays.run(hosts.inventory, [*map(task, ARGUMENTS), seen()])
+    done = plays.run(hosts.inventory, [*map(task, ARGUMENTS), seen()], folder=library)
     assert_nothing_was_set(done)
     failed = failures(done)
     assert set(failed) == {(EVIL, name) for name in ARGUMENTS}, failed
@@ -131,6 +149,26 @@ def test_a_wrong_answer_is_a_failure_of_its_host(hosts, lie, why):
     if why:
         assert {key: one for key, one in failed.items()
                 if f"{EVIL} does not answer as" not in one or why not in one} == {}
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["asked", "facts"])
+@pytest.mark.parametrize("word", ["ansible.legacy.apt_get_install", {"apt": 1}])
+def test_a_host_does_not_choose_the_module_that_ansible_runs(hosts, library, word, before):
+    """Ansible asks setup what manages packages and services, and runs the module of that name: any that it has."""
+    forging.lie(hosts[EVIL], setup=forging.as_facts(ansible_pkg_mgr=word, ansible_service_mgr=word))
+    gather = [{"ansible.builtin.setup": {"gather_subset": ["!all"]}}]
+    wanted = {"package": {"name": ["openssl"], "state": "present"}, "service": {"name": "httpd", "state": "reloaded"}}
+    asked = [{"name": name, "fleetpki.host_trust.run_builtin": {"name": name, "options": options}}
+             for name, options in wanted.items()]
+    forging.executed(hosts[EVIL])
+    done = plays.run(hosts.inventory, gather * before + asked, hosts=EVIL, folder=library)
+    assert set(forging.executed(hosts[EVIL])) <= {"setup", "service"}, "whatever the host names"
+    package, service = done.of(EVIL)[-2:]
+    assert package["failed"]
+    if isinstance(word, str):
+        assert "unknown" in package["msg"] and not service.get("failed"), (package, service)
+    elif not before:
+        assert f"{EVIL} does not answer as run_builtin does: ansible_facts.ansible_pkg_mgr is " in package["msg"]
 
 
 ROLES = {
@@ -162,7 +200,8 @@ def inventory(hosts, folder):
     listed = json.loads(hosts.inventory.read_text())
     listed["all"]["vars"].update(
         private_ca_dir=f"{folder}/ca", private_ca_passphrase="sesame of the test", ca_rotation_dir=f"{folder}/new",
-        trust_report_dir=f"{folder}/report", host_certificate_external_dir=f"{folder}/external")
+        trust_report_dir=f"{folder}/report", host_certificate_external_dir=f"{folder}/external",
+        host_certificate_services=["httpd"])
     (folder / "hosts.json").write_text(json.dumps(listed))
     return folder / "hosts.json"
 
@@ -171,6 +210,9 @@ def inventory(hosts, folder):
 def test_no_answer_in_any_role_sets_anything(hosts, tmp_path, inject):
     """All roles in one run, in the order in which a fleet has them."""
     forging.lie(hosts[EVIL], every=CARRIERS)
+    forging.executed(hosts[EVIL])
+    for host in hosts.values():  # or nothing were new, and no service reloaded
+        host.run("sh", "-c", "rm -f /etc/pki/tls/certs/web* /etc/ssl/certs/web* /etc/*/*/*/self.example.com*")
     book = [play(name) for name in ROLES]
     prepare = play("ca_rotation", ca_rotation_phase="prepare", ca_rotation_parts=["work"])
     book.insert(-1, {**prepare, "hosts": "localhost"})
@@ -181,6 +223,7 @@ def test_no_answer_in_any_role_sets_anything(hosts, tmp_path, inject):
     assert done.code == 0, [(host, one["task"], one.get("msg")) for host, found in done.results.items()
                             for one in found if one.get("failed")]
     assert_nothing_was_set(done)
+    assert {"setup", "sysvinit"} <= set(forging.executed(hosts[EVIL])), "services were reloaded"
     assert {path.name for path in (tmp_path / "external").iterdir()} == {
         f"external.example.com@{host}.csr" for host in (EVIL, HONEST)}
 

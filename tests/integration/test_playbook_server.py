@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import pathlib
 import re
+import shutil
 import subprocess
+import sys
 
 import playbook_server
 import plays
@@ -75,6 +78,17 @@ def test_a_run_that_is_killed_does_not_pass_for_one_that_ended(book):
     with pytest.raises(playbook_server.Unanswered, match="was killed"):
         forked(*LOCAL, name)
     assert forked(*LOCAL, name, "--syntax-check").returncode == 0, "the server goes on"
+
+
+def test_a_command_that_is_no_python_shares_servers_as_well(monkeypatch):
+    """tools/molecule: it holds the pipe open that keeps them alive, and so does what it starts."""
+    monkeypatch.delenv(playbook_server.SHARED)
+    script = f"echo ${playbook_server.SHARED}; ls -l /proc/$$/fd; sh -c 'ls -l /proc/$$/fd'"
+    printed = subprocess.run([sys.executable, playbook_server.__file__, "--share", "sh", "-c", script], check=True,
+                             capture_output=True, text=True).stdout
+    folder = pathlib.Path(printed.splitlines()[0])
+    assert (folder / "alive").is_fifo() and printed.count(f"{folder}/alive") == 2
+    shutil.rmtree(folder)
 
 
 def test_the_first_run_with_an_environment_is_the_command_itself(book):

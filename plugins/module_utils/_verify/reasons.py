@@ -25,6 +25,7 @@ class Store(t.NamedTuple):
     anchors: "t.List[x509.Certificate]"
     pool: "chains.Pool"     # the same, as chains.index
     unread: "t.List[str]"   # places of anchors that could not be read
+    fault: "t.Callable[[], t.List[str]]" = list  # why OpenSSL does not load them, as sentences; read when first asked
 
 
 WHAT_REFUSES = "its security level, which on EL the crypto policy sets"

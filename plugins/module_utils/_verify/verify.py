@@ -11,6 +11,7 @@ __metaclass__ = type
 
 import base64
 import collections
+import functools
 import os
 import re
 import shutil
@@ -161,7 +162,8 @@ def host(trust: "t.Optional[str]", name: "t.Optional[str]" = None) -> "t.Tuple[o
     if trust and not anchors:
         raise Failure("the trust in %s can't be used: %s" % (name or trust, _why_empty(place)))
     place = place._replace(given=name or place.given)
-    return program, verify_reasons.Store(place, anchors, chains.index(anchors), openssl.unreadable(place))
+    fault = functools.lru_cache(maxsize=None)(functools.partial(unloadable, place))  # the file is read once a run
+    return program, verify_reasons.Store(place, anchors, chains.index(anchors), openssl.unreadable(place), fault)
 
 
 def unloadable(trust: openssl.Trust) -> "t.List[str]":
@@ -242,7 +244,7 @@ def _judgement(
     key_matches, key_reasons, key_warnings = _private_key(item, leaf, program)
     common_name = x509.common_name(leaf.subject_der)
 
-    found = [] if verdict.accepted else unloadable(store.trust)
+    found = [] if verdict.accepted else list(store.fault())
     # What OpenSSL says without its anchors says nothing of the certificate.
     found = found or verify_reasons.of_verdict(verdict, links, sent, store, purpose, now, item.server)
     expiry = verify_reasons.validity(leaf, now)

@@ -87,7 +87,7 @@ def test_trust_that_is_empty_is_not_that_of_the_host(host):
         verification.verify([{"content": Corp.web.pem + Corp.issuing.pem}], trust="")
 
 
-def test_trust_that_openssl_does_not_load_is_said_first(host):
+def test_trust_that_openssl_does_not_load_is_said_first(host, monkeypatch):
     """One certificate at fault, and OpenSSL has no anchor at all: it must not blame the CA, which is fine."""
     bad = raw_pki.latin1_root()
     path = host / "cert.pem"
@@ -99,6 +99,12 @@ def test_trust_that_openssl_does_not_load_is_said_first(host):
     hint = "; what the file is made from, and which file to remove, ca_trust_info says"
     assert why(Corp.web, Corp.issuing) == expected + hint
     assert why(Corp.web, Corp.issuing, trust=str(path)) == expected
+    asked, whole = [], verification.openssl_loads.confirmed
+    monkeypatch.setattr(verification.openssl_loads, "confirmed", lambda *given: asked.append(given) or whole(*given))
+    chain = "".join(pair.pem for pair in (Corp.web, Corp.issuing))
+    short = verification.verify([{"content": chain, "min_remaining": "9000d"}, {"content": chain}])
+    assert [one["reasons"][0] for one in short["results"]] == [expected + hint] * 2 and len(asked) == 1, "once a run"
+    assert [len(one["reasons"]) > 1 for one in short["results"]] == [True, False], "what is wrong with one alone"
     path.write_text(path.read_text().replace(bad.pem, ""))
     result, message = verify({"content": Corp.web.pem + Corp.issuing.pem})
     assert result["verified"], message

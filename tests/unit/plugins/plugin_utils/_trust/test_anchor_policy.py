@@ -271,10 +271,15 @@ def test_what_pyca_alone_refuses_is_a_note(raw, part):
     assert list(anchor_policy.unloadable([certificate])) == []
     (note,) = anchor_policy.notes(certificate)
     assert note == f"OpenSSL loads it; tools that use pyca/cryptography can't read {part}"
-    answer = {"anchors": [{"fingerprint_sha256": raw.fingerprint, "notes": ["first"]}, {}, "not a dict"]}
-    noted = anchor_list.with_notes(answer, read(element(content=raw.pem)))
-    first = {"fingerprint_sha256": raw.fingerprint, "notes": ["first", note]}
-    assert noted == {"anchors": [first, *answer["anchors"][1:]]}
+    for state, changed, notes in (("present", True, ["first", note]), ("present", False, ["first"]),
+                                  ("absent", True, ["first"])):
+        answer = {"changed": changed, "anchors": [
+            {"fingerprint_sha256": raw.fingerprint, "subject": "CN=Forged", "notes": ["first"]},
+            {"fingerprint_sha256": None, "notes": []}, {"fingerprint_sha256": "ab" * 32, "notes": []}]}
+        told = anchor_list.in_own_words(answer, read(element(content=raw.pem, state=state)))["anchors"]
+        assert told[0] == {"fingerprint_sha256": raw.fingerprint, "subject": x509.describe(certificate)["subject"],
+                           "notes": notes}
+        assert [one["notes"] for one in told[1:]] == [[], []]
 
 
 def test_a_feature_of_tls_without_a_name_is_a_note():
