@@ -55,12 +55,12 @@ _value:
 
 import typing as t
 
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filters, _for_all
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filter_input, _for_all
 
 
 def variables_that_differ(defaults: dict[str, t.Any], *args: t.Any, **options: t.Any) -> list[str]:
     """See _for_all.differing."""
-    with _filters.given("variables_that_differ wants a dict of defaults, hostvars and names of hosts"):
+    with _filter_input.given("variables_that_differ wants a dict of defaults, hostvars and names of hosts"):
         return _for_all.differing(defaults, *args, **options)
 
 

@@ -215,5 +215,5 @@ def in_own_words(answer: dict[str, t.Any], listed: list[Anchor]) -> dict[str, t.
         facts = x509.describe(anchor.certificate)
         one.update({name: facts[name] for name in READ_HERE if name in one})
         if answer.get("changed") and anchor.state == "present":
-            one["notes"] = [*(one.get("notes") or []), *anchors.notes(anchor.certificate)]
+            one["notes"] = [*(one.get("notes") or []), *anchor_policy.notes(anchor.certificate)]
     return answer
