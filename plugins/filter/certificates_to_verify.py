@@ -48,7 +48,7 @@ _value:
   sample:
     - path: web1.crt
       chain: [web1-chain.pem]
-      private_key: web1.key
+      privatekey_path: web1.key
       hostnames: [web1]
       ips: []
       purpose: server

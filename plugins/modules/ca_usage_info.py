@@ -35,10 +35,10 @@ options:
     type: list
     elements: str
     default: []
-  folders:
+  directories:
     description:
       - Folders whose files are looked at, PEM and DER. Subfolders are not, nor are backup copies (C(*~)).
-      - One that is not there is in RV(missing). One that can't be read is in RV(undecided).
+      - One that is not there is in RV(missing). One that can't be read is in RV(inconclusive).
     type: list
     elements: path
     default: [/etc/pki/tls/certs, /etc/ssl/certs]
@@ -87,7 +87,7 @@ notes:
   - On the ports of SMTP, IMAP, POP3, LDAP, MySQL, XMPP and PostgreSQL TLS is begun as these protocols do.
   - Issuers are found by name and key identifier. A certificate without an authority key identifier counts as issued by
     any CA of the issuer's name.
-  - As another user than root, files and folders that can't be read are in RV(undecided), and no program is known by
+  - As another user than root, files and folders that can't be read are in RV(inconclusive), and no program is known by
     name.
 seealso:
   - module: fleetpki.host_trust.ca_trust_anchor
@@ -119,13 +119,13 @@ EXAMPLES = r"""
 
 - name: Nothing, so that it can be retired
   ansible.builtin.assert:
-    that: usage.certificates + usage.undecided == []
+    that: usage.certificates + usage.inconclusive == []
     fail_msg: "{{ usage.msg }}"
 """
 
 RETURN = r"""
 msg:
-  description: A line for each certificate in use, and for each of RV(undecided).
+  description: A line for each certificate in use, and for each of RV(inconclusive).
   returned: success
   type: str
   sample: "port 443 (nginx) shows CN=web1.example.com (SHA-256 4f39ec2e21a8c3d5...), issued by CN=Corp Issuing CA:
@@ -191,7 +191,7 @@ certificates:
     sentence:
       description: All that in words.
       type: str
-undecided:
+inconclusive:
   description:
     - Sentences on files and folders that can't be read, and on services that speak TLS and did not show a certificate.
     - And on sockets that listen and can't be reached from the host itself, such as those that are bound to a VRF, for
@@ -201,7 +201,7 @@ undecided:
   elements: str
   sample: []
 missing:
-  description: Those of O(folders) and O(paths) that are not there, as they are given.
+  description: Those of O(directories) and O(paths) that are not there, as they are given.
   returned: success
   type: list
   elements: str
@@ -239,7 +239,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import ca
 ARGUMENTS = {
     "authorities": {"type": "list", "elements": "str", "required": True},
     "successors": {"type": "list", "elements": "str", "default": []},
-    "folders": {"type": "list", "elements": "path", "default": list(ca_usage.FOLDERS)},
+    "directories": {"type": "list", "elements": "path", "default": list(ca_usage.DIRECTORIES)},
     "paths": {"type": "list", "elements": "str", "default": []},
     "ignore_paths": {"type": "list", "elements": "path", "default": []},
     "listeners": {"type": "bool", "default": True},

@@ -54,16 +54,16 @@ options:
         description:
           - The intermediate certificates as text, in PEM form.
         type: str
-      private_key:
+      privatekey_path:
         description:
           - A file on the host with the private key. It fails if the certificate does not belong to it.
           - Any type of key that the host's OpenSSL knows, in PEM or DER, PKCS#8 or the older forms, encrypted or not.
             For a file with both in it, name the same file here and in O(certificates[].path).
           - Without a folder it is in C(/etc/pki/tls/private), on Debian in C(/etc/ssl/private).
         type: path
-      private_key_passphrase:
+      privatekey_passphrase:
         description:
-          - The passphrase of an encrypted O(certificates[].private_key).
+          - The passphrase of an encrypted O(certificates[].privatekey_path).
         type: str
       hostnames:
         description:
@@ -196,7 +196,7 @@ EXAMPLES = r"""
   fleetpki.host_trust.cert_verify:
     certificates:
       - path: /etc/pki/tls/certs/web1.crt
-        private_key: /etc/pki/tls/private/web1.key
+        privatekey_path: /etc/pki/tls/private/web1.key
         hostnames:
           - web1.example.com
           - www.example.com
@@ -232,8 +232,8 @@ EXAMPLES = r"""
   fleetpki.host_trust.cert_verify:
     certificates:
       - content: "{{ lookup('ansible.builtin.file', 'web1-fullchain.pem') }}"
-        private_key: /etc/pki/tls/private/web1.key
-        private_key_passphrase: "{{ vault_web1_passphrase }}"
+        privatekey_path: /etc/pki/tls/private/web1.key
+        privatekey_passphrase: "{{ vault_web1_passphrase }}"
         hostnames:
           - "{{ inventory_hostname }}"
   become: true
@@ -514,8 +514,8 @@ CERTIFICATE = {
     "content": {"type": "str"},
     "chain": {"type": "list", "elements": "path"},
     "chain_content": {"type": "str"},
-    "private_key": {"type": "path", "no_log": False},  # where it lies is no secret
-    "private_key_passphrase": {"type": "str", "no_log": True},
+    "privatekey_path": {"type": "path", "no_log": False},  # where it lies is no secret
+    "privatekey_passphrase": {"type": "str", "no_log": True},
     "hostnames": {"type": "list", "elements": "str", "default": []},
     "ips": {"type": "list", "elements": "str", "default": []},
     "purpose": {"type": "str", "choices": PURPOSES},

@@ -57,7 +57,7 @@ options:
           - A PEM file on the host with a client certificate, for mutual TLS.
           - V(nss) and V(java) can't be given one here, and are left out then.
         type: path
-      client_key:
+      client_privatekey_path:
         description:
           - A PEM file on the host with its private key, not encrypted.
             The default is O(endpoints[].client_certificate).
@@ -148,7 +148,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-met:
+requirements_met:
   description: Whether every required client accepts every server.
   returned: always
   type: bool
@@ -227,13 +227,13 @@ results:
           returned: always
           type: bool
           sample: false
-        said:
+        message:
           description: Its own words.
           returned: always
           type: str
           sample: "curl: (60) SSL certificate problem: certificate has expired"
-      sample: {"curl": {"accepted": false, "said": "curl: (60) SSL certificate problem: certificate has expired"}}
-    unmet:
+      sample: {"curl": {"accepted": false, "message": "curl: (60) SSL certificate problem: certificate has expired"}}
+    violations:
       description: A sentence for each required client that refuses it.
       returned: always
       type: list
@@ -255,7 +255,7 @@ ENDPOINT = {
     "server_name": {"type": "str"},
     "address": {"type": "str"},
     "client_certificate": {"type": "path"},
-    "client_key": {"type": "path", "no_log": False},  # where it lies is no secret
+    "client_privatekey_path": {"type": "path", "no_log": False},  # where it lies is no secret
 }
 ARGUMENTS = {
     "endpoints": {"type": "list", "elements": "dict", "options": ENDPOINT},
@@ -272,7 +272,7 @@ ARGUMENTS = {
 def look(options: "t.Dict[str, t.Any]", tmpdir: str) -> "t.Dict[str, t.Any]":
     """The module's result, or a Failure with all of it."""
     outcome = client_info.look(options, tmpdir)
-    return run_module.judged(outcome, outcome["met"])
+    return run_module.judged(outcome, outcome["requirements_met"])
 
 
 def main() -> None:

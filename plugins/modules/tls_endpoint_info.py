@@ -65,13 +65,13 @@ options:
           - A PEM file on the host with a client certificate, for mutual TLS, followed by its chain if it has one.
             It is shown whenever the server asks for it. Python before 3.7.4 can't after the handshake of TLS 1.3.
         type: path
-      client_key:
+      client_privatekey_path:
         description:
           - A PEM file on the host with its private key. The default is O(endpoints[].client_certificate).
         type: path
-      client_key_passphrase:
+      client_privatekey_passphrase:
         description:
-          - The passphrase of an encrypted O(endpoints[].client_key).
+          - The passphrase of an encrypted O(endpoints[].client_privatekey_path).
         type: str
       proxy:
         description:
@@ -237,8 +237,8 @@ EXAMPLES = r"""
     endpoints:
       - host: api.example.com
         client_certificate: /etc/pki/tls/certs/client.crt
-        client_key: /etc/pki/tls/private/client.key
-        client_key_passphrase: "{{ vault_client_passphrase }}"
+        client_privatekey_path: /etc/pki/tls/private/client.key
+        client_privatekey_passphrase: "{{ vault_client_passphrase }}"
         proxy: http://proxy.example.com:3128
     path: /health
     require:
@@ -249,7 +249,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-met:
+requirements_met:
   description: Whether every wish is met. Always V(true) where none was given.
   returned: when endpoints were looked at
   type: bool
@@ -542,7 +542,7 @@ results:
       returned: always
       type: dict
       sample: {"TLSv1.0": false, "TLSv1.1": false, "TLSv1.2": true, "TLSv1.3": true}
-    unmet:
+    violations:
       description: A sentence for each wish that is not met.
       returned: always
       type: list
@@ -597,8 +597,8 @@ ENDPOINT = {
     "starttls": {"type": "str", "choices": starttls.PROTOCOLS},
     "alpn": {"type": "list", "elements": "str"},
     "client_certificate": {"type": "path"},
-    "client_key": {"type": "path", "no_log": False},  # where it lies is no secret
-    "client_key_passphrase": {"type": "str", "no_log": True},
+    "client_privatekey_path": {"type": "path", "no_log": False},  # where it lies is no secret
+    "client_privatekey_passphrase": {"type": "str", "no_log": True},
     "proxy": {"type": "str"},
     "purpose": {"type": "str", "choices": sorted(openssl.PURPOSES), "default": "server"},
 }
@@ -623,7 +623,7 @@ ARGUMENTS = {
 def look(options: "t.Dict[str, t.Any]", tmpdir: str) -> "t.Dict[str, t.Any]":
     """The module's result, or a Failure with all of it."""
     outcome = endpoint_info.look(options, tmpdir)
-    return run_module.judged(outcome, outcome["met"])
+    return run_module.judged(outcome, outcome["requirements_met"])
 
 
 def main() -> None:

@@ -36,9 +36,9 @@ def to_serve(certificates: list[dict[str, t.Any]], inventory_hostname: str, sour
 
 
 def _one(one: dict[str, t.Any], name: str, source: str, profile: str) -> dict[str, t.Any]:
-    key = {"private_key": _key(one, name)}
+    key = {"privatekey_path": _key(one, name)}
     if one.get("privatekey_passphrase"):
-        key["private_key_passphrase"] = one["privatekey_passphrase"]
+        key["privatekey_passphrase"] = one["privatekey_passphrase"]
     hostnames, ips = _names(one, name)
     return {**_files(one, name, source), **key, "hostnames": hostnames, "ips": ips, "purpose": profile}
 

@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filter_input
 
-RESULTS = _filter_input.results("tls_client_info", ("name", "accepted", "clients", "unmet"))
+RESULTS = _filter_input.results("tls_client_info", ("name", "accepted", "clients", "violations"))
 Answers = dict[str, list[dict[str, t.Any]]]
 
 
@@ -47,15 +47,15 @@ def refusals(answers: Answers) -> dict[str, list[str]]:
     accepted_by: dict[str, set[str]] = {}
     for asker, results in answers.items():
         for result in results:
-            accepted_by.setdefault(result["name"], set()).update([asker] if not result["unmet"] else [])
+            accepted_by.setdefault(result["name"], set()).update([asker] if not result["violations"] else [])
     found: dict[str, list[str]] = {}
     for asker, results in answers.items():
-        if results and all(result["unmet"] and accepted_by[result["name"]] for result in results):
+        if results and all(result["violations"] and accepted_by[result["name"]] for result in results):
             found.setdefault(asker, []).append(
                 "it refuses all that it has asked (%s), and others accept those, so its own trust is at fault: %s"
-                % (", ".join(result["name"] for result in results), "; ".join(results[0]["unmet"])))
+                % (", ".join(result["name"] for result in results), "; ".join(results[0]["violations"])))
             continue
         for result in results:
-            for sentence in result["unmet"]:
+            for sentence in result["violations"]:
                 found.setdefault(result["name"], []).append("%s: %s" % (asker, sentence))
     return found

@@ -68,8 +68,8 @@ def places(result):
 def test_what_is_in_use_is_found_in_files_and_at_servers(hosts):
     """A certificate in a file that a service no longer shows counts, and so does one that is shown and in no file."""
     tasks = [look(listeners=False), look(listeners=False, paths=["/srv/far.der", "web.crt"]),
-             look(folders=[], server_names=["shown", "served"], authorities=BOTH), look(folders=[], authorities=BOTH),
-             look(folders=["/srv"], server_names=["shown"], authorities=BOTH, ignore_ports=[4433],
+             look(directories=[], server_names=["shown", "served"], authorities=BOTH), look(directories=[], authorities=BOTH),
+             look(directories=["/srv"], server_names=["shown"], authorities=BOTH, ignore_ports=[4433],
                   ignore_paths=["/srv/shown.crt"])]
     for name, results in plays.run(hosts.inventory, [*tasks, {**tasks[2], "check_mode": True}]).results.items():
         files, further, shown, unnamed, ignored, checked = results
@@ -84,7 +84,7 @@ def test_what_is_in_use_is_found_in_files_and_at_servers(hosts):
         found, = shown["certificates"]
         assert found["fingerprint_sha256"] == SHOWN.fingerprint and found["program"] == "openssl"
         assert found["sentence"] in shown["msg"] and "port 4433 (openssl) shows CN=shown" in found["sentence"]
-        assert shown["looked_at"]["listeners"] == 2 and shown["undecided"] == []
+        assert shown["looked_at"]["listeners"] == 2 and shown["inconclusive"] == []
         assert places(ignored) == ["/srv/far.der"] and checked["certificates"] == shown["certificates"]
 
 
@@ -102,20 +102,20 @@ def test_what_can_not_be_decided_is_said(hosts):
     host.run("sh", "-c", "mkdir -m 755 /srv/secret; cp /srv/far.der /srv/secret; chmod 600 /srv/secret/far.der; "
              "mkdir -m 700 /srv/locked; cp /srv/far.der /srv/locked")
     host.run("python3", "-c", BOUND)
-    tasks = [look(folders=["/srv/secret"], listeners=False),
-             look(folders=["/srv/locked"], paths=["/srv/locked/far.der"], ignore_ports=[4433, 4434]),
-             look(folders=[], ignore_ports=[4433, 4434, 4435]),
-             look(folders=["/nosuch"], paths=["/nosuch.crt"], listeners=False),
+    tasks = [look(directories=["/srv/secret"], listeners=False),
+             look(directories=["/srv/locked"], paths=["/srv/locked/far.der"], ignore_ports=[4433, 4434]),
+             look(directories=[], ignore_ports=[4433, 4434, 4435]),
+             look(directories=["/nosuch"], paths=["/nosuch.crt"], listeners=False),
              {"fleetpki.host_trust.ca_usage_info": {"authorities": ["no certificate"]}}, look(timeout=0)]
     unread, locked, ignored, missing, no_ca, no_time = plays.run(
         hosts.inventory, tasks, "-e", "ansible_user=user", "--limit", "debian12").of("debian12")
-    assert unread["certificates"] == [] and "/srv/secret/far.der" in unread["undecided"][0]
-    folder, file, port = locked["undecided"]
+    assert unread["certificates"] == [] and "/srv/secret/far.der" in unread["inconclusive"][0]
+    folder, file, port = locked["inconclusive"]
     assert [folder, file] == [f"{path}: it can't be read: Permission denied; does the task need 'become'?"
                               for path in ("/srv/locked", "/srv/locked/far.der")]
     assert port.startswith("0.0.0.0:4435 listens, and can't be reached from the host itself") and port in locked["msg"]
-    assert ignored["undecided"] == [] and ignored["msg"] == "no certificate in use chains to them"
-    assert missing["certificates"] == [] and missing["undecided"] == [] and not missing.get("failed")
+    assert ignored["inconclusive"] == [] and ignored["msg"] == "no certificate in use chains to them"
+    assert missing["certificates"] == [] and missing["inconclusive"] == [] and not missing.get("failed")
     assert missing["missing"] == ["/nosuch", "/nosuch.crt"]
     assert no_ca["failed"] and "authorities" in no_ca["msg"], no_ca
     assert no_time["failed"] and "timeout" in no_time["msg"], no_time

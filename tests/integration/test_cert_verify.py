@@ -88,7 +88,7 @@ def test_untrusted_before_and_trusted_after(platform_hosts):
 
 @pytest.mark.platforms
 def test_check_mode_is_the_same_and_nothing_is_left(hosts):
-    task = cert_verify({"path": FULL, "private_key": KEY, "private_key_passphrase": PASSPHRASE})
+    task = cert_verify({"path": FULL, "privatekey_path": KEY, "privatekey_passphrase": PASSPHRASE})
     for host in hosts.values():
         host.write("/mark", b"")
     real, check = plays.run(hosts.inventory, [task]), plays.run(hosts.inventory, [task], "--check")
@@ -122,10 +122,10 @@ def test_every_kind_of_finding_on_every_openssl(hosts):
         (sent(WEB, ISSUING, purpose="ca"), "is not a CA: its basicConstraints do not say CA"),
         (sent(pki.server(issuer=no_ca), no_ca), "CN=impostor, sent in the chain, issued a certificate and is not a CA"),
         (sent(ISSUING, WEB), "the first certificate in the file is CN=Corp Issuing CA 1, a CA; put the host's own"),
-        (sent(WEB, ISSUING, private_key=KEY), "it is encrypted and no private_key_passphrase is given"),
-        (sent(WEB, ISSUING, private_key=KEY, private_key_passphrase="12345"),
-         "private_key_passphrase is wrong"),
-        (sent(no_ca, private_key=KEY, private_key_passphrase=PASSPHRASE),
+        (sent(WEB, ISSUING, privatekey_path=KEY), "it is encrypted and no privatekey_passphrase is given"),
+        (sent(WEB, ISSUING, privatekey_path=KEY, privatekey_passphrase="12345"),
+         "privatekey_passphrase is wrong"),
+        (sent(no_ca, privatekey_path=KEY, privatekey_passphrase=PASSPHRASE),
          f"the private key {KEY} belongs to another certificate"),
         ({"path": "/nosuch"}, "/nosuch: there is no such file"),
     ]
@@ -148,10 +148,10 @@ def test_no_secret_is_in_what_ansible_shows(hosts):
         host.write("/plain.pem", (WEB.key_pem() + WEB.pem).encode(), 0o600)
         host.write("/damaged.key", WEB.key_pem().replace(body[40], "*").encode(), 0o600)
     play = plays.run(hosts.inventory, [cert_verify(
-        {"path": FULL, "private_key": KEY, "private_key_passphrase": PASSPHRASE},
-        {"path": FULL, "private_key": KEY, "private_key_passphrase": "battery staple"},
-        {"path": "/plain.pem", "private_key": "/plain.pem"},
-        {"path": "/damaged.key", "private_key": "/damaged.key"})], "-vvv")
+        {"path": FULL, "privatekey_path": KEY, "privatekey_passphrase": PASSPHRASE},
+        {"path": FULL, "privatekey_path": KEY, "privatekey_passphrase": "battery staple"},
+        {"path": "/plain.pem", "privatekey_path": "/plain.pem"},
+        {"path": "/damaged.key", "privatekey_path": "/damaged.key"})], "-vvv")
     assert PASSPHRASE not in play.output and "battery staple" not in play.output
     assert not any(body[start:start + 8] in play.output for start in range(len(body) - 8))
     for name in hosts:
@@ -277,7 +277,7 @@ def test_a_host_without_openssl(el9):
 
 
 def test_without_become(hosts):
-    play = plays.run(hosts.inventory, [cert_verify({"path": FULL, "private_key": KEY})], "-e", "ansible_user=user")
+    play = plays.run(hosts.inventory, [cert_verify({"path": FULL, "privatekey_path": KEY})], "-e", "ansible_user=user")
     for name in hosts:
         assert f"the private key {KEY} can't be used: it can't be read: Permission denied; does the task need " \
                "'become'?" in play.of(name)[0]["msg"]

@@ -146,8 +146,8 @@ def test_a_report_by_its_module(place):
 def test_filters_say_it_once(place):
     """Over what two hosts have registered: web1 has asked web2, and is not content with its certificate either."""
     refused = {"name": "web2", "verified": False, "reasons": ["expired 3 days ago (2026-11-22T21:17:24Z)"],
-               "accepted": False, "clients": {"curl": {"accepted": False, "said": "expired"}},
-               "unmet": ["curl refuses it: it has expired"]}
+               "accepted": False, "clients": {"curl": {"accepted": False, "message": "expired"}},
+               "violations": ["curl refuses it: it has expired"]}
     place.variables.update(web1={"results": [refused]}, web2={"results": []})
     done = of_modules(place, documented.tasks(
         "plugins/filter/certificate_refusals.py", "Say what is refused, once for all hosts") + documented.tasks(

@@ -86,11 +86,11 @@ def test_the_same_in_other_words_is_the_same(hosts, folder):
     assert trusted(hosts[FIRST], folder, "a") and trusted(hosts[SECOND], folder, "a")
 
 
-@pytest.mark.parametrize("name", ["ca_rotation_dir", "ca_rotation_without", "ca_rotation_phases", "private_ca_dir"])
+@pytest.mark.parametrize("name", ["ca_rotation_new_dir", "ca_rotation_exclude_hosts", "ca_rotation_phases", "private_ca_dir"])
 def test_a_rotation_is_one_for_all(hosts, folder, name):
-    variables = {"private_ca_dir": f"{folder}/a", "ca_rotation_dir": f"{folder}/b", "ca_rotation_without": [],
+    variables = {"private_ca_dir": f"{folder}/a", "ca_rotation_new_dir": f"{folder}/b", "ca_rotation_exclude_hosts": [],
                  "ca_rotation_phases": ["distribute"]}
-    other = {"ca_rotation_without": [SECOND], "ca_rotation_phases": ["distribute", "reissue"]}
+    other = {"ca_rotation_exclude_hosts": [SECOND], "ca_rotation_phases": ["distribute", "reissue"]}
     listed = inventory(hosts, folder, {name: other.get(name, f"{folder}/c")}, **variables)
     sentence = refused(plays.playbook(listed, "fleetpki.host_trust.rotate_ca"))
     assert sentence.startswith(

@@ -28,7 +28,7 @@ ARGUMENTS = {
     "ca_trust_anchor": {"anchors": [{"content": ROOT.pem}]},
     "ca_trust_anchor path": {"anchors": [{"path": "/srv/ca/root.crt"}]},
     "ca_trust_info": {},
-    "ca_usage_info": {"authorities": [ROOT.pem], "folders": [], "listeners": False},
+    "ca_usage_info": {"authorities": [ROOT.pem], "directories": [], "listeners": False},
     "cert_install": {"content": LEAF.pem, "path": "/root/installed.crt", "privatekey_path": "/root/leaf.key",
                      "trust_content": ROOT.pem},
     "cert_verify": {"certificates": [{"content": LEAF.pem}], "profile": "host"},
@@ -182,7 +182,7 @@ ROLES = {
                                   "host_certificate_certificates": [{"name": "external.example.com"}]},
     "trust_report": {},
     "tls_smoke_test": {"tls_smoke_test_clients": ["openssl"], "tls_smoke_test_controller": False},
-    "ca_rotation": {"ca_rotation_phase": "distribute", "ca_rotation_parts": ["barrier"]},
+    "ca_rotation": {"ca_rotation_phase": "distribute", "ca_rotation_steps": ["barrier"]},
 }
 
 
@@ -199,7 +199,7 @@ def inventory(hosts, folder):
     """The hosts' inventory with the variables of all roles: private_ca_dir and the like."""
     listed = json.loads(hosts.inventory.read_text())
     listed["all"]["vars"].update(
-        private_ca_dir=f"{folder}/ca", private_ca_passphrase="sesame of the test", ca_rotation_dir=f"{folder}/new",
+        private_ca_dir=f"{folder}/ca", private_ca_passphrase="sesame of the test", ca_rotation_new_dir=f"{folder}/new",
         trust_report_dir=f"{folder}/report", host_certificate_external_dir=f"{folder}/external",
         host_certificate_services=["httpd"])
     (folder / "hosts.json").write_text(json.dumps(listed))
@@ -214,7 +214,7 @@ def test_no_answer_in_any_role_sets_anything(hosts, tmp_path, inject):
     for host in hosts.values():  # or nothing were new, and no service reloaded
         host.run("sh", "-c", "rm -f /etc/pki/tls/certs/web* /etc/ssl/certs/web* /etc/*/*/*/self.example.com*")
     book = [play(name) for name in ROLES]
-    prepare = play("ca_rotation", ca_rotation_phase="prepare", ca_rotation_parts=["work"])
+    prepare = play("ca_rotation", ca_rotation_phase="prepare", ca_rotation_steps=["work"])
     book.insert(-1, {**prepare, "hosts": "localhost"})
     book.append({"hosts": "all", "gather_facts": False, "tasks": [seen()]})
     (tmp_path / "play.yml").write_text(json.dumps(book))
@@ -244,7 +244,7 @@ def test_facts_about_others_are_of_no_consequence(fresh_hosts, tmp_path):
     forging.lie(fresh_hosts[EVIL], setup=forging.as_facts(
         host_certificate_source="external", host_trust_verified={"results": "x"}, host_trust_store=5,
         __tls_smoke_test_endpoint={"name": HONEST, "host": "192.0.2.1", "port": 1}, __ca_rotation_wrong=[],
-        __tls_smoke_test_asked={"results": [{"name": HONEST, "accepted": False, "unmet": ["forged"], "clients": {}}]},
+        __tls_smoke_test_asked={"results": [{"name": HONEST, "accepted": False, "violations": ["forged"], "clients": {}}]},
         ca_rotation_distrust=True, __host_certificate_waiting=["forged"], __trust_report_trust={"anchors": 5}))
     variables = {"trust_report_dir": f"{tmp_path}/report", "host_trust_become": False, "tls_smoke_test_certificate": ""}
     (tmp_path / "setup.yml").write_text(json.dumps([{"hosts": EVIL, "gather_facts": False, "tasks": [

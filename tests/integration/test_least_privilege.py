@@ -48,11 +48,11 @@ def as_user(hosts, *tasks, **more):
 
 def test_all_that_only_looks_runs_without_rights(hosts):
     """On a host as it is, an ordinary user sees the same as root, but for keys."""
-    tasks = [INFO, verify("/srv/web.crt"), LOOK, ASK, verify("/srv/web.crt", private_key="/srv/web.key"),
+    tasks = [INFO, verify("/srv/web.crt"), LOOK, ASK, verify("/srv/web.crt", privatekey_path="/srv/web.key"),
              {"fleetpki.host_trust.tls_client_info": {"endpoints": [
-                 THERE | {"client_certificate": "/srv/web.crt", "client_key": "/srv/web.key"}]}},
+                 THERE | {"client_certificate": "/srv/web.crt", "client_privatekey_path": "/srv/web.key"}]}},
              {"fleetpki.host_trust.tls_endpoint_info": {"endpoints": [
-                 THERE | {"client_certificate": "/srv/web.crt", "client_key": "/srv/web.key"}]}}]
+                 THERE | {"client_certificate": "/srv/web.crt", "client_privatekey_path": "/srv/web.key"}]}}]
     roots = plays.run(hosts.inventory, tasks[:4])
     users = as_user(hosts, *tasks)
     for name in hosts:

@@ -31,7 +31,7 @@ def inventory(hosts, folder):
     listed = json.loads(hosts.inventory.read_text())
     listed["all"]["vars"].update(
         host_trust_become=False, private_ca_dir=f"{folder}/old", private_ca_passphrase="sesame of the test",
-        private_ca_name="Corp", ca_rotation_dir=f"{folder}/new", ca_rotation_name="Corp 2027",
+        private_ca_name="Corp", ca_rotation_new_dir=f"{folder}/new", ca_rotation_name="Corp 2027",
         tls_smoke_test_controller=False, tls_smoke_test_clients=["openssl"], host_certificate_services=["httpd"])
     (folder / "hosts.json").write_text(json.dumps(listed))
     return folder / "hosts.json"
@@ -82,7 +82,7 @@ def test_no_answer_in_any_phase_sets_anything(hosts, tmp_path):
 
 
 @pytest.mark.parametrize("name, value, phase", [
-    ("ca_rotation_without", [EVIL], "distribute"), ("ca_rotation_distrust", True, "distrust")])
+    ("ca_rotation_exclude_hosts", [EVIL], "distribute"), ("ca_rotation_distrust", True, "distrust")])
 def test_a_fact_of_a_host_decides_nothing_about_the_rotation(hosts, tmp_path, name, value, phase):
     """It does not leave itself out, and does not have the last phase begin; nor does the play go on without it."""
     forging.lie(hosts[EVIL], setup=forging.as_facts(**{name: value}))

@@ -144,7 +144,7 @@ def test_slices_at_once(fleet, tmp_path):
     assert kept == {path: path.read_bytes() for path in ca.rglob("*") if path.is_file()}
 
     lost = first[NAMES[0]].serial_number
-    more = {"private_ca_permitted": ["DNS:example.com"], "private_ca_revoked": [{"serial": f"{lost:x}"}]}
+    more = {"private_ca_name_constraints_permitted": ["DNS:example.com"], "private_ca_revoked": [{"serial": f"{lost:x}"}]}
     changed = at_once(fleet, tmp_path, [SITE] * 3, settings(ca, **more))
     assert set(changed) >= set(NAMES)
     second = certificates(fleet)
@@ -215,7 +215,7 @@ def test_other_ways_to_run(fleet, tmp_path):
     assert {one.issuer for one in first.values()} == {issuing.subject}
     for one in first.values():
         one.verify_directly_issued_by(issuing)
-    more = {"private_ca_permitted": ["DNS:example.com"]}
+    more = {"private_ca_name_constraints_permitted": ["DNS:example.com"]}
     run("host_pinned", True, **more)
     assert not {one.serial_number for one in certificates(fleet).values()} & {
         one.serial_number for one in first.values()}
@@ -232,7 +232,7 @@ def test_a_rotation_and_a_report_by_a_user_who_becomes_root(fleet, tmp_path):
     variables = {"private_ca_passphrase": "sesame-of-the-slices", "tls_smoke_test_controller": False}
     old, new = tmp_path / "pki", tmp_path / "pki-2"
     for playbook, more in (
-            (SITE, {"private_ca_dir": str(old)}), ("fleetpki.host_trust.rotate_ca", {"ca_rotation_dir": str(new)}),
+            (SITE, {"private_ca_dir": str(old)}), ("fleetpki.host_trust.rotate_ca", {"ca_rotation_new_dir": str(new)}),
             ("fleetpki.host_trust.report", {"private_ca_dir": str(new), "trust_report_dir": str(tmp_path / "report")})):
         given = json.loads(inventory.read_text())
         given["all"].setdefault("vars", {}).update(more)

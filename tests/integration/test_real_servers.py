@@ -28,7 +28,7 @@ OPTIONS = {"trust": "/trust.pem", "timeout": 15, "path": "/index.html", "version
 HIDDEN = "the server does not send CN=Corp Issuing CA 1; browsers may hide this"
 WANTS = "the server refuses the handshake with the alert 'certificate required': it wants a client certificate"
 
-# How each sentence on an unmet wish begins, for each way of setting up; the same for all three servers.
+# How each sentence on an violations wish begins, for each way of setting up; the same for all three servers.
 SENTENCES = {
     "good": [],
     "no intermediate": [HIDDEN],
@@ -76,10 +76,10 @@ def seen(fleet):
 @pytest.mark.parametrize("server", SERVERS)
 def test_all_ways_to_set_up_a_server(seen, server):
     for way, begins in SENTENCES.items():
-        unmet = seen[server, way]["unmet"]
+        violations = seen[server, way]["violations"]
         expected = REFUSED_IN_HTTP if (server, way) == ("nginx", "mutual") else begins
-        assert len(unmet) == len(expected), (way, unmet)
-        assert all(sentence.startswith(begin) for sentence, begin in zip(unmet, expected, strict=True)), (way, unmet)
+        assert len(violations) == len(expected), (way, violations)
+        assert all(sentence.startswith(begin) for sentence, begin in zip(violations, expected, strict=True)), (way, violations)
         assert seen[server, way]["address"] and seen[server, way]["milliseconds"]["handshake"] > 0
     plain = seen[server, PLAIN]
     assert re.match("the server does not speak TLS there but plain HTTP: it says 'HTTP/1.1 400 Bad", plain["finding"])
@@ -108,13 +108,13 @@ def test_client_certificates_and_http2(fleet):
     results = look(fleet, [
         *({"port": port(server, "mutual"), **shown} for server in SERVERS),
         *({"port": port(server, "good"), "alpn": ["h2", "http/1.1"]} for server in SERVERS)])
-    assert [result["unmet"] for result in results] == [[]] * 6
+    assert [result["violations"] for result in results] == [[]] * 6
     assert [result["alpn"] for result in results] == [None] * 3 + ["h2"] * 3
     # Apache asks for it only where a request wants to go, after the handshake.
     later = look(fleet, [{"port": real.AFTERWARDS}, {"port": real.AFTERWARDS, **shown}], path="/private/index.html",
                  require=["trusted"])
     assert [result["http"]["status"] for result in later] == [403, 200]
-    assert [result["unmet"] for result in later] == [[], []]
+    assert [result["violations"] for result in later] == [[], []]
 
 
 def test_staples_names_and_proxies(fleet):
@@ -125,7 +125,7 @@ def test_staples_names_and_proxies(fleet):
         {"port": port("nginx", "good"), **by_proxy},
         real.NAMES, real.REFUSES_NAMES, {"port": port("nginx", "expired"), **by_proxy}, real.CLOSES])
     results[-1:-1] = look(fleet, [real.SILENT], timeout=3)
-    assert [result["unmet"] for result in results[:4]] == [[]] * 4
+    assert [result["violations"] for result in results[:4]] == [[]] * 4
     assert [result["ocsp_staple"] for result in results[:2]] == [True, False] and results[0]["ocsp_finding"] is None
     sentences = [
         "asked for web, the certificate is for b.example.com",
@@ -134,10 +134,10 @@ def test_staples_names_and_proxies(fleet):
         "403 Proxy Error'",
         "the server accepts the connection and says nothing: no answer to the ClientHello within 3 s"]
     for result, sentence in zip(results[4:-1], sentences, strict=True):
-        assert len(result["unmet"]) == 1 and result["unmet"][0].startswith(sentence), result["unmet"]
+        assert len(result["violations"]) == 1 and result["violations"][0].startswith(sentence), result["violations"]
     # Which of the two it is, chance decides.
     assert re.match(r"the server resets the connection after the ClientHello, without a TLS alert|\S+ resets "
-                    f"connections to port {real.CLOSES} at once", *results[-1]["unmet"])
+                    f"connections to port {real.CLOSES} at once", *results[-1]["violations"])
 
 
 # --- what other scanners say ---

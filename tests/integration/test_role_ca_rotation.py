@@ -175,14 +175,14 @@ OLD, NEW = ["Corp Issuing CA", "Corp Root CA"], ["Corp 2027 Issuing CA", "Corp 2
 
 def variables_that_can_not_be_meant(fleet, folder):
     for sentence, variables in [
-        ("ca_rotation_dir is to be the folder of the new CA, as an absolute path, and is srv/pki-2027.",
-         {"ca_rotation_dir": "srv/pki-2027"}),
-        (f"private_ca_dir and ca_rotation_dir are the same folder, {folder}/pki.",
-         {"ca_rotation_dir": f"{folder}/pki"}),
+        ("ca_rotation_new_dir is to be the folder of the new CA, as an absolute path, and is srv/pki-2027.",
+         {"ca_rotation_new_dir": "srv/pki-2027"}),
+        (f"private_ca_dir and ca_rotation_new_dir are the same folder, {folder}/pki.",
+         {"ca_rotation_new_dir": f"{folder}/pki"}),
         ("private_ca_*_url, ca_trust_anchors or ca_trust_purge is given with -e", {"ca_trust_purge": "all"}),
         ("private_ca_*_url, ca_trust_anchors or ca_trust_purge is given with -e", {"private_ca_crl_url": URL("old")}),
-        ("ca_rotation_without has web9, which the inventory does not have", {"ca_rotation_without": ["web9"]}),
-        ("ca_rotation_expected is 4, and there are 3 hosts: this is not the whole fleet", {"ca_rotation_expected": 4}),
+        ("ca_rotation_exclude_hosts has web9, which the inventory does not have", {"ca_rotation_exclude_hosts": ["web9"]}),
+        ("ca_rotation_expected_hosts is 4, and there are 3 hosts: this is not the whole fleet", {"ca_rotation_expected_hosts": 4}),
         ("private_ca_crl_url would be in the certificates of both CAs", {"ca_rotation_crl_url": URL("old")}),
         ("private_ca_root_crl_url would be in", {"ca_rotation_root_crl_url": URL("root")}),
         ("private_ca_ca_issuers_url would be in", {"ca_rotation_ca_issuers_url": URL("old")}),
@@ -227,7 +227,7 @@ def prepare_and_site_in_the_midst(fleet, folder):
 def hosts_that_are_left_out_by_limit(fleet):
     sentence = refused(rotate(fleet, "distribute", args=["--limit", "web1:web2"]))
     assert "The phase distribute does not begin:\nweb3: it is left out of this run (by --limit?)\n" in sentence
-    assert sentence.endswith('ca_rotation_without: ["web3"]')
+    assert sentence.endswith('ca_rotation_exclude_hosts: ["web3"]')
     assert everywhere(fleet, trusted) == {json.dumps(OLD)}
 
 
@@ -250,7 +250,7 @@ def a_host_that_can_not_be_reached(fleet):
         sentence = printed(fleet, "distribute")
         assert "The phase distribute does not begin:\nweb2: it can not be reached\n" in sentence
         assert "web1:" not in sentence and everywhere(fleet, trusted) == {json.dumps(OLD)}
-        assert went(rotate(fleet, "distribute", ca_rotation_without=["web2"]))
+        assert went(rotate(fleet, "distribute", ca_rotation_exclude_hosts=["web2"]))
     finally:
         fleet.inventory.write_text(kept)
     assert trusted(fleet["web1"]) == sorted(NEW + OLD) and trusted(fleet["web2"]) == OLD
@@ -278,7 +278,7 @@ def reissue_waits_for_distribute_on_every_host(fleet):
 def a_playbook_of_ones_own(fleet):
     """It distributes in two plays: one part looks at all hosts, the other acts on each; neither does both."""
     book = [{"hosts": "all", "gather_facts": False, "any_errors_fatal": True, "roles": [{
-        "role": "fleetpki.host_trust.ca_rotation", "ca_rotation_phase": "distribute", "ca_rotation_parts": [part]}]}
+        "role": "fleetpki.host_trust.ca_rotation", "ca_rotation_phase": "distribute", "ca_rotation_steps": [part]}]}
         for part in ("barrier", "work")]
     book[1]["serial"] = 1
     path = fleet.inventory.with_name("own.yml")
@@ -405,8 +405,8 @@ def keys_that_both_have(fleet, folder, tmp_path):
             (tmp_path / name / kind).mkdir(parents=True)
             (tmp_path / name / kind / f"{kind}.crt").write_text(pair.pem)
     for phase in ("distribute", "distrust"):
-        sentence = refused(rotate(fleet, phase, ca_rotation_from=str(tmp_path / "a"), ca_rotation_distrust=True,
-                                  ca_rotation_dir=str(tmp_path / "b")))
+        sentence = refused(rotate(fleet, phase, ca_rotation_old_dir=str(tmp_path / "a"), ca_rotation_distrust=True,
+                                  ca_rotation_new_dir=str(tmp_path / "b")))
         assert "shares a key with the one in" in sentence and "CN=Corp Root CA 2 (SHA-256 " in sentence
 
 
@@ -434,7 +434,7 @@ def the_inventory_goes_on_with_the_new_ca(fleet, folder):
     with inventory(fleet, **then):
         assert changed(site(fleet)) == changed(rotate(fleet, "withdraw")) == []
     assert everywhere(fleet, trusted) == {json.dumps(NEW)}
-    del then["ca_rotation_from"]
+    del then["ca_rotation_old_dir"]
     with inventory(fleet, **then):
         assert changed(site(fleet)) == [] and "are the same folder" in refused(rotate(fleet))
 
@@ -473,14 +473,14 @@ def test_a_rotation_with_all_that_keeps_it_from_going_on(fleet, folder, tmp_path
 
 def test_only_the_issuing_ca_is_new(tmp_path):
     """The root stays; certificates in other places and at other ports count, too, until they are left out by name."""
-    with with_an_old_ca({"web1": "el9", "web2": "debian12"}, tmp_path, ca_rotation_of="issuing") as fleet:
+    with with_an_old_ca({"web1": "el9", "web2": "debian12"}, tmp_path, ca_rotation_scope="issuing") as fleet:
         host, own = fleet["web2"], "/etc/ssl/certs/web2.crt"
         host.run("sh", "-c", f"mkdir /srv/app; cp /etc/ssl/private/web2.key /srv/app.key; cp {own} /srv/single.crt")
         host.run("cp", own, "/srv/app/app.crt")
         host.write("/root/server.py", SERVER.encode())
         host.run("python3", "/root/server.py", "/srv/app/app.crt", "/srv/app.key", "web2")
         everything = {"ca_rotation_passphrase": "another sesame", "ca_rotation_paths": ["/srv/single.crt"],
-                      "ca_rotation_folders": ["/etc/pki/tls/certs", "/etc/ssl/certs", "/srv/app"]}
+                      "ca_rotation_directories": ["/etc/pki/tls/certs", "/etc/ssl/certs", "/srv/app"]}
         key, away = tmp_path / "pki/root/root.key", tmp_path / "root.key"
         key.rename(away)
         assert said(rotate(fleet, "prepare", check=True), "Would make") == [
@@ -497,7 +497,7 @@ def test_only_the_issuing_ca_is_new(tmp_path):
         for place in ("/srv/app/app.crt (CN=web2,", "/srv/single.crt (CN=web2,", "port 8443 (python3) shows CN=web2"):
             assert f"web2: {place}" in in_use, in_use
         assert "\n/srv/nosuch.crt is named in ca_rotation_paths, and no host has it\n" in in_use
-        assert "/srv/single.crt is named" not in in_use and in_use.endswith('in ca_rotation_without: ["web2"]'), in_use
+        assert "/srv/single.crt is named" not in in_use and in_use.endswith('in ca_rotation_exclude_hosts: ["web2"]'), in_use
         everything |= {"ca_rotation_ignore_paths": ["/srv/app/app.crt", "/srv/single.crt"],
                        "ca_rotation_ignore_ports": [8443]}
         assert went(rotate(fleet, "withdraw", **everything))

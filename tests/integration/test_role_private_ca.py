@@ -17,7 +17,7 @@ PASSPHRASE = "sesame-of-the-tests"
 ROOT_PASSPHRASE = "sesame-of-the-root"
 SETTINGS = {
     "private_ca_passphrase": PASSPHRASE, "private_ca_root_passphrase": ROOT_PASSPHRASE, "private_ca_name": "Corp",
-    "private_ca_organization": "Corp Inc.", "private_ca_permitted": ["DNS:example.com"],
+    "private_ca_organization": "Corp Inc.", "private_ca_name_constraints_permitted": ["DNS:example.com"],
     "private_ca_issuing_not_after": "+400d", "private_ca_root_crl_url": "http://pki.example.com/root.crl",
 }
 FILES = {"root": {"root.crt", "root.key", "root.crl"},

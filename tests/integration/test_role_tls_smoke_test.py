@@ -66,7 +66,7 @@ def failure(play, name):
 def test_all_to_all_and_a_ring(fleet):
     """The work of a large fleet grows with the number of hosts, not with its square."""
     assert asked(smoke(fleet)) == {name: sorted({*fleet} - {name}) for name in fleet}
-    play = smoke(fleet, tls_smoke_test_all_to_all=3, tls_smoke_test_neighbours=2)
+    play = smoke(fleet, tls_smoke_test_full_mesh_max=3, tls_smoke_test_ring_size=2)
     assert {asker: len(names) for asker, names in asked(play).items()} == dict.fromkeys(fleet, 2)
     found = asked(play)
     assert sorted(name for names in found.values() for name in names) == sorted([*fleet] * 2)
@@ -77,17 +77,17 @@ def test_all_to_all_and_a_ring(fleet):
 
 def test_hosts_outside_of_the_batch_ask_too(fleet):
     """Two of them each host, the next ones of a ring; what one of them can't do is said by who was to be asked."""
-    play = batches(fleet, tls_smoke_test_askers=[*fleet])
+    play = batches(fleet, tls_smoke_test_extra_clients=[*fleet])
     last = asked(play, "web4")
     assert last == {"web3": ["web4"], "web4": ["web3"], "web1": ["web3", "web4"], "web2": ["web3", "web4"]}
     assert all(not failure(play, name) for name in fleet)
     fleet["web4"].write("/usr/local/bin/curl", b"#!/bin/sh\necho 'curl: (60) not today' >&2; exit 60\n", 0o755)
     try:
-        refusing = batches(fleet, tls_smoke_test_askers=["web4"], tls_smoke_test_clients=["curl"])
+        refusing = batches(fleet, tls_smoke_test_extra_clients=["web4"], tls_smoke_test_clients=["curl"])
     finally:
         fleet["web4"].run("rm", "/usr/local/bin/curl")
     assert "web4: it refuses all that it has asked (web1, web2), and others " in failure(refusing, "web1")[0]
-    lost = batches(fleet, tls_smoke_test_askers=["nosuch"], reached=False, any_errors_fatal=True)
+    lost = batches(fleet, tls_smoke_test_extra_clients=["nosuch"], reached=False, any_errors_fatal=True)
     assert "a host that was to ask it could not: " in failure(lost, "web1")[0]
 
 
@@ -275,7 +275,7 @@ def test_a_play_that_is_killed_leaves_nothing_for_long(fleet, tmp_path):
     """ansible-playbook is killed while the clients ask; the servers end by themselves."""
     book = [{"hosts": "web2:web3", "gather_facts": False, "tasks": [{
         "ansible.builtin.include_role": {"name": "fleetpki.host_trust.tls_smoke_test"}, "vars": {
-            "tls_smoke_test_certificate": "/root/{{ inventory_hostname }}.crt", "tls_smoke_test_seconds": 6,
+            "tls_smoke_test_certificate": "/root/{{ inventory_hostname }}.crt", "tls_smoke_test_server_lifetime": 6,
             "tls_smoke_test_privatekey": "/root/{{ inventory_hostname }}.key", "tls_smoke_test_controller": False,
             # Nobody answers there, so it takes long.
             "tls_smoke_test_address": "192.0.2.1", "tls_smoke_test_timeout": 60}}]}]

@@ -59,7 +59,7 @@ def pair(name, **more):
 SIGNING = {"ca_path": at("root.crt"), "ca_privatekey_path": at("ca.key"), "ca_privatekey_passphrase": CA}
 GIVEN = {"ca_content": ROOT.pem, "ca_privatekey_content": "{{ key_of_root }}", "ca_privatekey_passphrase": LOST}
 THERE = {"host": "127.0.0.1", "port": 4433, "server_name": "web", "client_certificate": at("user.crt")}
-LOCKED = {"client_key": at("user-locked.key"), "client_key_passphrase": CLIENT}
+LOCKED = {"client_privatekey_path": at("user-locked.key"), "client_privatekey_passphrase": CLIENT}
 BOTH = "{{ certificate_and_key }}"
 VARIABLES = {f"phrase_of_{name}": phrase for name, phrase in PHRASES.items()} | {
     "key_of_root": ROOT.key_pem(PHRASES["root"]), "key_of_nobody": LOOSE.key_pem(PHRASES["nobody"]),
@@ -79,9 +79,9 @@ WORKS = [
            content="{{ signed.certificate }}", trust_content=ROOT.pem),
     module("cert_verify", trust=at("root.crt"), profile="host", certificates=[
         {"path": at("web.crt")},
-        {"path": at("made.crt"), "private_key": at("made.key"), "private_key_passphrase": OWN}]),
+        {"path": at("made.crt"), "privatekey_path": at("made.key"), "privatekey_passphrase": OWN}]),
     module("tls_endpoint_info", endpoints=[THERE | LOCKED], trust=at("root.crt")),
-    module("tls_client_info", endpoints=[THERE | {"client_key": at("user.key")}], trust=at("root.crt")),
+    module("tls_client_info", endpoints=[THERE | {"client_privatekey_path": at("user.key")}], trust=at("root.crt")),
 ]
 REFUSED = [
     module("csr", **pair("self", privatekey_passphrase=WRONG) | {"path": at("self.csr")}),
@@ -97,18 +97,18 @@ REFUSED = [
            content=LOOSE.pem),
     module("cert_install", path=at("x.crt"), privatekey_path=at("loose.key"), content=BOTH),
     module("cert_install", path=at("x.crt"), privatekey_path=at("loose.key"), content=LOOSE.pem, trust_content=BOTH),
-    module("cert_verify", certificates=[{"path": at("web.crt"), "private_key": at("made.key"),
-                                         "private_key_passphrase": WRONG}]),
-    module("cert_verify", certificates=[{"path": at("web.crt"), "private_key": at("made.key"),
-                                         "private_key_passphrase": OWN}]),
+    module("cert_verify", certificates=[{"path": at("web.crt"), "privatekey_path": at("made.key"),
+                                         "privatekey_passphrase": WRONG}]),
+    module("cert_verify", certificates=[{"path": at("web.crt"), "privatekey_path": at("made.key"),
+                                         "privatekey_passphrase": OWN}]),
     module("cert_verify", certificates=[{"content": BOTH}]),
     module("cert_verify", certificates=[{"path": at("web.crt"), "chain_content": BOTH}]),
     module("cert_verify", certificates=[{"path": at("web.crt")}], crls=[{"content": BOTH}]),
-    module("cert_verify", certificates=[{"path": at("web.crt"), "private_key": at("web.key"),
-                                         "private_key_passphrase": [WRONG]}]),
-    module("tls_endpoint_info", endpoints=[THERE | LOCKED | {"client_key_passphrase": WRONG}]),
+    module("cert_verify", certificates=[{"path": at("web.crt"), "privatekey_path": at("web.key"),
+                                         "privatekey_passphrase": [WRONG]}]),
+    module("tls_endpoint_info", endpoints=[THERE | LOCKED | {"client_privatekey_passphrase": WRONG}]),
     module("tls_endpoint_info", endpoints=[THERE | LOCKED | {"port": 1}], require=["trusted"]),
-    module("tls_client_info", endpoints=[THERE | {"client_key": at("user-locked.key")}], require=["curl"]),
+    module("tls_client_info", endpoints=[THERE | {"client_privatekey_path": at("user-locked.key")}], require=["curl"]),
     module("ca_trust_anchor", anchors=[{"content": BOTH}]),
     module("ca_trust_anchor", anchors=[{"path": at("both.pem")}]),
     module("ca_trust_anchor", anchors=[{"content": "{{ key_of_root }}"}]),
@@ -215,11 +215,11 @@ def roles(folder):
              "ansible_python_interpreter": "/usr/bin/python3"}
     # Of two keys it is given wrong passphrases: the report says so.
     report = {"trust_report_dir": str(folder / "report"), "trust_report_endpoints_thorough": False,
-              "trust_report_endpoints": [THERE | LOCKED, THERE | LOCKED | {"client_key_passphrase": WRONG}],
+              "trust_report_endpoints": [THERE | LOCKED, THERE | LOCKED | {"client_privatekey_passphrase": WRONG}],
               "host_certificate_certificates": [certificate], "trust_report_certificates": [
-                  {"path": at("made.crt"), "private_key": at("made.key"), "private_key_passphrase": WRONG}]}
-    rotation = {"ca_rotation_phase": "prepare", "ca_rotation_from": str(folder / "ca"),
-                "ca_rotation_dir": str(folder / "next"), "ca_rotation_passphrase": NEXT,
+                  {"path": at("made.crt"), "privatekey_path": at("made.key"), "privatekey_passphrase": WRONG}]}
+    rotation = {"ca_rotation_phase": "prepare", "ca_rotation_old_dir": str(folder / "ca"),
+                "ca_rotation_new_dir": str(folder / "next"), "ca_rotation_passphrase": NEXT,
                 "ansible_remote_tmp": str(folder / "remote")}  # it works on the controller alone
     works = [
         role("private_ca", **private_ca),
@@ -256,7 +256,7 @@ def test_nothing_of_it_is_anywhere(fleet, tmp_path):
     assert recap and int(recap.group(1)) == 5, first[-3000:].decode()  # with endpoints that can't be looked at
     report = (folder / "report" / "report.json").read_text()
     assert all(f"{option}_passphrase is wrong, or the file is damaged" in report for option in (
-        "private_key", "client_key")), report
+        "privatekey_path", "client_privatekey_path")), report
     second, more = run(fleet, folder, [*WORKS, *REFUSED, *at_once], "--check", python="/usr/bin/python3",
                        ANSIBLE_STDOUT_CALLBACK="ansible.posix.json")
     results = results_of(second)

@@ -72,11 +72,11 @@ def test_every_client_judges_by_the_trust_that_is_installed(fleet):
     for name in ("all", "el8", "el10"):
         before, _done, after, _undone, again = play.of(name)
         clients = EVERY if name == "all" else FEW
-        assert sorted(after["clients"]) == sorted(clients) and not after.get("failed") and after["met"], after["msg"]
+        assert sorted(after["clients"]) == sorted(clients) and not after.get("failed") and after["requirements_met"], after["msg"]
         assert accepted(after["results"][0]) == dict.fromkeys(clients, True)
         for refused in (before, again):
             found = refused["results"][0]["clients"]
-            assert refused["failed"] and all(found[one]["accepted"] is False and found[one]["said"] for one in clients)
+            assert refused["failed"] and all(found[one]["accepted"] is False and found[one]["message"] for one in clients)
             assert "server:4001: curl refuses it: curl: (60) SSL certificate problem: " in refused["msg"]
         assert not after["changed"] and "Traceback" not in str(play.of(name))
 
@@ -101,14 +101,14 @@ def test_what_they_refuse_and_what_they_say(fleet):
             "python": "timed out"},
     }
     for name, (informs, silent, wishes) in ((name, play.of(name)) for name in ("all", "el8", "el10")):
-        assert not informs.get("failed") and informs["met"], informs["msg"]
+        assert not informs.get("failed") and informs["requirements_met"], informs["msg"]
         assert wishes["failed"] and wishes["msg"].startswith("server:4002: curl refuses it: ")
         assert len(wishes["msg"].splitlines()) == 1
         for number, result in enumerate(informs["results"] + silent["results"]):
             assert set(accepted(result).values()) == {False}, (name, number, result)
             for client, words in said[number].items():
                 if client in result["clients"]:
-                    assert words in result["clients"][client]["said"], (name, number, client, result["clients"])
+                    assert words in result["clients"][client]["message"], (name, number, client, result["clients"])
 
 
 def test_an_address_an_ip_and_client_certificates(fleet):
@@ -163,10 +163,10 @@ def test_an_old_java_is_judged_by_its_store(fleet):
     assert asked["clients"]["java"]["version"] == 'openjdk version "1.8.0_462"'
     assert accepted(good) == {"java": True} and accepted(wrong) == {"java": False}
     assert accepted(incomplete) == accepted(unknown) == {"java": False}
-    assert good["clients"]["java"]["said"] == "judged by openssl with Java's anchors, for this Java runs no program " \
+    assert good["clients"]["java"]["message"] == "judged by openssl with Java's anchors, for this Java runs no program " \
                                               "from its source"
-    assert unknown["clients"]["java"]["said"].startswith("unable to get local issuer certificate (judged by openssl")
-    assert "ostname mismatch (judged by openssl" in wrong["clients"]["java"]["said"]
+    assert unknown["clients"]["java"]["message"].startswith("unable to get local issuer certificate (judged by openssl")
+    assert "ostname mismatch (judged by openssl" in wrong["clients"]["java"]["message"]
     host.run("rm", "/usr/local/bin/java")  # tests come in any order, and this fleet is also others'
 
 

@@ -229,7 +229,7 @@ def test_every_kind_of_finding_on_every_platform(fleet):
         assert not informs.get("failed"), informs["msg"]
         assert wishes["failed"] and not wishes["changed"]
         for (item, said), result in zip(cases, wishes["results"], strict=True):
-            assert any(said in sentence for sentence in result["unmet"]), (name, item, result["unmet"])
+            assert any(said in sentence for sentence in result["violations"]), (name, item, result["violations"])
         assert "Traceback" not in str(play.of(name))
 
 
@@ -239,10 +239,10 @@ def test_misordered_chains_and_old_protocols(fleet):
                                             require=["ordered_chain"])], hosts=LOOKERS)
     for name, outcome in of_each(play):
         swapped, old = outcome["results"]
-        assert swapped["trusted"] and "the server sends its chain out of order" in swapped["unmet"][0]
+        assert swapped["trusted"] and "the server sends its chain out of order" in swapped["violations"][0]
         assert "the server sends the root CN=Corp Root CA too, which no client needs" in swapped["chain_findings"]
         assert old["protocol"] == "TLSv1.1" and len(old["chain"]) == 2, (name, old)
-        assert old["unmet"] == ["the server accepts TLSv1.1, lower than min_protocol=TLSv1.2 allows"]
+        assert old["violations"] == ["the server accepts TLSv1.1, lower than min_protocol=TLSv1.2 allows"]
         assert [version for version, accepted in old["versions"].items() if accepted] == ["TLSv1.1"]
 
 
@@ -252,23 +252,23 @@ def test_keep_alive_on_every_platform(fleet):
                      hosts=LOOKERS)
     for name, outcome in of_each(play):
         kept, closed = outcome["results"]
-        assert kept["keep_alive"] is True and kept["unmet"] == [], (name, kept)
+        assert kept["keep_alive"] is True and kept["violations"] == [], (name, kept)
         assert closed["keep_alive"] is False
-        assert closed["unmet"] == ["connections are not kept alive: the server answers in HTTP/1.0"]
+        assert closed["violations"] == ["connections are not kept alive: the server answers in HTTP/1.0"]
 
 
 @pytest.mark.platforms
 def test_mutual_tls_tells_no_secret(fleet):
-    item = {"host": "server", "port": 4009, "client_certificate": "/client.pem", "client_key": "/client.key",
-            "client_key_passphrase": PASSPHRASE}
+    item = {"host": "server", "port": 4009, "client_certificate": "/client.pem", "client_privatekey_path": "/client.key",
+            "client_privatekey_passphrase": PASSPHRASE}
     play = plays.run(fleet.inventory, [
         info(item, trust="/trust.pem", require=["trusted", "resumption"], http=False),
-        info({**item, "client_key_passphrase": "battery staple"})], "-vvv", hosts=LOOKERS)
+        info({**item, "client_privatekey_passphrase": "battery staple"})], "-vvv", hosts=LOOKERS)
     for _name, good in of_each(play):
         assert not good.get("failed"), good["msg"]
         assert good["results"][0]["client_certificate_requested"] is True
     for _name, wrong in of_each(play, 1):
-        assert wrong["failed"] and "client_key_passphrase is wrong" in wrong["msg"]
+        assert wrong["failed"] and "client_privatekey_passphrase is wrong" in wrong["msg"]
     assert PASSPHRASE not in play.output and "battery staple" not in play.output
 
 

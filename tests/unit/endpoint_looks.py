@@ -31,7 +31,7 @@ def look(server, trust, name="web1.example.com", item=None, now=None, **options)
     given["endpoints"] = [dict({"host": "127.0.0.1", "port": port, "server_name": name}, **(item or {}))]
     outcome = endpoint_info.look(given, now=now)
     result, = outcome["results"]
-    assert outcome["met"] is not bool(result["unmet"])
+    assert outcome["requirements_met"] is not bool(result["violations"])
     json.dumps(outcome)  # plain values alone
     return result
 

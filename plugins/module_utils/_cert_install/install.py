@@ -197,7 +197,7 @@ def _judge(
     """The result of _verification on the certificate, with the chain and the key that it would be used with."""
     item = {
         "content": "".join(pem.to_pem(one.der) for one in [choice.leaf] + choice.chain),
-        "private_key": choice.key.path, "private_key_passphrase": options["privatekey_passphrase"],
+        "privatekey_path": choice.key.path, "privatekey_passphrase": options["privatekey_passphrase"],
         "hostnames": options["names"]["DNS"], "ips": options["names"]["IP"],
     }
     trust, name, folder = options["trust"], None, None

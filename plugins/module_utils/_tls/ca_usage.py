@@ -27,21 +27,21 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import c
 SIDE_BY_SIDE = 8
 BACKUP = "~"  # the end of the name of a file that was replaced, as Ansible calls it
 NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # whoever looks
-FOLDERS = tuple(place + "/certs" for place in default_paths.SYSTEM)
+DIRECTORIES = tuple(place + "/certs" for place in default_paths.SYSTEM)
 
 
 def look(
     given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]" = None, now: "t.Optional[int]" = None
 ) -> "t.Dict[str, t.Any]":
-    """The module's result: authorities, certificates, undecided, missing and so on. given: its options."""
+    """The module's result: authorities, certificates, inconclusive, missing and so on. given: its options."""
     now = int(time.time()) if now is None else now
     old, new = _authorities(given["authorities"], "authorities"), _authorities(given["successors"], "successors")
     new = [one for one in new if one not in old]
-    wanted = wanted_files(given["folders"], given["paths"], given["ignore_paths"])
+    wanted = wanted_files(given["directories"], given["paths"], given["ignore_paths"])
     found, unreadable = read_files(wanted.paths)
     shown = _shown(given, tmpdir) if given["listeners"] else []
     pool = intermediates(old + new, list(found.values()) + [_parsed(one.chain) for one in shown])
-    used, undecided = [], wanted.undecided + unreadable
+    used, inconclusive = [], wanted.inconclusive + unreadable
     for path, certificates in found.items():
         used += _used({"path": path}, [one for one in certificates if not x509.is_ca(one)], pool, old, new, now)
     for one in shown:
@@ -51,20 +51,20 @@ def look(
         if sent:
             used += _used(where, sent[:1], pool, old, new, now)
         else:
-            undecided.append("%s %s" % (connection.place(one.listener.address, one.listener.port),
+            inconclusive.append("%s %s" % (connection.place(one.listener.address, one.listener.port),
                                         one.finding or "shows a certificate that can't be read"))
     used = _told(used, shown)
-    undecided = list(collections.OrderedDict.fromkeys(undecided))  # several processes may listen on one port
+    inconclusive = list(collections.OrderedDict.fromkeys(inconclusive))  # several processes may listen on one port
     return {
         "authorities": [x509.describe(one) for one in old],
         "successors": [x509.describe(one) for one in new],
         "certificates": used,
-        "undecided": undecided,
+        "inconclusive": inconclusive,
         "missing": wanted.missing,
         "renewals": renewals(old, found),
         "shared_keys": shared_keys(old, new),
         "looked_at": {"files": len(found), "listeners": len({one.listener for one in shown if one.chain})},
-        "msg": "\n".join([one["sentence"] for one in used] + undecided) or "no certificate in use chains to them",
+        "msg": "\n".join([one["sentence"] for one in used] + inconclusive) or "no certificate in use chains to them",
     }
 
 
@@ -103,14 +103,14 @@ def renewals(
 class Wanted(t.NamedTuple):
     paths: "t.List[str]"      # to be looked at
     missing: "t.List[str]"    # what was named and is not there, as it was named
-    undecided: "t.List[str]"  # sentences on what may be there
+    inconclusive: "t.List[str]"  # sentences on what may be there
 
 
 def wanted_files(folders: "t.List[str]", named: "t.List[str]", ignored: "t.List[str]") -> Wanted:
     """The files to look at, by their own names rather than by those of links; backup copies are in nobody's use."""
     wanted: t.List[t.Tuple[str, t.Optional[str]]] = [(default_paths.certificate(path), path) for path in named]
     missing: t.List[str] = []
-    undecided: t.List[str] = []
+    inconclusive: t.List[str] = []
     for folder in folders:
         try:
             wanted += [(os.path.join(folder, name), None) for name in sorted(os.listdir(folder))]
@@ -118,7 +118,7 @@ def wanted_files(folders: "t.List[str]", named: "t.List[str]", ignored: "t.List[
             if error.errno == errno.ENOENT:
                 missing.append(folder)
             else:
-                undecided.append(_unreadable(folder, error))
+                inconclusive.append(_unreadable(folder, error))
     passed = {os.path.realpath(default_paths.certificate(path)) for path in ignored}
     found: t.Dict[str, str] = collections.OrderedDict()
     for path, name in sorted(wanted, key=lambda one: os.path.islink(one[0])):
@@ -129,13 +129,13 @@ def wanted_files(folders: "t.List[str]", named: "t.List[str]", ignored: "t.List[
             regular = stat.S_ISREG(os.stat(path).st_mode)
         except EnvironmentError as error:
             if error.errno not in NOTHING_THERE:
-                undecided.append(_unreadable(path, error))
+                inconclusive.append(_unreadable(path, error))
             elif name:
                 missing.append(name)
             continue
         if regular or name:  # who names something else is told so when it is read
             found.setdefault(real, path)
-    return Wanted(list(found.values()), missing, undecided)
+    return Wanted(list(found.values()), missing, inconclusive)
 
 
 def _unreadable(path: str, error: EnvironmentError) -> str:

@@ -58,20 +58,20 @@ def _client_certificate(
 ) -> "t.Optional[handshake.ClientCertificate]":
     """(file, key file, passphrase) that Python's ssl can load, or None; raises ValueError with a sentence."""
     if "client_certificate" not in item:
-        if "client_key" in item:
-            raise ValueError("client_key is given without client_certificate")
+        if "client_privatekey_path" in item:
+            raise ValueError("client_privatekey_path is given without client_certificate")
         return None
     if program is None:
         raise ValueError("a client certificate is given, and there is no openssl on this host to look at it: install "
                          "the package 'openssl'")
-    path, passphrase = item["client_certificate"], item.get("client_key_passphrase")
-    key = item.get("client_key", path)
+    path, passphrase = item["client_certificate"], item.get("client_privatekey_passphrase")
+    key = item.get("client_privatekey_path", path)
     try:
         leaf = pem.read_certificates(pem.read_file(path), keys_allowed=True)[0]
     except pem.CertificateFileError as error:
         raise ValueError("the client certificate %s can't be used: %s" % (path, pem.advised(str(error))))
     try:
-        spki = openssl.public_key(program, key, passphrase, "client_key_passphrase")
+        spki = openssl.public_key(program, key, passphrase, "client_privatekey_passphrase")
     except (openssl.PrivateKeyError, pem.CertificateFileError) as error:
         raise ValueError("the client key %s can't be used: %s" % (key, pem.advised(str(error))))
     if not openssl.same_key(spki, leaf.spki_der):

@@ -57,16 +57,16 @@ def look(
     results = [_judged(endpoint, one_seen, given, program, store, tmpdir, now)
                for endpoint, one_seen in zip(endpoints, seen)]
     return {
-        "met": not any(result["unmet"] for result in results), "results": results, "msg": _message(results),
+        "requirements_met": not any(result["violations"] for result in results), "results": results, "msg": _message(results),
         "trust": {"file": store.trust.file, "directory": store.trust.directory, "anchors": len(store.anchors)},
     }
 
 
 def _message(results: "t.List[t.Dict[str, t.Any]]") -> str:
     """What is not as it was asked for; where nothing was, how many were asked and what kept any from an answer."""
-    unmet = ["%s: %s" % (result["name"], "; ".join(result["unmet"])) for result in results if result["unmet"]]
+    violations = ["%s: %s" % (result["name"], "; ".join(result["violations"])) for result in results if result["violations"]]
     count = "%d endpoint%s looked at" % (len(results), "" if len(results) == 1 else "s")
-    return "\n".join(unmet or [count] + [
+    return "\n".join(violations or [count] + [
         "%s: %s" % (result["name"], result["finding"]) for result in results if result["finding"]])
 
 
@@ -114,10 +114,10 @@ def _judged(
         except der.DerError as error:
             result.update(trusted=False, reasons=["a certificate that the server sent is malformed: %s" % error])
     wishful = given["require"] or given["min_protocol"] or given["min_remaining"] is not None
-    result["unmet"] = requirements.unmet(result, given["require"], given["min_protocol"], too_short,
+    result["violations"] = requirements.violations(result, given["require"], given["min_protocol"], too_short,
                                          seen.untried) if wishful else []
     if given["min_remaining"] is not None and not seen.chain and not result["finding"]:
-        result["unmet"].append("how long the chain is valid is not known")
+        result["violations"].append("how long the chain is valid is not known")
     return dict(result, chain_findings=[flaw.sentence for flaw in result["chain_findings"]])
 
 

@@ -14,7 +14,7 @@ REQUIRABLE = ("trusted", "complete_chain", "ordered_chain", "resumption", "keep_
               "forward_secrecy")
 
 
-def unmet(
+def violations(
     result: "t.Dict[str, t.Any]",
     require: "t.Iterable[str]",
     min_protocol: "t.Optional[str]",

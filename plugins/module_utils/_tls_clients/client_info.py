@@ -43,14 +43,14 @@ def look(given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]" = None) -> "t.Di
         shutil.rmtree(scratch, ignore_errors=True)
     results = [_result(label, endpoint, {name: answers[name][number] for name in answers}, given["require"])
                for number, (label, endpoint) in enumerate(zip(labels, endpoints))]
-    unmet = ["the client %s is required and not among 'clients'" % name for name in unasked]
-    unmet += ["the client %s is required and not installed on this host" % name for name in missing]
+    violations = ["the client %s is required and not among 'clients'" % name for name in unasked]
+    violations += ["the client %s is required and not installed on this host" % name for name in missing]
     if INSTALLED in given["require"] and endpoints and not installed:
-        unmet.append("none of the clients is installed on this host that were to be asked: %s" % ", ".join(names))
-    unmet += ["%s: %s" % (result["name"], sentence) for result in results for sentence in result["unmet"]]
+        violations.append("none of the clients is installed on this host that were to be asked: %s" % ", ".join(names))
+    violations += ["%s: %s" % (result["name"], sentence) for result in results for sentence in result["violations"]]
     return {
-        "met": not unmet,
-        "msg": "\n".join(unmet) or "%d server%s asked by %d client%s" % (
+        "requirements_met": not violations,
+        "msg": "\n".join(violations) or "%d server%s asked by %d client%s" % (
             len(results), "" if len(results) == 1 else "s", len(installed), "" if len(installed) == 1 else "s"),
         "clients": {name: {"path": found.path, "version": found.version} for name, found in installed.items()},
         "missing": missing,
@@ -100,13 +100,13 @@ def _result(
     """
     untried = {name for name, answer in answers.items() if answer.accepted is None}
     mattering = untried if INSTALLED in require and len(untried) == len(answers) else untried.intersection(require)
-    unmet = ["%s refuses it: %s" % (name, answer.said) if answer.accepted is False else
-             "%s was %s" % (name, answer.said) for name, answer in answers.items()
+    violations = ["%s refuses it: %s" % (name, answer.message) if answer.accepted is False else
+             "%s was %s" % (name, answer.message) for name, answer in answers.items()
              if answer.accepted is False and (name in require or INSTALLED in require)
              or name in mattering]
     return {
         "name": label, "host": endpoint.host, "port": endpoint.port, "server_name": endpoint.asked,
         "accepted": {True} <= {answer.accepted for answer in answers.values()} <= {True, None},
-        "clients": {name: {"accepted": answer.accepted, "said": answer.said} for name, answer in answers.items()},
-        "unmet": unmet,
+        "clients": {name: {"accepted": answer.accepted, "message": answer.message} for name, answer in answers.items()},
+        "violations": violations,
     }

@@ -53,7 +53,7 @@ class Terms(t.NamedTuple):
 
 class Answer(t.NamedTuple):
     accepted: "t.Optional[bool]"  # None where it could not be tried
-    said: str                     # its own words, or why it could not be tried; "" where it accepts and says nothing
+    message: str                  # its own words, or why it could not be tried; "" where it accepts and says nothing
 
 
 if t.TYPE_CHECKING:

@@ -203,7 +203,7 @@ def verify(
 
 
 def public_key(
-    openssl: OpenSSL, path: str, passphrase: "t.Optional[str]" = None, option: str = "private_key_passphrase"
+    openssl: OpenSSL, path: str, passphrase: "t.Optional[str]" = None, option: str = "privatekey_passphrase"
 ) -> bytes:
     """The SubjectPublicKeyInfo (DER) that belongs to the private key in the file ``path``; raises PrivateKeyError.
 

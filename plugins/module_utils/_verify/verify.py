@@ -43,8 +43,8 @@ class Item(t.NamedTuple):
     content: "t.Optional[str]" = None  # and content
     chain: "t.List[str]" = []
     chain_content: "t.Optional[str]" = None
-    private_key: "t.Optional[str]" = None
-    private_key_passphrase: "t.Optional[str]" = None
+    privatekey_path: "t.Optional[str]" = None
+    privatekey_passphrase: "t.Optional[str]" = None
     hostnames: "t.List[str]" = []
     ips: "t.List[str]" = []
     server: bool = False        # whether it is what a server sent, and sentences are to say so
@@ -115,7 +115,7 @@ def judge(
 def _item(number: int, given: "t.Dict[str, t.Any]", purpose: str, min_remaining: str) -> Item:
     """One element of the list with its defaults filled in."""
     given = {key: value for key, value in given.items() if value is not None}
-    for option, place in (("path", default_paths.certificate), ("private_key", default_paths.key)):
+    for option, place in (("path", default_paths.certificate), ("privatekey_path", default_paths.key)):
         if option in given:
             given[option] = place(given[option])
     given["chain"] = [default_paths.certificate(path) for path in given.get("chain", [])]
@@ -321,11 +321,11 @@ def _private_key(
     item: Item, leaf: x509.Certificate, program: openssl.OpenSSL
 ) -> "t.Tuple[t.Optional[bool], t.List[str], t.List[str]]":
     """(whether the private key belongs to the certificate, or None; reasons; warnings)."""
-    path = item.private_key
+    path = item.privatekey_path
     if not path:
         return None, [], []
     try:
-        spki = openssl.public_key(program, path, item.private_key_passphrase)
+        spki = openssl.public_key(program, path, item.privatekey_passphrase)
     except (openssl.PrivateKeyError, pem.CertificateFileError) as error:
         return None, ["the private key %s can't be used: %s" % (path, pem.advised(str(error)))], []
     warnings = ["the private key %s is readable by every user of the host" % path] * openssl.readable_by_all(path)

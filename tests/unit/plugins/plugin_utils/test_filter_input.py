@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.fleetpki.host_trust.plugins.filter import certificate_refusals, tls_matrix, tls_refusals
 
-ACCEPTED = {"name": "web2", "accepted": True, "clients": {"curl": {"accepted": True, "said": ""}}, "unmet": []}
-REFUSED = {"name": "web3", "accepted": False, "clients": {"curl": {"accepted": False, "said": "no"}},
-           "unmet": ["curl refuses it: no"]}
+ACCEPTED = {"name": "web2", "accepted": True, "clients": {"curl": {"accepted": True, "message": ""}}, "violations": []}
+REFUSED = {"name": "web3", "accepted": False, "clients": {"curl": {"accepted": False, "message": "no"}},
+           "violations": ["curl refuses it: no"]}
 VERIFIED = {"name": "/a.crt", "verified": False, "reasons": ["expired 3 days ago"], "subject": "CN=web1"}
 VALUES = st.recursive(st.sampled_from([None, True, 1, 0.5, math.nan, "maybe", "\x1b[2J", "{{ 7 * 7 }}", 2 ** 70]),
                       lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
@@ -25,7 +25,7 @@ WRONG = "what it says can't be read"
 
 
 @MANY
-@given(st.sampled_from(["name", "accepted", "clients", "unmet"]), VALUES)
+@given(st.sampled_from(["name", "accepted", "clients", "violations"]), VALUES)
 def test_a_smoke_test_survives_what_one_host_says(key, value):
     honest = {"web1": [ACCEPTED, REFUSED]}
     lies = {**honest, "evil": [{**ACCEPTED, key: value}]}
@@ -45,9 +45,9 @@ def test_verify_survives_what_one_host_says(key, value):
 
 
 def test_who_lies_is_told():
-    lies = {"web1": [ACCEPTED], "evil": [{**ACCEPTED, "unmet": "x"}]}
+    lies = {"web1": [ACCEPTED], "evil": [{**ACCEPTED, "violations": "x"}]}
     assert tls_refusals.tls_refusals(lies) == {"evil": [
-        f"{WRONG}: results[0].unmet is the text 'x', and is to be a list"]}
+        f"{WRONG}: results[0].violations is the text 'x', and is to be a list"]}
     assert [line.split() for line in tls_matrix.tls_matrix(lies)][1:] == [["web1", "1", "accept"], ["evil", "-"]]
     said = certificate_refusals.certificate_refusals({"web1": [VERIFIED], "evil": "x"})
     assert said[f"{WRONG}: results is the text 'x', and is to be a list"] == ["evil"]

@@ -12,7 +12,7 @@ from ansible_collections.fleetpki.host_trust.plugins.modules import cert_verify
 
 verify = certificates_to_verify.FilterModule().filters()["certificates_to_verify"]
 serve = certificate_to_serve.FilterModule().filters()["certificate_to_serve"]
-WEB = {"path": "web1.crt", "chain": ["web1-chain.pem"], "private_key": "web1.key", "hostnames": ["web1"], "ips": [],
+WEB = {"path": "web1.crt", "chain": ["web1-chain.pem"], "privatekey_path": "web1.key", "hostnames": ["web1"], "ips": [],
        "purpose": "server"}
 SERVED = {"name": "web1", "certificate": "web1-fullchain.pem", "privatekey": "web1.key", "privatekey_passphrase": ""}
 
@@ -23,8 +23,8 @@ SERVED = {"name": "web1", "certificate": "web1-fullchain.pem", "privatekey": "we
      {"hostnames": ["a"], "ips": ["192.0.2.1"]}),
     ({"profile": "client"}, {"purpose": "client"}),
     ({"path": "/a.crt", "chain_path": "/c.pem", "privatekey_path": "/k"},
-     {"path": "/a.crt", "chain": ["/c.pem"], "private_key": "/k"}),
-    ({"privatekey_passphrase": "secret"}, {"private_key_passphrase": "secret"}),
+     {"path": "/a.crt", "chain": ["/c.pem"], "privatekey_path": "/k"}),
+    ({"privatekey_passphrase": "secret"}, {"privatekey_passphrase": "secret"}),
 ])
 def test_one(given, more):
     (found,) = verify([given], "web1")

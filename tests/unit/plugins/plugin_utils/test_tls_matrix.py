@@ -15,8 +15,8 @@ def result(name, required=("curl",), **accepted):
     """A result of tls_client_info: accepted is {client: True, False or None}."""
     return {
         "name": name, "accepted": {True} <= set(accepted.values()) <= {True, None},
-        "clients": {client: {"accepted": one, "said": "no" * (one is False)} for client, one in accepted.items()},
-        "unmet": [f"{client} refuses it: no" for client in required if accepted.get(client) is False],
+        "clients": {client: {"accepted": one, "message": "no" * (one is False)} for client, one in accepted.items()},
+        "violations": [f"{client} refuses it: no" for client in required if accepted.get(client) is False],
     }
 
 

@@ -54,7 +54,7 @@ WAYS = {
     "read_file": lambda path: said(pem.CertificateFileError, pem.read_file, path),
     "certificate": lambda path: verified(path=path),
     "chain": lambda path: verified(content=WEB.pem, chain=[path]),
-    "private key": lambda path: verified(content=WEB.pem, private_key=path),
+    "private key": lambda path: verified(content=WEB.pem, privatekey_path=path),
     "crls": lambda path: said(Failure, verification.verify, [{"content": WEB.pem}], crls=[{"path": path}]),
     "key": lambda path: said(keys.KeyFileError, keys.load, path),
     "request": lambda path: said(Failure, signed_cert._request, {"csr_path": path, "csr_content": None}),

@@ -15,7 +15,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import ca
 OLD, NEW = pki.root("Corp Root CA"), pki.root("Corp Root CA")
 OLD_ISSUING, NEW_ISSUING = (pki.issue("Corp Issuing CA", root, ca=True, path_length=0) for root in (OLD, NEW))
 OLD_WEB, NEW_WEB = pki.server("web1", OLD_ISSUING), pki.server("web1", NEW_ISSUING)
-GIVEN = {"authorities": [OLD.pem, OLD_ISSUING.pem], "successors": [NEW.pem, NEW_ISSUING.pem], "folders": [],
+GIVEN = {"authorities": [OLD.pem, OLD_ISSUING.pem], "successors": [NEW.pem, NEW_ISSUING.pem], "directories": [],
          "paths": [], "ignore_paths": [], "listeners": False, "ignore_ports": [], "server_names": [], "timeout": 20.0}
 
 
@@ -24,7 +24,7 @@ def look(tmp_path):
     def look(files=(), **options):
         for name, content in dict(files).items():
             (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
-        return ca_usage.look(dict(GIVEN, folders=[str(tmp_path)], **options))
+        return ca_usage.look(dict(GIVEN, directories=[str(tmp_path)], **options))
     return look
 
 
@@ -41,7 +41,7 @@ def test_files_of_every_form(look, tmp_path):
     assert result["certificates"][0]["sentence"] == (
         "%s (CN=web1, SHA-256 %s...) was issued by CN=Corp Issuing CA" % (
             tmp_path / "a.crt", OLD_WEB.fingerprint[:16]))
-    assert result["undecided"] == [] and result["looked_at"] == {"files": 6, "listeners": 0}
+    assert result["inconclusive"] == [] and result["looked_at"] == {"files": 6, "listeners": 0}
 
 
 def test_two_certificates_called_alike_in_one_file(look, tmp_path):
@@ -86,7 +86,7 @@ def test_below_an_intermediate_that_only_lies_beside_it(look, tmp_path):
                    "b.pem": pki.server("b", renewed).pem + renewed.pem})
     assert [one["path"] for one in result["certificates"]] == [str(tmp_path / "a.pem"), str(tmp_path / "b.pem")]
     assert [one["authority"] for one in result["certificates"]] == ["CN=Corp Root CA", "CN=Corp Issuing CA"]
-    assert len(ca_usage.look(dict(GIVEN, authorities=[OLD.pem], folders=[str(tmp_path)]))["certificates"]) == 2
+    assert len(ca_usage.look(dict(GIVEN, authorities=[OLD.pem], directories=[str(tmp_path)]))["certificates"]) == 2
     former, = result["renewals"]
     assert (former["fingerprint_sha256"], former["path"]) == (renewed.fingerprint, str(tmp_path / "b.pem"))
 
@@ -119,9 +119,9 @@ def test_files_that_can_not_be_read_are_told(look, tmp_path, monkeypatch):
         raise ca_usage.pem.CertificateFileError("it can't be read: Permission denied")
     monkeypatch.setattr(ca_usage.pem, "read_file", denied)
     result = look({"a.crt": OLD_WEB.pem})
-    assert result["undecided"] == [
+    assert result["inconclusive"] == [
         "%s: it can't be read: Permission denied; does the task need 'become'?" % (tmp_path / "a.crt")]
-    assert result["msg"] == result["undecided"][0]
+    assert result["msg"] == result["inconclusive"][0]
 
 
 def test_what_was_named_and_is_not_there_is_told_and_what_can_not_be_known_is_undecided(look, tmp_path, monkeypatch):
@@ -131,9 +131,9 @@ def test_what_was_named_and_is_not_there_is_told_and_what_can_not_be_known_is_un
     (tmp_path / "loop.crt").symlink_to("loop.crt")
     folder, file, nosuch, dangling = (str(tmp_path / name) for name in ("folder", "a.crt", "nosuch", "dangling.crt"))
     result = look({"a.crt": "garbage"}, paths=[nosuch, file + "/below", dangling])
-    assert (result["undecided"], result["missing"]) == ([], [nosuch, file + "/below", dangling])
-    result = ca_usage.look(dict(GIVEN, folders=[nosuch, file], paths=[folder]))
-    assert result["missing"] == [nosuch] and result["undecided"] == [
+    assert (result["inconclusive"], result["missing"]) == ([], [nosuch, file + "/below", dangling])
+    result = ca_usage.look(dict(GIVEN, directories=[nosuch, file], paths=[folder]))
+    assert result["missing"] == [nosuch] and result["inconclusive"] == [
         file + ": it can't be read: Not a directory", folder + ": it is not a regular file"]
 
     def denied(path):
@@ -141,7 +141,7 @@ def test_what_was_named_and_is_not_there_is_told_and_what_can_not_be_known_is_un
     monkeypatch.setattr(ca_usage.os, "listdir", denied)
     monkeypatch.setattr(ca_usage.os, "stat", denied)
     result = look(paths=[file])
-    assert result["missing"] == [] and result["undecided"] == [
+    assert result["missing"] == [] and result["inconclusive"] == [
         path + ": it can't be read: Permission denied; does the task need 'become'?" for path in (str(tmp_path), file)]
 
 
@@ -236,7 +236,7 @@ def test_what_a_service_shows(only):
         one, = result["certificates"]
         assert (one["address"], one["authority"]) == ("127.0.0.1", "CN=Corp Issuing CA") and one["program"]
         assert one["sentence"].startswith("port %d (%s) shows CN=web1 (SHA-256 " % (old.port, one["program"]))
-        assert result["looked_at"] == {"files": 0, "listeners": 2} and result["undecided"] == []
+        assert result["looked_at"] == {"files": 0, "listeners": 2} and result["inconclusive"] == []
         assert told(ca_usage.look(dict(GIVEN, listeners=True, ignore_ports=[old.port]))) == []
 
 
@@ -254,7 +254,7 @@ def test_a_service_that_shows_nothing_is_told(only):
         connection.sendall(b"\x15\x03\x01\x00\x02\x02\x28")
     with servers.Server(alert) as server:
         only(server)
-        sentence, = ca_usage.look(dict(GIVEN, listeners=True))["undecided"]
+        sentence, = ca_usage.look(dict(GIVEN, listeners=True))["inconclusive"]
     assert sentence.startswith("127.0.0.1:%d speaks TLS, and its certificate could not be seen: " % server.port)
     assert "handshake failure" in sentence
 
@@ -270,7 +270,7 @@ def test_a_service_that_says_nothing_to_whoever_names_nobody(only):
     with servers.Server(choosy) as server, servers.Server(lambda connection: connection.recv(4096)) as closing:
         only(server, closing)
         result = ca_usage.look(dict(GIVEN, listeners=True, server_names=["other", "web1"]))
-    assert told(result) == [(server.port, OLD_WEB.fingerprint)] and result["undecided"] == []
+    assert told(result) == [(server.port, OLD_WEB.fingerprint)] and result["inconclusive"] == []
     assert result["certificates"][0]["server_name"] == "web1"
 
 
@@ -283,12 +283,12 @@ def test_a_service_that_can_not_be_reached_is_undecided_and_one_that_has_ended_i
     monkeypatch.setattr(listeners, "listening", lambda: [linked, closed])
     given = dict(GIVEN, listeners=True, server_names=["web1"])
     result = ca_usage.look(given)
-    for one, sentence in zip((linked, closed), result["undecided"]):
+    for one, sentence in zip((linked, closed), result["inconclusive"]):
         place = ca_usage.connection.place(one.address, one.port)
         assert sentence.startswith(place + " listens, and can't be reached from the host itself, as in a VRF or behind")
         assert sentence.endswith(". See what it shows, and name its port in ignore_ports")
-    assert len(result["undecided"]) == 2 and result["looked_at"]["listeners"] == 0
-    assert ca_usage.look(dict(given, ignore_ports=[443, closed.port]))["undecided"] == []
+    assert len(result["inconclusive"]) == 2 and result["looked_at"]["listeners"] == 0
+    assert ca_usage.look(dict(given, ignore_ports=[443, closed.port]))["inconclusive"] == []
     answers = [[closed], []]
     monkeypatch.setattr(listeners, "listening", lambda: answers.pop(0))
-    assert ca_usage.look(given)["undecided"] == [] and answers == []
+    assert ca_usage.look(given)["inconclusive"] == [] and answers == []

@@ -35,7 +35,7 @@ def test_all_that_is_known_of_a_good_server(trust):
                            "tls12_session_id": None},
             "versions": {"TLSv1.0": False, "TLSv1.1": False, "TLSv1.2": False, "TLSv1.3": True},
             "chain_findings": [], "complete_chain": True, "ordered_chain": True, "trusted": True, "reasons": [],
-            "warnings": [], "unmet": [], "remaining_days": 7,
+            "warnings": [], "violations": [], "remaining_days": 7,
         }
         assert {key: result[key] for key in expected} == expected
         assert set(result) == set(expected) | {"chain", "key_exchange", "signature_algorithm"}
@@ -63,7 +63,7 @@ def test_where_nothing_listens_the_message_says_so(trust):
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         outcome = endpoint_info.look(dict(DEFAULTS, trust=trust, host="127.0.0.1", port=port))
-    assert outcome["met"] and outcome["msg"].splitlines() == [
+    assert outcome["requirements_met"] and outcome["msg"].splitlines() == [
         "1 endpoint looked at",
         "127.0.0.1:%d: 127.0.0.1 refuses connections to port %d: nothing listens there" % (port, port)]
 
@@ -90,7 +90,7 @@ def test_one_bad_endpoint_does_not_hide_the_others(trust):
                  for server in [bad, good] * 6]
         outcome = endpoint_info.look(dict(DEFAULTS, trust=trust, endpoints=items, require=["trusted"]))
     assert [result["trusted"] for result in outcome["results"]] == [None, True] * 6
-    assert not outcome["met"] and len(outcome["msg"].splitlines()) == 6
+    assert not outcome["requirements_met"] and len(outcome["msg"].splitlines()) == 6
     assert outcome["msg"].startswith("127.0.0.1:%d: the server resets the connection" % bad.port)
 
 
@@ -99,18 +99,18 @@ def test_slow_endpoints_wait_side_by_side(trust):
         begin = time.time()
         items = [{"host": "127.0.0.1", "port": server.port}] * 8
         outcome = endpoint_info.look(dict(DEFAULTS, trust=trust, endpoints=items, timeout=0.5))
-    assert time.time() - begin < 2 and outcome["met"]
+    assert time.time() - begin < 2 and outcome["requirements_met"]
 
 
 def test_min_remaining(trust):
     with https(pki.server(issuer=ISSUING, days=(-1, 20.5)), ISSUING) as server:
-        assert look(server, trust, min_remaining="19d")["unmet"] == []
-        unmet = look(server, trust, min_remaining="30d")["unmet"]
-        assert len(unmet) == 1 and unmet[0].startswith("expires in 20 days (")
-        assert len(look(server, trust, min_remaining="500d")["unmet"]) == 3
+        assert look(server, trust, min_remaining="19d")["violations"] == []
+        violations = look(server, trust, min_remaining="30d")["violations"]
+        assert len(violations) == 1 and violations[0].startswith("expires in 20 days (")
+        assert len(look(server, trust, min_remaining="500d")["violations"]) == 3
     with https(pki.server(issuer=ROOT, days=(-9, -3))) as server:
-        unmet = look(server, trust, min_remaining="0")["unmet"]
-    assert len(unmet) == 1 and unmet[0].startswith("CN=web1.example.com expired 3 days ago")
+        violations = look(server, trust, min_remaining="0")["violations"]
+    assert len(violations) == 1 and violations[0].startswith("CN=web1.example.com expired 3 days ago")
 
 
 @pytest.mark.parametrize("options, sentence", [

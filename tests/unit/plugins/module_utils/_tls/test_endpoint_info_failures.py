@@ -24,7 +24,7 @@ def test_unusable_endpoints(trust, talk, reachable, sentence):
         result = look(server if talk else taken.getsockname()[1], trust, timeout=0.4, require=["trusted"],
                       min_remaining="1d", versions=True)
     assert result["reachable"] is reachable and sentence in result["finding"], result["finding"]
-    assert result["unmet"] == [result["finding"]]
+    assert result["violations"] == [result["finding"]]
     assert result["trusted"] is None and result["chain"] == [] and result["versions"] is None
     assert time.time() - begin < 3
 
@@ -45,7 +45,7 @@ def test_a_server_that_dies_after_the_first_connection(trust):
     assert result["chain"] == [] and result["trusted"] is None and result["ocsp_staple"] is None
     assert result["resumption"]["resumed"] is False
     assert any("openssl s_client did not get the chain" in warning for warning in result["warnings"])
-    assert result["unmet"] == [
+    assert result["violations"] == [
         "it is not known whether this host trusts it",
         "the server does not resume the session that it offered to resume (by ticket)",
         "how long the chain is valid is not known"]
@@ -78,7 +78,7 @@ def test_a_server_that_wants_no_http_is_no_failure_of_tls(trust):
         result = look(server, trust, http=True, resumption=True, require=["trusted", "keep_alive"])
         assert result["finding"] is None and result["trusted"] and result["resumption"] is not None
         assert result["http"] == {"status": None, "finding": "the server resets the connection after the handshake"}
-        assert result["unmet"] == [
+        assert result["violations"] == [
             "connections are not kept alive: the server resets the connection after the handshake"]
 
 
@@ -103,7 +103,7 @@ def test_versions_that_cannot_be_tried_any_more_are_not_taken_for_refused(trust)
         server.talk = counted
         result = look(server, trust, min_protocol="TLSv1.2")
     assert result["protocol"] == "TLSv1.3" and set(result["versions"].values()) == {None}
-    assert result["unmet"] == ["whether the server accepts TLSv1.0, TLSv1.1 is not known: it could not be tried"]
+    assert result["violations"] == ["whether the server accepts TLSv1.0, TLSv1.1 is not known: it could not be tried"]
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -20,7 +20,7 @@ def test_resumption_with_tls12(trust, number, tickets, offered, resumed, ticket,
         result = look(server, trust, require=["resumption"])
     assert result["resumption"] == {"offered": offered, "resumed": resumed, "tls13_ticket": None,
                                     "tls12_ticket": ticket, "tls12_session_id": session_id}
-    assert result["milliseconds"]["resumed_handshake"] > 0 and result["unmet"] == []
+    assert result["milliseconds"]["resumed_handshake"] > 0 and result["violations"] == []
 
 
 @pytest.mark.parametrize("number, offered", [(0x303, "ticket"), (0x304, "ticket")])
@@ -50,7 +50,7 @@ def test_a_certificate_of_80_kb_is_judged_though_no_session_can_be_kept_with_it(
     assert result["finding"] is None and result["trusted"] and len(result["chain"]) == 2 and result["keep_alive"]
     assert result["http"]["status"] == 200 and result["resumption"] is None
     assert [one for one in result["warnings"] if "its certificate is too large for this host's OpenSSL" in one]
-    assert result["unmet"] == ["whether the server resumes sessions is not known: the warnings say why"]
+    assert result["violations"] == ["whether the server resumes sessions is not known: the warnings say why"]
 
 
 def test_more_certificates_than_openssl_takes_are_said(trust):
@@ -64,7 +64,7 @@ def test_versions_and_the_lowest_that_is_wished(trust):
     with https(WEB, ISSUING) as server:  # whatever its OpenSSL accepts
         result = look(server, trust, min_protocol="TLSv1.3")
     assert result["versions"]["TLSv1.2"] is True and result["versions"]["TLSv1.3"] is True
-    assert "TLSv1.2, lower than min_protocol=TLSv1.3 allows" in result["unmet"][0]
+    assert "TLSv1.2, lower than min_protocol=TLSv1.3 allows" in result["violations"][0]
 
 
 @pytest.mark.parametrize("number, name", [(0x301, "TLSv1.0"), (0x302, "TLSv1.1")])
@@ -73,7 +73,7 @@ def test_old_servers_are_looked_at_all_the_same(trust, number, name):
         result = look(server, trust, versions=True, min_protocol="TLSv1.2", require=["trusted"])
     assert result["finding"] is None and result["protocol"] == name and result["trusted"]
     assert result["versions"] == {version: version == name for version in handshake.VERSIONS}
-    assert result["unmet"] == ["the server accepts %s, lower than min_protocol=TLSv1.2 allows" % name]
+    assert result["violations"] == ["the server accepts %s, lower than min_protocol=TLSv1.2 allows" % name]
     if sys.version_info >= (3, 10):
         assert "this host's clients refuse it as they are set" in result["warnings"][0]
 
@@ -90,7 +90,7 @@ def test_versions_that_this_host_cannot_try(trust, monkeypatch):
         result = look(server, trust, versions=True, min_protocol="TLSv1.2")
     assert result["versions"]["TLSv1.0"] is None and result["versions"]["TLSv1.2"] is True
     assert "this host's OpenSSL can't try TLSv1.0" in result["warnings"][0]
-    assert result["unmet"] == []
+    assert result["violations"] == []
 
 
 def test_a_server_that_wants_another_group_first(trust):
@@ -99,7 +99,7 @@ def test_a_server_that_wants_another_group_first(trust):
     settings.set_ecdh_curve("secp384r1")
     with servers.Server(servers.tls(settings, servers.http())) as server:
         result = look(server, trust, versions=True, http=True, require=["trusted", "keep_alive", "resumption"])
-    assert result["unmet"] == [] and result["key_exchange"] == "P-384" and result["protocol"] == "TLSv1.3"
+    assert result["violations"] == [] and result["key_exchange"] == "P-384" and result["protocol"] == "TLSv1.3"
     assert result["versions"]["TLSv1.2"] is True and result["versions"]["TLSv1.3"] is True
 
 
@@ -108,18 +108,18 @@ def test_key_exchange_without_forward_secrecy(trust):
     with https(pair, version=0x303, ciphers="AES128-SHA256:@SECLEVEL=0") as server:
         result = look(server, trust, require=["trusted", "forward_secrecy"])
     assert result["key_exchange"] == "RSA" and result["cipher"] == "AES128-SHA256"
-    assert result["unmet"] == ["the cipher AES128-SHA256 has no forward secrecy"]
+    assert result["violations"] == ["the cipher AES128-SHA256 has no forward secrecy"]
 
 
 def test_no_keep_alive(trust):
     closing = servers.http(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", 1)
     with servers.Server(servers.tls(servers.context(WEB, ISSUING), closing)) as server:
         result = look(server, trust, http=True, require=["keep_alive"])
-        assert result["unmet"] == [
+        assert result["violations"] == [
             "connections are not kept alive: the server answers with 'Connection: close' (status 200)"]
         assert look(server, trust, http=True)["http"] == {"status": 200, "finding": None}
         result = look(server, trust, require=["keep_alive"])
-    assert result["unmet"] == ["connections are not kept alive: the server was not asked for HTTP"]
+    assert result["violations"] == ["connections are not kept alive: the server was not asked for HTTP"]
 
 
 def test_http2_is_greeted_and_keep_alive_asked_for_in_http11(trust):
@@ -134,6 +134,6 @@ def test_http2_is_greeted_and_keep_alive_asked_for_in_http11(trust):
     settings = servers.context(WEB, ISSUING, alpn=["h2", "http/1.1"])
     with servers.Server(servers.tls(settings, talk)) as server:
         result = look(server, trust, item={"alpn": ["h2", "http/1.1"]}, http=True, require=["keep_alive"])
-    assert result["alpn"] == "h2" and result["keep_alive"] is True and result["unmet"] == []
+    assert result["alpn"] == "h2" and result["keep_alive"] is True and result["violations"] == []
     assert result["milliseconds"]["first_byte"] > 0 and seen[0].startswith(b"PRI * HTTP/2.0\r\n")
     assert len(http.requests) == 2

@@ -25,7 +25,7 @@ def test_verdicts(trust, pairs, name, reason):
         result = look(server, trust, name)
     assert result["trusted"] is False and len(result["reasons"]) == 1
     assert result["reasons"][0].startswith(reason), result["reasons"]
-    assert result["unmet"] == [] and result["finding"] is None  # it only informs
+    assert result["violations"] == [] and result["finding"] is None  # it only informs
 
 
 @pytest.mark.parametrize("certificate, name, said", [
@@ -61,7 +61,7 @@ def test_a_name_that_looks_like_pem_hides_no_certificate(trust):
     with https(pki.server("-----BEGIN CERTIFICATE-----", dns=["web1.example.com"]), WEB, ISSUING) as server:
         result = look(server, trust, require=["trusted"])
     assert len(result["chain"]) == 3 and result["trusted"] is False
-    assert result["unmet"] == ["is self-signed and not among the anchors in %s" % trust]
+    assert result["violations"] == ["is self-signed and not among the anchors in %s" % trust]
 
 
 def test_two_certificates_at_one_address_are_not_judged(trust):
@@ -74,7 +74,7 @@ def test_two_certificates_at_one_address_are_not_judged(trust):
     with servers.Server(talk) as server:
         result = look(server, trust, require=["trusted"])
     assert result["chain"] == [] and result["trusted"] is None
-    assert result["unmet"] == ["it is not known whether this host trusts it"]
+    assert result["violations"] == ["it is not known whether this host trusts it"]
     assert "two connections were shown two certificates" in result["warnings"][0]
 
 
@@ -84,7 +84,7 @@ def test_long_chains(trust):
         chain.insert(0, pki.root("CA %d" % number, issuer=chain[0]))
     with https(pki.server(issuer=chain[0]), *chain[:-1]) as server:
         result = look(server, trust, require=["trusted", "complete_chain", "ordered_chain"])
-        assert len(result["chain"]) == 51 and result["unmet"] == []
+        assert len(result["chain"]) == 51 and result["violations"] == []
     with https(pki.server(issuer=chain[0]), *(chain[:-1] * 6)) as server:
         assert "can't shake hands with the server: excessive message size" in look(server, trust)["finding"]
 
@@ -144,5 +144,5 @@ def test_a_staple(trust, tmp_path):
     finally:
         server.kill()
         server.wait()
-    assert result["ocsp_staple"] is True and result["unmet"] == [] and len(result["chain"]) == 2
+    assert result["ocsp_staple"] is True and result["violations"] == [] and len(result["chain"]) == 2
     assert result["http"]["status"] == 200

@@ -15,8 +15,8 @@ from endpoint_looks import CLIENT, ISSUING, ROOT, WEB, https, look, refused
 def client(tmp_path, passphrase=None):
     (tmp_path / "client.pem").write_text(CLIENT.pem + ISSUING.pem)
     (tmp_path / "client.key").write_text(CLIENT.key_pem(passphrase))
-    found = {"client_certificate": str(tmp_path / "client.pem"), "client_key": str(tmp_path / "client.key")}
-    return dict(found, client_key_passphrase=passphrase) if passphrase else found
+    found = {"client_certificate": str(tmp_path / "client.pem"), "client_privatekey_path": str(tmp_path / "client.key")}
+    return dict(found, client_privatekey_passphrase=passphrase) if passphrase else found
 
 
 @pytest.mark.parametrize("number", [0x303, 0x304])
@@ -63,7 +63,7 @@ def test_ipv6(trust):
     with servers.Server(servers.tls(servers.context(pair), talk), "::1") as server:
         result = look(server, trust, item={"host": "[::1]", "server_name": None}, http=True,
                       require=["trusted", "resumption"], versions=True)
-    assert result["unmet"] == [] and result["address"] == result["server_name"] == "::1"
+    assert result["violations"] == [] and result["address"] == result["server_name"] == "::1"
     assert result["name"] == "[::1]:%d" % server.port
     assert b"\r\nHost: [::1]:%d\r\n" % server.port in talk.requests[0]
 
@@ -81,7 +81,7 @@ def test_a_host_with_several_addresses(trust, monkeypatch):
             return [dead, live, later] if len(asked) == 1 else [later]
         monkeypatch.setattr(socket, "getaddrinfo", resolve)
         result = look(443, trust, item={"host": "web1.example.com"}, require=["trusted", "resumption"], versions=True)
-        assert result["unmet"] == [] and other.count == 0 and len(asked) == 1
+        assert result["violations"] == [] and other.count == 0 and len(asked) == 1
     assert result["warnings"] == ["127.0.0.1 refuses connections to port 443: nothing listens there; 127.0.0.1 was "
                                   "taken in its place"]
 
@@ -89,26 +89,26 @@ def test_a_host_with_several_addresses(trust, monkeypatch):
 def test_client_certificates_that_cannot_be_used(trust, tmp_path):
     item = client(tmp_path, "secret")
     for change, sentence in [
-            ({"client_key_passphrase": "wrong"}, "can't be decrypted: client_key_passphrase is wrong"),
-            ({"client_key_passphrase": None}, "it is encrypted and no client_key_passphrase is given"),
+            ({"client_privatekey_passphrase": "wrong"}, "can't be decrypted: client_privatekey_passphrase is wrong"),
+            ({"client_privatekey_passphrase": None}, "it is encrypted and no client_privatekey_passphrase is given"),
             ({"client_certificate": str(tmp_path / "nosuch")}, "nosuch can't be used: there is no such file"),
-            ({"client_key": None}, "client.pem can't be used: there is no private key in it"),
+            ({"client_privatekey_path": None}, "client.pem can't be used: there is no private key in it"),
             ({"client_certificate": trust}, "belongs to another certificate than %s" % trust),
-            ({"client_certificate": None}, "client_key is given without client_certificate")]:
+            ({"client_certificate": None}, "client_privatekey_path is given without client_certificate")]:
         said = refused(trust=trust, endpoints=[dict(dict(item, **change), host="web1")])
         assert said.startswith("endpoints[0] (web1): ") and sentence in said, said
         assert "secret" not in said
     (tmp_path / "der").write_bytes(CLIENT.der)
     (tmp_path / "client.key").write_text(CLIENT.key_pem())
     assert "both must be PEM" in refused(trust=trust, endpoints=[{
-        "host": "web1", "client_certificate": str(tmp_path / "der"), "client_key": str(tmp_path / "client.key")}])
+        "host": "web1", "client_certificate": str(tmp_path / "der"), "client_privatekey_path": str(tmp_path / "client.key")}])
 
 
 def test_through_a_proxy(trust):
     with https(WEB, ISSUING) as server, servers.Server(servers.proxy) as proxy:
         item = {"host": "web1.example.com", "address": "127.0.0.1", "proxy": "http://127.0.0.1:%d" % proxy.port}
         result = look(server, trust, item=item, http=True, require=["trusted", "keep_alive", "resumption"])
-        assert result["unmet"] == [] and result["reachable"]
+        assert result["violations"] == [] and result["reachable"]
         assert proxy.count == server.count > 2
     with servers.Server(servers.hear_then(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")) as proxy:
         result = look(1, trust, item={"proxy": "http://127.0.0.1:%d" % proxy.port})
@@ -137,7 +137,7 @@ def test_starttls_with_and_without_a_proxy(trust):
         for more in [{}, {"proxy": "http://127.0.0.1:%d" % proxy.port}]:
             result = look(server, trust, item=dict(more, starttls="smtp"), http=True, versions=True,
                           require=["trusted", "resumption"])
-            assert result["unmet"] == [] and result["versions"]["TLSv1.2"] and result["http"] is None
+            assert result["violations"] == [] and result["versions"]["TLSv1.2"] and result["http"] is None
             assert result["milliseconds"]["first_byte"] > 0
         assert proxy.count > 5
         assert "is 'starttls: smtp' meant?" in look(server, trust)["finding"]
@@ -152,5 +152,5 @@ def test_no_http_is_spoken_behind_starttls(trust):
         servers.tls(servers.context(WEB, ISSUING), lambda secured: heard.append(secured.recv(100)))(connection)
     with servers.Server(talk) as server:
         result = look(server, trust, item={"starttls": "postgres"}, http=True, require=["trusted", "keep_alive"])
-    assert result["unmet"] == ["connections are not kept alive: the server was not asked for HTTP"]
+    assert result["violations"] == ["connections are not kept alive: the server was not asked for HTTP"]
     assert set(heard) == {b""} and result["milliseconds"]["first_byte"] is None

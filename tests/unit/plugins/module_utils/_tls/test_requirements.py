@@ -16,12 +16,12 @@ GOOD = {
 }
 
 
-def unmet(require=(), min_protocol=None, too_short=(), untried=(), **facts):
-    return requirements.unmet(dict(GOOD, **facts), list(require), min_protocol, list(too_short), untried)
+def violations(require=(), min_protocol=None, too_short=(), untried=(), **facts):
+    return requirements.violations(dict(GOOD, **facts), list(require), min_protocol, list(too_short), untried)
 
 
 def test_all_met():
-    assert unmet(requirements.REQUIRABLE, "TLSv1.2") == []
+    assert violations(requirements.REQUIRABLE, "TLSv1.2") == []
     assert sorted(requirements.WISHES) == sorted(requirements.REQUIRABLE)
 
 
@@ -51,28 +51,28 @@ def test_all_met():
      ["the cipher AES128-SHA has no forward secrecy"]),
 ])
 def test_each_wish(wish, facts, sentences):
-    assert unmet([wish], **facts) == sentences
-    assert unmet([other for other in requirements.REQUIRABLE if other != wish], **facts) == []
+    assert violations([wish], **facts) == sentences
+    assert violations([other for other in requirements.REQUIRABLE if other != wish], **facts) == []
 
 
 def test_one_sentence_for_one_reason():
     missing = "the server does not send CN=Corp Issuing CA 1; browsers may hide this"
-    assert unmet(["trusted", "complete_chain"], trusted=False, complete_chain=False, reasons=[missing],
+    assert violations(["trusted", "complete_chain"], trusted=False, complete_chain=False, reasons=[missing],
                  chain_findings=[flaw("missing", missing)]) == [missing]
 
 
 def test_protocols():
     low = {"versions": {"TLSv1.0": True, "TLSv1.1": True, "TLSv1.2": True, "TLSv1.3": True}}
-    assert unmet(min_protocol="TLSv1.2", **low) == [
+    assert violations(min_protocol="TLSv1.2", **low) == [
         "the server accepts TLSv1.0, TLSv1.1, lower than min_protocol=TLSv1.2 allows"]
-    assert unmet(min_protocol="TLSv1.0", **low) == []
-    assert unmet(min_protocol="TLSv1.3", versions=None) == [
+    assert violations(min_protocol="TLSv1.0", **low) == []
+    assert violations(min_protocol="TLSv1.3", versions=None) == [
         "the server accepts TLSv1.2, lower than min_protocol=TLSv1.3 allows"]
-    assert unmet(min_protocol="TLSv1.2", versions=None) == []
-    assert unmet(min_protocol="TLSv1.2", untried=["TLSv1.1", "TLSv1.2"]) == [
+    assert violations(min_protocol="TLSv1.2", versions=None) == []
+    assert violations(min_protocol="TLSv1.2", untried=["TLSv1.1", "TLSv1.2"]) == [
         "whether the server accepts TLSv1.1 is not known: it could not be tried"]
 
 
 def test_an_unusable_endpoint_meets_none_and_says_so_once():
-    assert unmet(requirements.REQUIRABLE, "TLSv1.3", ["short"], finding="it is down") == ["it is down"]
-    assert unmet(["trusted"], too_short=["short"]) == ["short"]
+    assert violations(requirements.REQUIRABLE, "TLSv1.3", ["short"], finding="it is down") == ["it is down"]
+    assert violations(["trusted"], too_short=["short"]) == ["short"]

@@ -146,7 +146,7 @@ def test_accepted_and_refused_in_one_go(trust):
     found = [{name: one["accepted"] for name, one in result["clients"].items()} for result in outcome["results"]]
     assert found == [dict.fromkeys(("openssl", "python"), accepted) for accepted in (True, False, False, True)]
     assert [result["accepted"] for result in outcome["results"]] == [True, False, False, True]
-    assert not outcome["met"] and outcome["python"] == sys.executable
+    assert not outcome["requirements_met"] and outcome["python"] == sys.executable
     lines = outcome["msg"].splitlines()
     assert len(lines) == 4 and lines[0] == "web1.example.com:%d: openssl refuses it: unable to get local issuer " \
                                            "certificate" % bad.port
@@ -158,8 +158,8 @@ def test_one_that_is_refused_is_no_failure_unless_required(trust):
         outcome = look(trust, at(bad, name="the new one"), require=["openssl"])
         informs = look(trust, at(bad))
     assert outcome["msg"] == "the new one: openssl refuses it: unable to get local issuer certificate"
-    assert informs["met"] and informs["msg"] == "1 server asked by 2 clients"
-    assert informs["results"][0]["unmet"] == [] and not informs["results"][0]["accepted"]
+    assert informs["requirements_met"] and informs["msg"] == "1 server asked by 2 clients"
+    assert informs["results"][0]["violations"] == [] and not informs["results"][0]["accepted"]
 
 
 def test_curl_takes_what_stands_behind_a_colon_for_a_passphrase():
@@ -191,7 +191,7 @@ def test_bad_servers_are_refused_in_bounded_time(trust, talk):
     with servers.Server(talk) as server:
         result, = look(trust, at(server), timeout=0.5)["results"]
     assert [one["accepted"] for one in result["clients"].values()] == [False, False]
-    assert all(one["said"] for one in result["clients"].values()) and time.time() - begin < 15
+    assert all(one["message"] for one in result["clients"].values()) and time.time() - begin < 15
 
 
 @pytest.mark.parametrize("begin, accepted", [(b"HTTP/1.0 200 OK\r\n\r\n", True), (b"", False)])
@@ -221,15 +221,15 @@ def test_that_nobody_is_asked_is_no_success(trust, monkeypatch):
     """No client at all, or one that can't be tried."""
     monkeypatch.setattr(clients, "which", lambda command: None)
     outcome = look(trust, {"host": "192.0.2.1"}, clients=["curl", "java"], require=["installed"])
-    assert not outcome["met"] and not outcome["results"][0]["accepted"]
+    assert not outcome["requirements_met"] and not outcome["results"][0]["accepted"]
     assert outcome["msg"] == "none of the clients is installed on this host that were to be asked: curl, java"
     answers = {"java": clients.Answer(None, "not tried: it can't"), "curl": clients.Answer(True, "")}
     told = {tuple(require): client_info._result("web", endpoint(), answers, require) for require in (
         ["java"], ["installed"], ["curl"])}
-    assert told["java",]["unmet"] == ["java was not tried: it can't"]
-    assert told["installed",]["unmet"] == told["curl",]["unmet"] == [] and told["curl",]["accepted"]
+    assert told["java",]["violations"] == ["java was not tried: it can't"]
+    assert told["installed",]["violations"] == told["curl",]["violations"] == [] and told["curl",]["accepted"]
     alone = client_info._result("web", endpoint(), {"java": answers["java"]}, ["installed"])
-    assert alone["unmet"] == ["java was not tried: it can't"]
+    assert alone["violations"] == ["java was not tried: it can't"]
 
 
 def test_a_program_that_dies_answers_no(trust, tmp_path, monkeypatch):
@@ -241,7 +241,7 @@ def test_a_program_that_dies_answers_no(trust, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     outcome = look(trust, {"host": "192.0.2.1"}, {"host": "192.0.2.2"}, clients=["node"])
     assert [result["clients"]["node"] for result in outcome["results"]] == [
-        {"accepted": True, "said": "TLSv1.3"}, {"accepted": False, "said": "Error: out of memory"}]
+        {"accepted": True, "message": "TLSv1.3"}, {"accepted": False, "message": "Error: out of memory"}]
 
 
 def broken(path):
@@ -265,8 +265,8 @@ def test_one_that_cannot_be_started_says_nothing_of_a_server(trust, tmp_path, mo
             for name, program in programs.items()}
     for result in outcome["results"]:
         assert result["clients"].pop("python")["accepted"]
-        assert result["clients"] == {name: {"accepted": None, "said": said[name]} for name in names}
-        assert result["accepted"] and result["unmet"] == ["node was " + said["node"]]
+        assert result["clients"] == {name: {"accepted": None, "message": said[name]} for name in names}
+        assert result["accepted"] and result["violations"] == ["node was " + said["node"]]
     assert outcome["clients"]["node"] == {"path": str(tmp_path / "node"), "version": None}
 
 
@@ -285,7 +285,7 @@ def test_java_is_told_its_program_once(tmp_path, monkeypatch):
 
 def test_without_endpoints_it_tells_the_clients():
     outcome = client_info.look(dict(GIVEN))
-    assert outcome["clients"]["python"]["path"] == sys.executable and outcome["results"] == [] and outcome["met"]
+    assert outcome["clients"]["python"]["path"] == sys.executable and outcome["results"] == [] and outcome["requirements_met"]
     assert outcome["clients"]["openssl"]["version"].startswith("OpenSSL ")
 
 
@@ -293,10 +293,10 @@ def test_a_client_that_is_required_and_not_there(monkeypatch):
     monkeypatch.setattr(clients, "which", lambda command: None)
     outcome = client_info.look(dict(GIVEN, require=["curl", "installed"], clients=["curl", "python"]))
     assert outcome["msg"] == "the client curl is required and not installed on this host"
-    assert outcome["missing"] == ["curl"] and not outcome["met"]
+    assert outcome["missing"] == ["curl"] and not outcome["requirements_met"]
     outcome = client_info.look(dict(GIVEN, require=["openssl"], clients=["python"]))
     assert outcome["msg"] == "the client openssl is required and not among 'clients'"
-    assert outcome["missing"] == [] and not outcome["met"]
+    assert outcome["missing"] == [] and not outcome["requirements_met"]
 
 
 @pytest.mark.parametrize("given, sentence", [

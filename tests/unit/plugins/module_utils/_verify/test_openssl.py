@@ -213,7 +213,7 @@ def test_encrypted_der(program, tmp_path):
     pair, path = pki.root(), tmp_path / "key.der"
     path.write_bytes(pair.key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8,
                                             serialization.BestAvailableEncryption(b"secret")))
-    with pytest.raises(openssl.PrivateKeyError, match="encrypted and no private_key_passphrase"):
+    with pytest.raises(openssl.PrivateKeyError, match="encrypted and no privatekey_passphrase"):
         openssl.public_key(program, str(path))
     if program.release >= (3, 0, 0):
         assert openssl.public_key(program, str(path), "secret") == x509.parse(pair.der).spki_der
@@ -256,10 +256,10 @@ def refusal(program, path, passphrase=None):
 def test_wrong_and_missing_passphrases(program, tmp_path, form):
     path = tmp_path / "key.pem"
     path.write_text(pki.root().key_pem("secret", form))
-    assert refusal(program, path) == "it is encrypted and no private_key_passphrase is given"
-    assert refusal(program, path, "") == "it is encrypted and no private_key_passphrase is given"
+    assert refusal(program, path) == "it is encrypted and no privatekey_passphrase is given"
+    assert refusal(program, path, "") == "it is encrypted and no privatekey_passphrase is given"
     assert refusal(program, path, "wrong") == (
-        "it can't be decrypted: private_key_passphrase is wrong, or the file is damaged")
+        "it can't be decrypted: privatekey_passphrase is wrong, or the file is damaged")
     assert "line end" in refusal(program, path, "secret\n")
 
 

@@ -39,7 +39,7 @@ def test_names_without_a_folder_are_where_the_system_keeps_them(host, monkeypatc
     write(host / "certs" / "web1.crt", Corp.web)
     write(host / "certs" / "web1-chain.pem", Corp.issuing)
     write(host / "private" / "web1.key", Corp.web.key_pem())
-    result, _message = verify({"path": "web1.crt", "chain": ["web1-chain.pem"], "private_key": "web1.key"})
+    result, _message = verify({"path": "web1.crt", "chain": ["web1-chain.pem"], "privatekey_path": "web1.key"})
     assert result["path"] == str(host / "certs" / "web1.crt") and result["name"].startswith(result["path"])
     assert result["reasons"] == [] and result["private_key_matches"] is True
 

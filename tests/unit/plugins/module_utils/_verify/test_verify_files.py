@@ -26,7 +26,7 @@ def test_no_byte_of_a_key_is_in_a_result(host):
     text = pki.server().key_pem()
     body = "".join(text.splitlines()[1:-1])
     for content in [text, text[:-40], text.replace(body[30], "*"), Corp.web.pem + text.replace("END", "EMD")]:
-        outcome = str(verification.verify([{"content": content, "private_key": write(host / "k", content)}]))
+        outcome = str(verification.verify([{"content": content, "privatekey_path": write(host / "k", content)}]))
         assert not any(body[start:start + 8] in outcome for start in range(len(body) - 8))
 
 
@@ -43,7 +43,7 @@ def test_no_permission_is_answered_with_become(monkeypatch):
     sentence = "it can't be read: Permission denied; does the task need 'become'?"
     assert why(Corp.web, chain=["/a"]) == "its chain /a can't be used: " + sentence
     assert verify({"path": "/a"})[1] == "/a: " + sentence
-    assert why(Corp.web, private_key="/a").endswith("the private key /a can't be used: " + sentence)
+    assert why(Corp.web, privatekey_path="/a").endswith("the private key /a can't be used: " + sentence)
     with pytest.raises(Failure, match="the trust in /a can't be used: it can't be read: Permission denied; "
                                                   "does the task need 'become'"):
         verify({"path": "/a"}, trust="/a")

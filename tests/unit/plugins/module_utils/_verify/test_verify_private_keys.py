@@ -20,8 +20,8 @@ def key(host, pair, passphrase=None, mode=0o600):
 def test_the_private_key_belongs_to_it(host):
     web = pki.server(issuer=Corp.root)
     for passphrase in (None, "secret"):
-        result, message = verify({"content": web.pem, "private_key": key(host, web, passphrase),
-                                  "private_key_passphrase": passphrase})
+        result, message = verify({"content": web.pem, "privatekey_path": key(host, web, passphrase),
+                                  "privatekey_passphrase": passphrase})
         assert result["verified"], message
         assert result["private_key_matches"] is True and not result["warnings"]
 
@@ -29,13 +29,13 @@ def test_the_private_key_belongs_to_it(host):
 def test_the_private_key_in_the_file_of_the_certificate(host):
     path = write(host / "both.pem", Corp.web, Corp.issuing, Corp.web.key_pem())
     os.chmod(path, 0o600)
-    assert verify({"path": path, "private_key": path})[0]["private_key_matches"] is True
+    assert verify({"path": path, "privatekey_path": path})[0]["private_key_matches"] is True
     assert verify({"path": path})[0]["private_key_matches"] is None
 
 
 def test_the_private_key_of_another_certificate(host):
     path = key(host, pki.server())
-    result, _message = verify({"content": Corp.web.pem + Corp.issuing.pem, "private_key": path})
+    result, _message = verify({"content": Corp.web.pem + Corp.issuing.pem, "privatekey_path": path})
     assert result["reasons"] == ["the private key %s belongs to another certificate" % path]
     assert result["private_key_matches"] is False
 
@@ -44,17 +44,17 @@ def test_a_private_key_that_can_not_be_used(host):
     web = pki.server(issuer=Corp.root)
     path = key(host, web, "secret")
     begin = "the private key %s can't be used: " % path
-    assert why(web, private_key=path) == begin + "it is encrypted and no private_key_passphrase is given"
-    assert why(web, private_key=path, private_key_passphrase="wrong") == (
-        begin + "it can't be decrypted: private_key_passphrase is wrong, or the file is damaged")
-    assert why(web, private_key="/nosuch") == "the private key /nosuch can't be used: there is no such file"
-    assert verify({"content": web.pem, "private_key": path})[0]["private_key_matches"] is None
+    assert why(web, privatekey_path=path) == begin + "it is encrypted and no privatekey_passphrase is given"
+    assert why(web, privatekey_path=path, privatekey_passphrase="wrong") == (
+        begin + "it can't be decrypted: privatekey_passphrase is wrong, or the file is damaged")
+    assert why(web, privatekey_path="/nosuch") == "the private key /nosuch can't be used: there is no such file"
+    assert verify({"content": web.pem, "privatekey_path": path})[0]["private_key_matches"] is None
 
 
 def test_a_private_key_that_everybody_can_read(host):
     web = pki.server(issuer=Corp.root)
     path = key(host, web, mode=0o644)
-    result, _message = verify({"content": web.pem, "private_key": path})
+    result, _message = verify({"content": web.pem, "privatekey_path": path})
     assert result["verified"]
     assert result["warnings"] == ["the private key %s is readable by every user of the host" % path]
 
@@ -67,9 +67,9 @@ def test_an_rsa_pss_certificate_with_its_key_stored_as_plain_rsa(host):
     data = pem.decode(next(pem.any_blocks((host / "pss.key").read_bytes())))
     plain.write_bytes(data[data.index(b"\x30\x82", 20):])  # the RSAPrivateKey within the PKCS#8
     plain.chmod(0o600)
-    result, _message = verify({"path": cert, "private_key": pss}, trust=cert)
+    result, _message = verify({"path": cert, "privatekey_path": pss}, trust=cert)
     assert result["verified"] and result["private_key_matches"] is True
-    result, _message = verify({"path": cert, "private_key": str(plain)}, trust=cert)
+    result, _message = verify({"path": cert, "privatekey_path": str(plain)}, trust=cert)
     assert result["reasons"] == [
         "the private key %s fits by its numbers, but is stored as RSA where the certificate says RSA-PSS: OpenSSL "
         "refuses to use the two together" % plain]

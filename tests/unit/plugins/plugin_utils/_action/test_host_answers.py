@@ -161,7 +161,7 @@ def test_an_answer_of_anything_is_refused(module, made):
     ("ca_trust_info", {"anchors": [{}] * 20_001}, "anchors is too large: 20,001 elements"),
     ("cert_verify", {"results": [{"name": "x"}]}, r"results\[0\].path is missing"),
     ("cert_verify", {"verified": None}, "verified is null, and is to be true or false"),
-    ("tls_endpoint_info", {"met": math.nan}, "met is nan, and is to be true or false"),
+    ("tls_endpoint_info", {"requirements_met": math.nan}, "met is nan, and is to be true or false"),
     ("crl", {"number": math.inf}, "number is inf, and is to be a whole number"),
     ("crl", {"number": 2 ** 64}, "number is too large a number"),
     ("crl", {"number": True}, "number is True, and is to be a whole number"),
