@@ -13,10 +13,9 @@ space := $(subst ,, )
 # them are made side by side. A part integration-X is the integration tests with the marker X (pyproject.toml).
 parts_of_test := lint+docs units integration
 parts_of_rest := integration-faults integration-platforms integration-roles integration-clients \
-	integration-rotation+molecule versions integration-versions integration-pipelines integration-documentation \
-	host-pythons integration-load
-parts_apart := integration-registry
-markers := $(filter-out platforms,$(patsubst integration-%,%,$(filter integration-%,$(subst +, ,$(parts_of_rest)) $(parts_apart))))
+	integration-rotation+molecule versions integration-versions integration-registry integration-pipelines \
+	integration-documentation host-pythons integration-load
+markers := $(filter-out platforms,$(patsubst integration-%,%,$(filter integration-%,$(subst +, ,$(parts_of_rest)))))
 linters := lint-ansible lint-types lint-yaml lint-python lint-shell lint-spelling lint-licences lint-changelog lint-docs \
 	lint-plans
 

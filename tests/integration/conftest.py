@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -102,16 +104,28 @@ def place(tmp_path):
     return places.Place(tmp_path)
 
 
-@pytest.fixture()
-def with_ca(place):
-    """The same with the private CA in it, in /srv/pki and of the passphrase in the vault."""
+@pytest.fixture(scope="session")
+def made_ca(tmp_path_factory):
+    """The folder of the private CA that the documentation makes; one for all workers."""
     import documented  # it reads Markdown, with a library that tools/matrix does without
 
-    variables = {"private_ca_passphrase": place.variables["vault_private_ca_passphrase"]}
-    place.run(documented.example("roles/private_ca/README.md", "- name: Make the company's CA"), hosts="localhost",
-              variables=variables)
-    place.variables["private_ca_dir"] = f"{place.folder}/srv/pki"
-    place.variables.update(variables)
+    shared = tmp_path_factory.getbasetemp()
+    shared = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "documented-ca"
+    with open(shared.with_suffix(".lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.exists():
+            place = places.Place(tmp_path_factory.mktemp("place"))
+            place.run(documented.example("roles/private_ca/README.md", "- name: Make the company's CA"),
+                      hosts="localhost", variables=places.PASSPHRASE)
+            (place.folder / "srv/pki").rename(shared)
+    return shared
+
+
+@pytest.fixture()
+def with_ca(place, made_ca):
+    """The same with the private CA in it, in /srv/pki and of the passphrase in the vault."""
+    shutil.copytree(made_ca, place.folder / "srv/pki")
+    place.variables.update(places.PASSPHRASE, private_ca_dir=f"{place.folder}/srv/pki")
     return place
 
 

@@ -23,6 +23,7 @@ ROOT = pki.root("Corp Root CA")
 ISSUING = pki.issue("Corp Issuing CA", ROOT, ca=True)
 OUTSIDE = ("/srv/", "/etc/", "/var/")  # that examples name
 NAMES = ("web1", "web1.example.com", "web2.example.com")
+PASSPHRASE = {"private_ca_passphrase": "sesame-of-the-ca"}  # as in the vault
 USERS = "root:x:0:0::/root:/bin/sh\nnginx:x:0:0::/:/bin/sh\nreporting:x:0:0::/:/bin/sh\n"
 
 
@@ -37,13 +38,9 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.host = f"{folder}/machines/{{{{ inventory_hostname }}}}"
+        self.host = f"{folder}/machines/{{{{ example | default(inventory_hostname) }}}}"
         for name in NAMES:
-            machine = folder / "machines" / name
-            for needed in ("etc/pki/tls/private", "etc/pki/tls/certs", "etc/reporting"):
-                (machine / needed).mkdir(parents=True)
-            (machine / "etc/passwd").write_text(USERS, encoding="ascii")
-            (machine / "etc/os-release").write_text("ID=rhel\n", encoding="ascii")
+            self.add_machine(name)
         for outside in OUTSIDE:
             (folder / outside.strip("/")).mkdir()
         self.write("corp-root.crt", ROOT.pem)
@@ -51,7 +48,15 @@ class Place:
         self.variables = {
             "ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_become": False,
             "host_trust_become": False, "ca_trust_store": "bundle", "ca_trust_bundle_path": f"{self.host}/trust.pem",
-            "host_certificate_root": self.host, "vault_private_ca_passphrase": "sesame-of-the-ca"}
+            "host_certificate_root": self.host, "vault_private_ca_passphrase": PASSPHRASE["private_ca_passphrase"]}
+
+    def add_machine(self, name: str) -> None:
+        """Makes the folder of a host."""
+        machine = self.folder / "machines" / name
+        for needed in ("etc/pki/tls/private", "etc/pki/tls/certs", "etc/reporting"):
+            (machine / needed).mkdir(parents=True)
+        (machine / "etc/passwd").write_text(USERS, encoding="ascii")
+        (machine / "etc/os-release").write_text("ID=rhel\n", encoding="ascii")
 
     def write(self, name: str, text: str) -> Path:
         """A file of the folder, with the paths of its own."""
@@ -76,24 +81,47 @@ class Place:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def run(self, text: str, *args: str, hosts: str = "web1", defaults: dict | None = None,
-            variables: dict | None = None) -> plays.PlayResult:
-        """Runs an example that is a playbook or a list of tasks on the hosts, all of them in its group."""
-        book = yaml.safe_load(text)
-        if "hosts" not in book[0]:
-            book = [{"hosts": "all", "gather_facts": False, "tasks": book}]
-        if defaults:
-            book = [{**play, "module_defaults": defaults} for play in book]
-        groups = {play["hosts"]: {"hosts": dict.fromkeys(hosts.split(","))} for play in book}
-        inventory = self.write("inventory.json", json.dumps({"all": {"children": groups}}))
-        if book[0]["hosts"] in ("all", "localhost", *NAMES):
-            inventory = self.write("inventory.json", json.dumps({"all": {"hosts": dict.fromkeys(hosts.split(","))}}))
+    def run(self, *texts: str, hosts: str = "web1", defaults: dict | None = None, variables: dict | None = None,
+            groups: dict[str, list[str]] | None = None) -> plays.PlayResult:
+        """Runs examples that are playbooks or lists of tasks, one after the other in one run of ansible-playbook.
+
+        hosts: those of the inventory. groups: which of them are in a group; without it, all are in those that the
+        examples name.
+        """
+        book = []
+        for example in map(yaml.safe_load, texts):
+            listed = example if "hosts" in example[0] else [{"hosts": "all", "gather_facts": False, "tasks": example}]
+            book += [{**play, **({"module_defaults": defaults} if defaults else {})} for play in listed]
+        known = dict.fromkeys(hosts.split(","))
+        named = {play["hosts"] for play in book} - {"all", "localhost", *NAMES}
+        members = {name: {"hosts": dict.fromkeys((groups or {}).get(name, known))} for name in sorted(named)}
+        inventory = self.write("inventory.json", json.dumps({"all": {"hosts": known, "children": members}}))
         path = self.write("play.yml", yaml.safe_dump(book, sort_keys=False, width=1000))
-        done = plays.playbook(inventory, str(path), *args, variables={**self.variables, **(variables or {})})
+        done = plays.playbook(inventory, str(path), variables={**self.variables, **(variables or {})})
         failed = [(host, one["task"], one.get("msg")) for host, results in done.results.items() for one in results
                   if one.get("failed")]
         assert done.code == 0 and not failed, failed or done.output
         return done
+
+    def run_each_twice(self, examples: dict[str, str], defaults: dict | None = None) -> dict[str, list[dict]]:
+        """Runs each example twice on web1, whose folder has the example's name meanwhile; all in one run.
+
+        Returns the results by the example's name and, of the second time, by ``NAME again``.
+        """
+        texts, times = [], []
+        for name, text in examples.items():
+            self.add_machine(name)
+            for time in (name, f"{name} again"):
+                texts += [yaml.safe_dump([{"name": time, "ansible.builtin.set_fact": {"example": name}}]), text]
+                times.append(time)
+        results: dict[str, list[dict]] = {}
+        for one in self.run(*texts, defaults=defaults).of("web1"):
+            if one["task"] in times:
+                results[one["task"]] = []
+            else:
+                results[list(results)[-1]].append(one)
+        assert list(results) == times
+        return results
 
 
 def openssl(*args, text=None):

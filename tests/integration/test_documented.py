@@ -18,7 +18,7 @@ import documents
 import pki
 import pytest
 import yaml
-from places import ISSUING, ROOT, bundle, openssl, verifies
+from places import ISSUING, NAMES, ROOT, bundle, openssl, verifies
 
 pytestmark = pytest.mark.documentation
 
@@ -55,12 +55,22 @@ def test_a_first_fleet(place):
 
 
 def test_the_fleet_of_the_readme(place):
+    """Its own CA, of which --check says how it would be replaced; then an outside CA.
+
+    The phases of a rotation need hosts with services: test_role_ca_rotation.py.
+    """
     place.write("hosts", "web1\n")
     site = documented.example("README.md", "ansible-playbook fleetpki.host_trust.site -i hosts --ask-vault-pass")
     place.write("group_vars/all/pki.yml", documented.example(
         "README.md", "private_ca_dir: /srv/pki"))
     place.shell(site)
     assert verifies(place.folder / "srv/pki/root/root.crt", place.of("web1", "web1-fullchain.pem"))
+    rotation = place.write("group_vars/all/rotation.yml", documented.example(
+        "docs/rotation.md", "private_ca_dir: /srv/pki         # as before"))
+    said = place.shell(documented.example(
+        "docs/rotation.md", "ansible-playbook fleetpki.host_trust.rotate_ca -i hosts --ask-vault-pass --check"))
+    assert "Would have hosts trust" in said and not (place.folder / "srv/pki-2027").exists(), said
+    rotation.unlink()
     place.write("group_vars/all/external.yml", documented.example("README.md", "host_certificate_source: external"))
     place.write("group_vars/all/more.yml", f"host_certificate_external_trust: {place.folder}/corp-root.crt\n")
     place.variables["host_certificate_renew_before"] = "3650d"  # or nobody would ask for a new one yet
@@ -76,20 +86,20 @@ def test_your_own_ca(place):
     play = documented.example("docs/guides/own-ca.md", "ca.yml")
     place.run(play, hosts="localhost")
     authority = place.folder / "srv/pki"
-    for name, example in (("revoked.yml", documented.example("docs/guides/own-ca.md", "group_vars/all/revoked.yml")),
-                          ("revoked.yml", documented.example("roles/private_ca/README.md", "private_ca_revoked:"))):
-        place.write(f"group_vars/all/{name}", example)
-        place.run(play, hosts="localhost")
-        assert "4B3C8299F16E9756020D00DE45772CE878E03369" in openssl(
-            "crl", "-in", authority / "issuing/issuing.crl", "-noout", "-text")
     requests = place.folder / "srv/requests"
     requests.mkdir()
     openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", requests / "printer.key", "-subj", "/CN=printer",
             "-out", requests / "printer.csr")
     sign = documented.example("docs/guides/own-ca.md", "sign.yml")
-    place.run(sign, hosts="localhost")
+    for example, more in ((documented.example("docs/guides/own-ca.md", "group_vars/all/revoked.yml"), []),
+                          (documented.example("roles/private_ca/README.md", "private_ca_revoked:"), [sign, sign])):
+        place.write("group_vars/all/revoked.yml", example)
+        done = place.run(play, *more, hosts="localhost").of("localhost")
+        assert "4B3C8299F16E9756020D00DE45772CE878E03369" in openssl(
+            "crl", "-in", authority / "issuing/issuing.crl", "-noout", "-text")
     assert verifies(authority / "root/root.crt", requests / "printer-fullchain.pem")
-    assert not place.run(sign, hosts="localhost").of("localhost")[0]["changed"]
+    signed, again = [one for one in done if one["task"] == yaml.safe_load(sign)[0]["tasks"][0]["name"]]
+    assert signed["changed"] and not again["changed"]
 
 
 def test_an_outside_ca(place):
@@ -119,36 +129,42 @@ def test_an_outside_ca_without_roles(place):
     assert verifies(place.folder / "corp-root.crt", place.of(host, f"{host}-fullchain.pem"))
 
 
-@pytest.mark.parametrize("text", [
-    documented.example(
-        "README.md", "- name: A key and a request on the host, and a look whether its certificate is still good"),
-    documented.example("docs/guides/coming-from-elsewhere.md", "- name: Key, request and certificate of a web server"),
-], ids=["readme", "coming from community.crypto"])
-def test_a_key_a_request_and_its_certificate(with_ca, text):
+def test_a_key_a_request_and_its_certificate(with_ca):
+    examples = {
+        "readme": documented.example(
+            "README.md", "- name: A key and a request on the host, and a look whether its certificate is still good"),
+        "coming-from-community.crypto": documented.example(
+            "docs/guides/coming-from-elsewhere.md", "- name: Key, request and certificate of a web server"),
+    }
     root = (with_ca.folder / "srv/pki/root/root.crt").read_text(encoding="ascii")
     inside = {"fleetpki.host_trust.csr": {"root": with_ca.host},
               "fleetpki.host_trust.cert_install": {"root": with_ca.host, "trust_content": root}}
-    assert [one["changed"] for one in with_ca.run(text, defaults=inside).of("web1")] == [True, True, True]
-    assert verifies(with_ca.folder / "srv/pki/root/root.crt", with_ca.of("web1", "web1-fullchain.pem"))
-    again = with_ca.run(text, defaults=inside).of("web1")
-    assert [one.get("changed", False) for one in again] == [False, False, False]
+    done = with_ca.run_each_twice(examples, defaults=inside)
+    for name in examples:
+        assert [one["changed"] for one in done[name]] == [True, True, True], name
+        assert verifies(with_ca.folder / "srv/pki/root/root.crt", with_ca.of(name, "web1-fullchain.pem"))
+        assert [one.get("changed", False) for one in done[f"{name} again"]] == [False, False, False], name
 
 
-@pytest.mark.parametrize(("text", "count"), [
-    (documented.example("README.md", "- name: Trust the company's CA"), 2),
-    (documented.example("docs/guides/coming-from-elsewhere.md", "- name: Trust the company's CA"), 2),
-    (documented.example(
-        "roles/ca_trust/README.md", "- name: Trust the company's CA, and nothing that was installed by hand"), 2),
-    (documented.example("roles/ca_trust/README.md", "- name: Set a web server up"), 1),
-    (documented.example("roles/ca_trust/README.md", "- name: Trust the company's CA on ten thousand hosts"), 1),
-], ids=["readme", "coming from a copy", "fleet", "tasks", "large fleet"])
-def test_distribute_trust(place, text, count):
+def test_distribute_trust(place):
+    examples = {
+        "readme": (documented.example("README.md", "- name: Trust the company's CA"), 2),
+        "coming-from-a-copy": (documented.example(
+            "docs/guides/coming-from-elsewhere.md", "- name: Trust the company's CA"), 2),
+        "fleet": (documented.example(
+            "roles/ca_trust/README.md", "- name: Trust the company's CA, and nothing that was installed by hand"), 2),
+        "tasks": (documented.example("roles/ca_trust/README.md", "- name: Set a web server up"), 1),
+        "large-fleet": (documented.example(
+            "roles/ca_trust/README.md", "- name: Trust the company's CA on ten thousand hosts"), 1),
+    }
     leaf = pki.issue("web1", ISSUING, dns=["web1.example.com"], purposes=["server"])
     place.write("etc/pki/tls/certs/web1.crt", leaf.pem + ISSUING.pem)
     place.write("etc/pki/tls/private/web1.key", leaf.key_pem())
-    place.run(text)
-    assert bundle(place) == count
-    assert not any(one.get("changed") for one in place.run(text).of("web1"))
+    done = place.run_each_twice({name: text for name, (text, _count) in examples.items()})
+    for name, (_text, count) in examples.items():
+        assert bundle(place, name) == count, name
+        assert any(one.get("changed") for one in done[name]), name
+        assert not any(one.get("changed") for one in done[f"{name} again"]), name
 
 
 def test_as_a_dependency(place):
@@ -159,34 +175,33 @@ def test_as_a_dependency(place):
     assert bundle(place) == 1
 
 
-@pytest.mark.parametrize("text", [
-    documented.example("README.md", "- name: The CA file of an application"),
-    documented.example("roles/ca_trust/README.md", "- name: Write the CA file of an application"),
-], ids=["module", "role"])
-def test_the_ca_file_of_an_application(place, text):
+def test_the_ca_file_of_an_application(place):
+    """By the module and by the role; each writes it where there is none."""
     (place.folder / "etc/myapp").mkdir()
     del place.variables["ca_trust_store"], place.variables["ca_trust_bundle_path"]
-    place.run(text)
-    assert ROOT.pem in (place.folder / "etc/myapp/ca.pem").read_text(encoding="ascii")
+    away = yaml.safe_dump([{"name": "away", "ansible.builtin.command": {
+        "cmd": f"mv {place.folder}/etc/myapp/ca.pem {place.folder}/by-the-module.pem"}}])
+    place.run(documented.example("README.md", "- name: The CA file of an application"), away,
+              documented.example("roles/ca_trust/README.md", "- name: Write the CA file of an application"))
+    for written in ("by-the-module.pem", "etc/myapp/ca.pem"):
+        assert ROOT.pem in (place.folder / written).read_text(encoding="ascii"), written
 
 
 def test_certificates_from_the_private_ca(with_ca):
-    anchor = with_ca.folder / "srv/pki/root/root.crt"
-    for host, text, names in (
-        ("web1.example.com", documented.example(
-            "roles/host_certificate/README.md", "- name: A certificate for each web server"), ["web1.example.com"]),
-        ("web1", documented.example(
-            "roles/host_certificate/README.md", "- name: Two for the web server, one for its database client"),
-         ["www.example.com", "wildcard.apps.example.com"]),
-    ):
-        with_ca.run(text.replace(" /etc/", " //etc/"), hosts=host)  # for these are inside the host
+    """Each example for a host of its own; the third one is the variables of a host."""
+    examples = [documented.example(
+        "roles/host_certificate/README.md", "- name: A certificate for each web server"), documented.example(
+        "roles/host_certificate/README.md", "- name: Two for the web server, one for its database client")]
+    with_ca.write("host_vars/web2.example.com.yml", documented.example(
+        "docs/guides/coming-from-elsewhere.md", "host_certificate_certificates:"))
+    roles = yaml.safe_dump([{"hosts": "web2.example.com", "gather_facts": False, "roles": [
+        "fleetpki.host_trust.ca_trust", "fleetpki.host_trust.host_certificate"]}])
+    with_ca.run(*[text.replace(" /etc/", " //etc/") for text in examples], roles,  # for these are inside the host
+                hosts=",".join(NAMES), groups={"web": ["web1.example.com"]})
+    for host, names in {"web1.example.com": ["web1.example.com"], "web2.example.com": ["www"],
+                        "web1": ["www.example.com", "wildcard.apps.example.com"]}.items():
         for name in names:
-            assert verifies(anchor, with_ca.of(host, f"{name}-fullchain.pem"))
-    now = documented.example("docs/guides/coming-from-elsewhere.md", "host_certificate_certificates:")
-    with_ca.write("group_vars/all/now.yml", now)
-    roles = "[fleetpki.host_trust.ca_trust, fleetpki.host_trust.host_certificate]"
-    with_ca.run(f"[{{hosts: all, gather_facts: false, roles: {roles}}}]")
-    assert verifies(anchor, with_ca.of("web1", "www-fullchain.pem"))
+            assert verifies(with_ca.folder / "srv/pki/root/root.crt", with_ca.of(host, f"{name}-fullchain.pem")), name
 
 
 def test_certificates_from_an_external_ca(place):
@@ -210,14 +225,12 @@ def test_trust_in_the_private_ca(with_ca):
     assert ["Issuing CA" in issuer for issuer in published] == [True, False, False]
 
 
-@pytest.mark.parametrize("command", [
-    documented.example(
-        "README.md", "ansible-playbook fleetpki.host_trust.report -i hosts -e trust_report_dir=/srv/report"),
-    documented.example(
+def test_a_report(with_ca):
+    command = documented.example(
+        "README.md", "ansible-playbook fleetpki.host_trust.report -i hosts -e trust_report_dir=/srv/report")
+    assert command == documented.example(
         "roles/trust_report/README.md",
-        "ansible-playbook fleetpki.host_trust.report -i hosts -e trust_report_dir=/srv/report"),
-], ids=["readme", "role"])
-def test_a_report(with_ca, command):
+        "ansible-playbook fleetpki.host_trust.report -i hosts -e trust_report_dir=/srv/report")
     with_ca.write("hosts", "web1\n")
     with_ca.write("group_vars/all/report.yml", documented.example(
         "roles/trust_report/README.md", "trust_report_dir: /srv/report"))
@@ -245,18 +258,6 @@ def test_a_passphrase_for_the_vault(place):
         'echo -n "$(openssl rand -base64 24)" | ansible-vault encrypt_string --ask-vault-pass '
         "--stdin-name private_ca_passphrase"))
     assert made.startswith("private_ca_passphrase: !vault |\n")
-
-
-def test_a_rotation_is_foreseen(place):
-    """--check says who would do what. The phases themselves need hosts with services: test_role_ca_rotation.py."""
-    place.write("hosts", "web1\n")
-    place.write("group_vars/all/pki.yml", documented.example("README.md", "private_ca_dir: /srv/pki"))
-    place.shell(documented.example("README.md", "ansible-playbook fleetpki.host_trust.site -i hosts --ask-vault-pass"))
-    place.write("group_vars/all/rotation.yml", documented.example(
-        "docs/rotation.md", "private_ca_dir: /srv/pki         # as before"))
-    said = place.shell(documented.example(
-        "docs/rotation.md", "ansible-playbook fleetpki.host_trust.rotate_ca -i hosts --ask-vault-pass --check"))
-    assert "Would have hosts trust" in said and not (place.folder / "srv/pki-2027").exists(), said
 
 
 def test_the_simple_server(place):

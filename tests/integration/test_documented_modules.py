@@ -26,13 +26,15 @@ PASSPHRASES = dict.fromkeys(
 HANDLER = {"name": "Reload the web server", "ansible.builtin.debug": {"msg": "no server here"}}
 
 
-def of_modules(place, tasks, inside=None, **given):
-    """Runs tasks that are examples of modules. inside: where paths are those of the host, below its root."""
-    text = yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks, "handlers": [HANDLER]}],
-                          sort_keys=False, width=1000)
-    if inside:
-        text = text.replace(f" {inside}", f" /{inside}")
-    return place.run(text, variables=PASSPHRASES, **given)
+def of_modules(tasks, inside=None, hosts="web1", defaults=None):
+    """A play of tasks that are examples of modules. inside: where paths are those of the host, below its root."""
+    text = yaml.safe_dump([{"hosts": hosts, "gather_facts": False, "tasks": tasks, "handlers": [HANDLER],
+                            "module_defaults": defaults or {}}], sort_keys=False, width=1000)
+    return text.replace(f" {inside}", f" /{inside}") if inside else text
+
+
+def run(place, *texts, **given):
+    return place.run(*texts, variables=PASSPHRASES, **given)
 
 
 def test_a_ca_by_its_modules(place):
@@ -40,33 +42,36 @@ def test_a_ca_by_its_modules(place):
     place.write("etc/group", f"pki:x:{os.getgid()}:\n")
     (place.folder / "srv/ca").mkdir()
     (place.folder / "srv/www/pki").mkdir(parents=True)
-    of_modules(place, documented.tasks(
-        "plugins/modules/selfsigned_cert.py", "A root CA that may have two levels of CAs below it"))
-    of_modules(place, documented.tasks(
-        "plugins/modules/csr.py", "A request for a CA of one's own, with an encrypted RSA key that a group may read"),
-        inside="/srv/", defaults={"fleetpki.host_trust.csr": {"root": str(place.folder)}})
-    of_modules(place, documented.tasks("plugins/modules/signed_cert.py", "The root signs the issuing CA"))
-    of_modules(place, documented.tasks(
-        "plugins/modules/crl.py",
-        "The issuing CA's revocation list, made anew by each run in the last week before its end"))
-    authority = place.folder / "srv/ca"
+    authority, web1 = place.folder / "srv/ca", "web1.example.com"
+    chain = "".join(f"{{{{ lookup('file', '{authority}/{name}.crt', rstrip=False) }}}}" for name in ("issuing", "root"))
+    inside = {"fleetpki.host_trust.csr": {"root": place.host},
+              "fleetpki.host_trust.cert_install": {"root": place.host, "trust_content": chain}}
+    done = run(
+        place,
+        of_modules(documented.tasks(
+            "plugins/modules/selfsigned_cert.py", "A root CA that may have two levels of CAs below it")),
+        of_modules(documented.tasks(
+            "plugins/modules/csr.py", "A request for a CA of one's own, with an encrypted RSA key that a group may "
+            "read"), inside="/srv/", defaults={"fleetpki.host_trust.csr": {"root": str(place.folder)}}),
+        of_modules(documented.tasks("plugins/modules/signed_cert.py", "The root signs the issuing CA")),
+        of_modules(documented.tasks(
+            "plugins/modules/crl.py",
+            "The issuing CA's revocation list, made anew by each run in the last week before its end")),
+        of_modules(documented.tasks(
+            "plugins/modules/csr.py",
+            "A key and a request for the web server, in the folders that the system has for them",
+            "Have it signed by the CA whose key is on the controller"), hosts=web1, defaults=inside),
+        of_modules(documented.tasks(
+            "plugins/modules/signed_cert.py", "A request of the host",
+            "The issuing CA signs it on the controller, where a new certificate is needed",
+            "It is put in place, proven") + documented.tasks(
+            "plugins/modules/csr.py", "Is a new certificate needed? A key of another type waits beside the one in use",
+            "Say why"), defaults=inside),
+        hosts=f"web1,{web1}")
     assert (authority / "issuing.key").stat().st_mode & 0o777 == 0o640
     assert "59C7B758636D88BB" in openssl("crl", "-inform", "DER", "-in", place.folder / "srv/www/pki/issuing.crl",
                                          "-noout", "-text")
-
-    chain = "".join((authority / name).read_text(encoding="ascii") for name in ("issuing.crt", "root.crt"))
-    inside = {"fleetpki.host_trust.csr": {"root": place.host},
-              "fleetpki.host_trust.cert_install": {"root": place.host, "trust_content": chain}}
-    done = of_modules(place, documented.tasks(
-        "plugins/modules/csr.py", "A key and a request for the web server, in the folders that the system has for them",
-        "Have it signed by the CA whose key is on the controller"), hosts="web1.example.com", defaults=inside)
-    assert [one["changed"] for one in done.of("web1.example.com")] == [True, True]
-    done = of_modules(place, documented.tasks(
-        "plugins/modules/signed_cert.py", "A request of the host",
-        "The issuing CA signs it on the controller, where a new certificate is needed",
-        "It is put in place, proven") + documented.tasks(
-        "plugins/modules/csr.py", "Is a new certificate needed? A key of another type waits beside the one in use",
-        "Say why"), defaults=inside)
+    assert [one["changed"] for one in done.of(web1)] == [True, True]
     assert "URI:http://pki.example.com/issuing.crl" in openssl(
         "x509", "-in", place.of("web1", "web1.crt"), "-noout", "-text")
     assert any("key" in reason for reason in done.of("web1")[-1]["request.certificate_reasons"]), done.of("web1")[-1]
@@ -79,12 +84,6 @@ def test_certificates_by_their_modules(place):
     machine = place.folder / "machines/web1"
     inside = {name: {"root": place.host} for name in ("fleetpki.host_trust.csr", "fleetpki.host_trust.selfsigned_cert")}
     inside["fleetpki.host_trust.cert_install"] = {"root": place.host, "trust_content": ROOT.pem}
-    of_modules(place, documented.tasks(
-        "plugins/modules/cert_install.py", "Key and request on the host", "The certificate, signed on the controller",
-        "Certificate and chain back to the host, proven there before they replace the old ones"),
-        inside="/etc/", defaults=inside)
-    assert verifies(place.folder / "corp-root.crt", place.of("web1", "web1-fullchain.crt"))
-
     www = pki.server("web1", ISSUING, dns=["web1", "www.example.com"], ips=["192.0.2.10"])
     place.write("answers/web1/www.pem", www.pem)
     openssl("crl2pkcs7", "-nocrl", "-certfile", place.folder / "corp-issuing.crt", "-out",
@@ -93,12 +92,18 @@ def test_certificates_by_their_modules(place):
     (machine / "etc/ssl/private").mkdir(parents=True)
     (machine / "etc/ssl/certs").mkdir()
     (machine / "etc/ssl/private/www.key").write_text(www.key_pem(PASSPHRASES["vault_www_passphrase"]), encoding="ascii")
-    of_modules(place, documented.tasks("plugins/modules/cert_install.py", "Install what the CA sent"),
-               inside="/etc/", defaults=inside)
-    assert verifies(place.folder / "corp-root.crt", machine / "etc/ssl/certs/www.pem")
-
-    of_modules(place, documented.tasks("plugins/modules/selfsigned_cert.py", "A certificate to test with"),
-               defaults=inside)
+    run(place,
+        of_modules(documented.tasks(
+            "plugins/modules/cert_install.py", "Key and request on the host",
+            "The certificate, signed on the controller",
+            "Certificate and chain back to the host, proven there before they replace the old ones"),
+            inside="/etc/", defaults=inside),
+        of_modules(documented.tasks("plugins/modules/cert_install.py", "Install what the CA sent"),
+                   inside="/etc/", defaults=inside),
+        of_modules(documented.tasks("plugins/modules/selfsigned_cert.py", "A certificate to test with"),
+                   defaults=inside))
+    for installed in (place.of("web1", "web1-fullchain.crt"), machine / "etc/ssl/certs/www.pem"):
+        assert verifies(place.folder / "corp-root.crt", installed), installed
     assert place.of("web1", "test.key").stat().st_mode & 0o777 == 0o600
 
 
@@ -123,22 +128,22 @@ def test_certificates_are_verified(place):
         "Look at several certificates without failing", "Say what is wrong with them",
         "With revocation lists, of a private CA that is known to be from the time before some rules",
         "As this host's OpenSSL alone sees it")
-    done = of_modules(place, many, defaults=trust).of("web1")
+    done = run(place, of_modules(many, defaults=trust)).of("web1")
     assert [one.get("verified") for one in done] == [True, True, False, None, True, True]
     assert done[3]["msg"][0][0].startswith("expires in 36"), done[3]
     place.write("etc/pki/tls/private/web1.key", web.key_pem(PASSPHRASES["vault_web1_passphrase"]))
-    of_modules(place, documented.tasks(
+    run(place, of_modules(documented.tasks(
         "plugins/modules/cert_verify.py",
         "The certificate that the company's CA has just sent, before it is installed"),
-        hosts="web1.example.com", defaults=trust)
+        hosts="web1.example.com", defaults=trust), hosts="web1.example.com")
 
 
 def test_a_report_by_its_module(place):
     (place.folder / "srv/report").mkdir()
     (place.folder / "machines/web1/trust.pem").write_text(ROOT.pem, encoding="ascii")
     store = {"fleetpki.host_trust.ca_trust_info": {"store": "bundle", "bundle_path": f"{place.host}/trust.pem"}}
-    of_modules(place, documented.tasks(
-        "plugins/modules/trust_report.py", "Look at the trust store", "Write a page about it"), defaults=store)
+    run(place, of_modules(documented.tasks(
+        "plugins/modules/trust_report.py", "Look at the trust store", "Write a page about it"), defaults=store))
     page = (place.folder / "srv/report/report.html").read_text(encoding="utf-8")
     assert "web1" in page and "Corp Root CA" in page
 
@@ -149,17 +154,17 @@ def test_filters_say_it_once(place):
                "accepted": False, "clients": {"curl": {"accepted": False, "message": "expired"}},
                "violations": ["curl refuses it: it has expired"]}
     place.variables.update(web1={"results": [refused]}, web2={"results": []})
-    done = of_modules(place, documented.tasks(
+    done = run(place, of_modules(documented.tasks(
         "plugins/filter/certificate_refusals.py", "Say what is refused, once for all hosts") + documented.tasks(
-        "plugins/filter/tls_matrix.py", "Say who accepts whom")).of("web1")
+        "plugins/filter/tls_matrix.py", "Say who accepts whom"))).of("web1")
     assert done[0]["msg"] == {refused["reasons"][0]: ["web1: web2"]}
     assert [line.split() for line in done[1]["msg"]][1] == ["web1", "REFUSED", "(all)"]
     of_modules(place, documented.tasks("plugins/filter/variables_that_differ.py", "Read the CA once for all hosts"))
     fail = documented.tasks("plugins/filter/tls_refusals.py", "Fail if anybody is refused")
     with pytest.raises(AssertionError, match="curl refuses it: it has expired"):
-        of_modules(place, fail)
+        run(place, of_modules(fail))
     place.variables["web1"] = {"results": []}
-    of_modules(place, fail)
+    run(place, of_modules(fail))
 
 
 def test_the_stores_of_a_host():
@@ -178,11 +183,24 @@ def test_the_stores_of_a_host():
             done = plays.run(fleet.inventory, [*tasks], "-e", "ansible_become=false", folder=folder,
                              ignore_errors=False)
             assert done.code == 0, done.output
-            return done.of("web1")
+            return {one["task"]: one for one in done.of("web1")}
 
-        trusted, = run(*documented.tasks("plugins/modules/ca_trust_anchor.py",
-                                         "Trust the company's root and issuing CA"))
+        usage, = documented.tasks("plugins/modules/ca_usage_info.py", "What does the old CA still stand behind?")
+        authorities = [lookup.replace("/srv/pki/issuing/chain.pem", f"{folder}/issuing.pem")
+                       for lookup in usage["fleetpki.host_trust.ca_usage_info"]["authorities"]]
+        usage["fleetpki.host_trust.ca_usage_info"]["authorities"] = authorities
+        nothing, = documented.tasks("plugins/modules/ca_usage_info.py", "Nothing, so that it can be retired")
+        done = run(
+            *documented.tasks("plugins/modules/ca_trust_anchor.py", "Trust the company's root and issuing CA"),
+            *documented.tasks("plugins/modules/ca_trust_info.py", "Look at the trust store",
+                              "Nobody has installed an anchor by hand, and the store is as its sources say"),
+            *documented.tasks("plugins/filter/certificates_to_verify.py",
+                              "The certificates of this host verify, are for their names and fit their keys"),
+            usage, {**nothing, "ignore_errors": True})
+        trusted = done["Trust the company's root and issuing CA"]
         assert {one["subject"] for one in trusted["anchors"]} == {"CN=Corp Root CA", "CN=Corp Issuing CA"}
+        assert [name for name, one in done.items() if one.get("failed")] == [nothing["name"]]
+        assert "/etc/pki/tls/certs/web1.crt" in done[nothing["name"]]["msg"], done
         looks = documented.example("docs/guides/rhel-trust-store.md",
                                    "trust list --filter=ca-anchors | less                  # what p11-kit reads")
         there, here = looks.replace("| less", "").rstrip("\n").rsplit("\n", 1)
@@ -191,44 +209,35 @@ def test_the_stores_of_a_host():
         told = subprocess.run(["sh", "-euc", here.replace("ansible all", f"ansible all -i {fleet.inventory}").replace(
             " -b ", " ")], env=plays.ansible_environment(), capture_output=True, text=True, check=True)
         assert '"in_sync": true' in told.stdout
-        run(*documented.tasks("plugins/modules/ca_trust_info.py", "Look at the trust store",
-                              "Nobody has installed an anchor by hand, and the store is as its sources say"))
-        run(*documented.tasks("plugins/filter/certificates_to_verify.py",
-                              "The certificates of this host verify, are for their names and fit their keys"))
-        usage, = documented.tasks("plugins/modules/ca_usage_info.py", "What does the old CA still stand behind?")
-        authorities = [lookup.replace("/srv/pki/issuing/chain.pem", f"{folder}/issuing.pem")
-                       for lookup in usage["fleetpki.host_trust.ca_usage_info"]["authorities"]]
-        usage["fleetpki.host_trust.ca_usage_info"]["authorities"] = authorities
-        nothing = documented.tasks("plugins/modules/ca_usage_info.py", "Nothing, so that it can be retired")
-        found, said = plays.run(fleet.inventory, [usage, *nothing], folder=folder).of("web1")
-        assert said["failed"] and "/etc/pki/tls/certs/web1.crt" in said["msg"], said
+
         host.run("rm", "/etc/pki/tls/certs/web1.crt")
-        run(usage, *nothing)
-        distrusted = run(*documented.tasks("plugins/modules/ca_trust_anchor.py",
-                                           "Retire the old root, and distrust one that the distribution brings"))
-        assert [one["state"] for one in distrusted[0]["anchors"]].count("distrusted") == 1
-        exactly, = run(*documented.tasks("plugins/modules/ca_trust_anchor.py",
-                                         "Exactly these local anchors, nothing that was installed by hand"))
-        assert any("Corp Issuing CA" in step["subject"] for step in exactly["plan"]), exactly["plan"]
         host.write("/srv/pki/root/root.crt", ROOT.pem.encode())
-        *_nothing, read = run(
+        policies = {"name": "policies", **plays.command("cat", "/etc/firefox/policies/policies.json")}
+        done = run(
+            usage, nothing,
+            *documented.tasks("plugins/modules/ca_trust_anchor.py",
+                              "Retire the old root, and distrust one that the distribution brings",
+                              "Exactly these local anchors, nothing that was installed by hand"),
             *documented.tasks("plugins/modules/refuse_facts.py",
                               "Refuse facts that would decide in the inventory's place"),
-            *documented.tasks("plugins/modules/run_builtin.py", "Read a file"))
-        assert base64.b64decode(read["content"]).decode() == ROOT.pem
-        policies = "/etc/firefox/policies/policies.json"
-        run(*documented.tasks("plugins/modules/firefox_trust.py", "Firefox trusts what the host trusts"))
-        assert "p11-kit-trust.so" in host.read(policies).decode()
-        run(*documented.tasks("plugins/modules/firefox_trust.py", "And not any more"))
-        assert not host.exists(policies) or "p11-kit-trust.so" not in host.read(policies).decode()
-        seen = run(*documented.tasks("plugins/modules/tls_endpoint_info.py",
-                                     "What the fleet's services look like from here",
-                                     "Say which are not trusted, and why"))
-        assert [one["msg"].partition(":")[0] for one in seen[1]["results"]] == [
+            *documented.tasks("plugins/modules/run_builtin.py", "Read a file"),
+            *documented.tasks("plugins/modules/firefox_trust.py", "Firefox trusts what the host trusts"), policies,
+            *documented.tasks("plugins/modules/firefox_trust.py", "And not any more"),
+            {**policies, "name": "policies at last"},
+            *documented.tasks("plugins/modules/tls_endpoint_info.py",
+                              "What the fleet's services look like from here", "Say which are not trusted, and why"))
+        distrusted = done["Retire the old root, and distrust one that the distribution brings"]
+        assert [one["state"] for one in distrusted["anchors"]].count("distrusted") == 1
+        exactly = done["Exactly these local anchors, nothing that was installed by hand"]
+        assert any("Corp Issuing CA" in step["subject"] for step in exactly["plan"]), exactly["plan"]
+        assert base64.b64decode(done["Read a file"]["content"]).decode() == ROOT.pem
+        assert "p11-kit-trust.so" in done["policies"]["stdout"]
+        assert "p11-kit-trust.so" not in done["policies at last"]["stdout"]
+        assert [one["msg"].partition(":")[0] for one in done["Say which are not trusted, and why"]["results"]] == [
             "web1.example.com", "mail.example.com", "db1.example.com"]
 
 
 def test_a_ca_file_by_the_module(place):
     (place.folder / "etc/myapp").mkdir()
-    of_modules(place, documented.tasks("plugins/modules/ca_trust_anchor.py", "A CA file for one application"))
+    run(place, of_modules(documented.tasks("plugins/modules/ca_trust_anchor.py", "A CA file for one application")))
     assert ROOT.pem in (place.folder / "etc/myapp/ca.pem").read_text(encoding="ascii")

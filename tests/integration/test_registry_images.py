@@ -121,11 +121,12 @@ def serve_stripped(registry, platform):
         registry.serve(host.container, TAGS[platform])
 
 
-def changed(registry, name, script):
-    """Serve Debian 12 once more, after a change."""
-    registry.podman("pull", "--quiet", "docker.io/library/debian:12")
+def changed(registry, name, script, base="docker.io/library/debian:12"):
+    """Serve Debian 12, or another image that is here, once more after a change."""
+    if base.startswith("docker.io/"):
+        registry.podman("pull", "--quiet", base)
     container = f"host-trust-{os.getpid()}-changed-{uuid.uuid4().hex[:8]}"  # one that failed may still be there
-    registry.podman("run", f"--name={container}", "--network=none", "docker.io/library/debian:12", "sh", "-c", script)
+    registry.podman("run", f"--name={container}", "--network=none", base, "sh", "-c", script)
     image = f"{registry.address}/library/{name}"
     registry.podman("commit", "--quiet", container, image)
     registry.podman("rm", container)
@@ -160,17 +161,50 @@ def test_one_image_in_place_of_a_platforms_own(registry, monkeypatch):
         assert play.code == 0 and '"ansible_connection": "ssh"' in fleet.inventory.read_text()
 
 
+def refused(registry, reference, *expected):
+    done = registry.run(*BUILD, "debian12", HOST_TRUST_IMAGE_DEBIAN12=reference)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert done.stdout == "" and done.stderr.startswith("debian12"), done.stderr
+    for part in expected:
+        assert part in done.stderr, done.stderr
+    return done.stderr
+
+
+def test_a_registry_without_the_image_or_gone(registry, tmp_path):
+    refused(registry, "docker.io/library/nothing:1", "debian12: cannot pull docker.io/library/nothing:1:", "manifest",
+            "redirect podman to a mirror")
+    away = tmp_path / "registries.conf"
+    away.write_text('[[registry]]\nprefix = "docker.io"\nlocation = "127.0.0.1:1"\ninsecure = true\n')
+    registry.run(*BUILD, "--registry", "debian12")
+    done = registry.run(*BUILD, "--registry", "debian12", CONTAINERS_REGISTRIES_CONF=str(away))
+    assert done.returncode == 0 and "cached" in done.stdout, "what is here needs no registry: " + done.stderr
+    done = registry.run(*BUILD, "--registry", "ubuntu2404", CONTAINERS_REGISTRIES_CONF=str(away))
+    assert done.returncode == 1 and "connection refused" in done.stderr, done.stderr
+    assert done.stderr.startswith("ubuntu2404: cannot pull docker.io/library/ubuntu:24.04:\n"), done.stderr
+
+
+def prepared(registry, name):
+    """The image that the build step makes of a registry's."""
+    done = registry.run(*BUILD, "--print-env", "debian12", HOST_TRUST_IMAGE_DEBIAN12=name)
+    assert done.returncode == 0, done.stderr
+    return re.search("HOST_TRUST_IMAGE_DEBIAN12=(.+)", done.stdout)[1]
+
+
 def test_a_newer_image_is_prepared_again(registry):
-    """The prepared image belongs to the id of what was pulled, and the one that it replaces is removed."""
-    name = changed(registry, "own:1", "true")
-    first = registry.run(*BUILD, "--print-env", "debian12", HOST_TRUST_IMAGE_DEBIAN12=name)
-    changed(registry, "own:1", "touch /newer")
+    """The prepared image belongs to the id of what was pulled, and the one that it replaces is removed.
+
+    What is pulled lacks nothing here: installing takes longer than all else.
+    """
+    whole = prepared(registry, "docker.io/library/debian:12")
+    name = changed(registry, "own:1", "touch /older", whole)
+    registry.podman("tag", whole, "localhost/whole")  # as soon as another is prepared, it is removed
+    first = prepared(registry, name)
+    changed(registry, "own:1", "touch /newer", "localhost/whole")
     registry.podman("pull", "--quiet", name)
-    second = registry.run(*BUILD, "--print-env", "debian12", HOST_TRUST_IMAGE_DEBIAN12=name)
-    images = [re.search("HOST_TRUST_IMAGE_DEBIAN12=(.+)", done.stdout)[1] for done in (first, second)]
-    assert images[0] != images[1]
-    assert registry.run("podman", "image", "exists", images[1]).returncode == 0
-    assert registry.run("podman", "image", "exists", images[0]).returncode == 1
+    second = prepared(registry, name)
+    assert first != second
+    assert registry.run("podman", "image", "exists", second).returncode == 0
+    assert registry.run("podman", "image", "exists", first).returncode == 1
 
 
 def test_no_server_in_the_repositories(registry, monkeypatch):
@@ -221,23 +255,12 @@ def test_a_manager_of_rpm_packages(registry, manager):
     path = f"/usr/bin/{manager}"
     name = changed(registry, f"{manager}:1", f"mv /usr/bin/apt-get /usr/bin/apt-get.away && cat > {path} << 'END' && "
                                              f"chmod 755 {path}\n{RPM_MANAGER}END")
-    done = registry.run(*BUILD, "--print-env", "debian12", HOST_TRUST_IMAGE_DEBIAN12=name)
-    assert done.returncode == 0, done.stderr
-    image = re.search("HOST_TRUST_IMAGE_DEBIAN12=(.+)", done.stdout)[1]
+    image = prepared(registry, name)
     install, clean = registry.podman("run", "--rm", "--network=none", image, "cat", "/var/log/manager").splitlines()
     assert install.partition(" install ")[2].split() == [
         "python3", "openssl", "p11-kit", "p11-kit-trust", "ca-certificates", "curl", "procps-ng",
         "python3-cryptography", "openssh-server", "openssh", "strace"]
     assert clean == f"{path} clean all"
-
-
-def refused(registry, reference, *expected):
-    done = registry.run(*BUILD, "debian12", HOST_TRUST_IMAGE_DEBIAN12=reference)
-    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
-    assert done.stdout == "" and done.stderr.startswith("debian12"), done.stderr
-    for part in expected:
-        assert part in done.stderr, done.stderr
-    return done.stderr
 
 
 def test_an_unknown_package_manager(registry):
@@ -257,16 +280,3 @@ def test_a_repository_that_is_gone(registry):
     name = changed(registry, "no-repository:1", "rm -r /repository")
     refused(registry, name, f"debian12 ({name}): apt-get cannot read the image's repositories", "/repository",
             "proxy: set http_proxy")
-
-
-def test_a_registry_without_the_image_or_gone(registry, tmp_path):
-    refused(registry, "docker.io/library/nothing:1", "debian12: cannot pull docker.io/library/nothing:1:", "manifest",
-            "redirect podman to a mirror")
-    away = tmp_path / "registries.conf"
-    away.write_text('[[registry]]\nprefix = "docker.io"\nlocation = "127.0.0.1:1"\ninsecure = true\n')
-    registry.run(*BUILD, "--registry", "debian12")
-    done = registry.run(*BUILD, "--registry", "debian12", CONTAINERS_REGISTRIES_CONF=str(away))
-    assert done.returncode == 0 and "cached" in done.stdout, "what is here needs no registry: " + done.stderr
-    done = registry.run(*BUILD, "--registry", "ubuntu2404", CONTAINERS_REGISTRIES_CONF=str(away))
-    assert done.returncode == 1 and "connection refused" in done.stderr, done.stderr
-    assert done.stderr.startswith("ubuntu2404: cannot pull docker.io/library/ubuntu:24.04:\n"), done.stderr

@@ -34,8 +34,7 @@ def marks(path):
 def test_each_marker_is_a_part_and_each_part_of_the_integration_tests_has_tests():
     found = set().union(*(marks(path) for path in (ROOT / "tests/integration").glob("test_*.py")))
     used = found - {"parametrize", "skipif", "usefixtures"}
-    expected = {part.removeprefix("integration-") for part in parts("parts_of_rest") + parts("parts_apart")
-                if part.startswith("integration-")}
+    expected = {part.removeprefix("integration-") for part in parts("parts_of_rest") if part.startswith("integration-")}
     assert used == MARKERS == expected
 
 
