@@ -36,7 +36,7 @@ help:  ## this list
 quickstart: $(collection)  ## the whole story on this machine: no root, no containers
 	@tools/system-packages openssl
 	@tools/make-venv requirements/quickstart.txt .build/venv-quickstart
-	@.build/venv-quickstart/bin/ansible-playbook fleetpki.host_trust.quickstart -e quickstart_profile=strict
+	@.build/venv-quickstart/bin/ansible-playbook fleetpki.host_trust.quickstart -e quickstart_engine=strict
 
 test: venv  ## what each change must pass: a quarter of an hour, with what each part took at the end
 	-@tools/system-packages $(containers) $(judges)

@@ -88,8 +88,9 @@ def seen(name, *chain, **more):
             "milliseconds": {"connect": 0.4, "handshake": 3.5, "first_byte": None, "resumed_handshake": 1.0,
                              **more.pop("milliseconds", {})},
             "cipher_algorithm": "AES-256-GCM", "key_bits": 256, "client_certificate_requested": False, "http": None,
-            "violations": [], "chain": [{**one, "dns_names": [], "ip_addresses": [], "key_type": "EC P-256", "root": False}
-                                   for one in chain], **more}
+            "violations": [], "chain": [
+                {**one, "dns_names": [], "ip_addresses": [], "key_type": "EC P-256", "root": False} for one in chain],
+            **more}
 
 
 def results(*elements):

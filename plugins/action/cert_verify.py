@@ -19,7 +19,7 @@ CONTENTS = {"certificates": ("content", "chain_content"), "crls": ("content",)}
 
 
 class ActionModule(base.Action):
-    """Runs the module once, and with the profile strict judges what it has read on the host."""
+    """Runs the module once, and with the engine strict judges what it has read on the host."""
 
     ANSWER = verdicts.ANSWER
 
@@ -53,11 +53,11 @@ class ActionModule(base.Action):
     def _terms(self, given: dict[str, t.Any]) -> verdicts.Terms | None:
         """What is asked of the second engine, None where it is not; raises ValueError where it can't be."""
         waive = [check_type_str(one) for one in check_type_list(given.get("waive") or [])]
-        if (given.get("profile") or "strict") != "strict":
+        if (given.get("engine") or "strict") != "strict":
             return None  # whatever else it may be, the module says what
         if self._task.async_val:
-            raise ValueError("the profile 'strict' works on the module's answer, which is not there yet with async: "
-                             "take async away, or say 'profile: host'")
+            raise ValueError("the engine 'strict' works on the module's answer, which is not there yet with async: "
+                             "take async away, or say 'engine: host'")
         return verdicts.terms(waive, check_type_bool(given.get("fail_on_error", True)))
 
     def _lists(self, elements: list[t.Any]) -> list[t.Any]:

@@ -13,7 +13,7 @@ author: fleetpki.host_trust contributors (@fleetpki)
 description:
   - Makes of the role's C(host_certificate_certificates) where the files of the first one are that is for servers, what
     its key is encrypted with, and the name to ask a server for that uses it.
-positional: inventory_hostname, source, profile
+positional: inventory_hostname, source, purpose
 options:
   _input:
     description: The list C(host_certificate_certificates).
@@ -28,8 +28,8 @@ options:
     description: The role's C(host_certificate_source). With V(selfsigned) there is no chain.
     type: str
     default: private_ca
-  profile:
-    description: The role's C(host_certificate_profile), V(server) or V(client), for certificates without one.
+  purpose:
+    description: The role's C(host_certificate_purpose), V(server) or V(client), for certificates without one.
     type: str
     default: server
 """

@@ -13,7 +13,7 @@ author: fleetpki.host_trust contributors (@fleetpki)
 description:
   - Makes of the role's C(host_certificate_certificates) what M(fleetpki.host_trust.cert_verify) takes as
     O(fleetpki.host_trust.cert_verify#module:certificates), with the files, names and purposes that the role uses.
-positional: inventory_hostname, source, profile
+positional: inventory_hostname, source, purpose
 options:
   _input:
     description: The list C(host_certificate_certificates).
@@ -28,8 +28,8 @@ options:
     description: The role's C(host_certificate_source). With V(selfsigned) there is no chain.
     type: str
     default: private_ca
-  profile:
-    description: The role's C(host_certificate_profile), for certificates that have none.
+  purpose:
+    description: The role's C(host_certificate_purpose), for certificates that have none.
     type: str
     default: server
 """

@@ -20,7 +20,7 @@ description:
     and there is time left.
   - What one OpenSSL accepts, other clients refuse. So a second engine judges the same chain against the same anchors,
     on the controller, by the rules of RFC 5280 and of the CA/Browser Forum that browsers, Go and rustls hold
-    certificates to. See O(profile).
+    certificates to. See O(engine).
   - Fails with one sentence for each certificate that does not verify, after all of them were judged.
   - It never changes anything. Certificates and keys are read on the host, and the key never leaves it.
 options:
@@ -112,7 +112,7 @@ options:
       - Weeks (C(w)), days (C(d)), hours (C(h)), minutes (C(m)) and seconds (C(s)); a plain number is seconds.
     type: str
     default: "0"
-  profile:
+  engine:
     description:
       - Which engines must accept a certificate.
       - V(host) is the host's OpenSSL with the host's trust. The result is RV(results[].verdicts.openssl).
@@ -126,7 +126,7 @@ options:
     default: strict
   waive:
     description:
-      - Rules of O(profile=strict) that these certificates may break, by the names that reasons and
+      - Rules of O(engine=strict) that these certificates may break, by the names that reasons and
         RV(results[].verdicts.strict.findings) give.
       - A private CA can be right for years without what newer rules ask for, such as V(rfc5280-ski).
         What every client refuses can't be waived, such as a wrong signature.
@@ -251,7 +251,7 @@ EXAMPLES = r"""
   fleetpki.host_trust.cert_verify:
     certificates:
       - path: /etc/pki/tls/certs/web1.crt
-    profile: host
+    engine: host
 """
 
 RETURN = r"""
@@ -284,7 +284,7 @@ results:
       type: str
       sample: /etc/pki/tls/certs/web1.crt
     verified:
-      description: Whether every engine of the profile accepts it, and nothing else is against it.
+      description: Whether every engine accepts it that was asked, and nothing else is against it.
       returned: always
       type: bool
       sample: false
@@ -317,7 +317,7 @@ results:
               sample: []
         strict:
           description: The path validation on the controller.
-          returned: with O(profile=strict)
+          returned: with O(engine=strict)
           type: dict
           contains:
             accepted:
@@ -528,7 +528,7 @@ ARGUMENTS = {
     "trust": {"type": "path"},
     "purpose": {"type": "str", "choices": PURPOSES, "default": "server"},
     "min_remaining": {"type": "str", "default": "0"},
-    "profile": {"type": "str", "choices": ["strict", "host"], "default": "strict"},
+    "engine": {"type": "str", "choices": ["strict", "host"], "default": "strict"},
     "waive": {"type": "list", "elements": "str", "default": []},
     "crls": {
         "type": "list", "elements": "dict", "default": [],
@@ -542,7 +542,7 @@ def verify(options: "t.Dict[str, t.Any]", tmpdir: str) -> "t.Dict[str, t.Any]":
     """The module's result, or a Failure with all of it."""
     outcome = verification.verify(
         options["certificates"], options["trust"], options["purpose"], options["min_remaining"], tmpdir,
-        crls=options["crls"], collect=options["profile"] == "strict")
+        crls=options["crls"], collect=options["engine"] == "strict")
     return run_module.judged(outcome, outcome["verified"] or not options["fail_on_error"])
 
 

@@ -71,7 +71,7 @@ options:
       - What the CA of O(ca_content) takes over from the request, as O(fleetpki.host_trust.signed_cert#module:honour).
         It is compared with the certificate. Of all else, that is what the CA has made it, and no reason for a new one.
       - Where the CA gives by its own rules what the request asks for, such as an O(extended_key_usage) that is its
-        profile's, V(extended_key_usage) here finds a certificate that was made by other rules.
+        purpose's, V(extended_key_usage) here finds a certificate that was made by other rules.
     type: list
     elements: str
     choices: [subject, subject_alt_name, key_usage, extended_key_usage, basic_constraints, name_constraints,

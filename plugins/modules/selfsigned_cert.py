@@ -39,11 +39,11 @@ options:
     description:
       - Where to write a request for the same, if one is wanted, for a CA that is to sign it later.
     type: path
-  profile:
+  purpose:
     description:
       - What it is for. Sets key usage, extended key usage and basic constraints as RFC 5280 and the CA/Browser Forum
         want them. Options that are given have precedence, and an empty list leaves an extension out.
-      - Without a profile, the options say all.
+      - Without a purpose, the options say all.
     type: str
     choices: [server, client, root_ca]
   digest:
@@ -53,7 +53,7 @@ options:
   not_after:
     description:
       - Until when it is valid, such as V(+90d) or V(20280131120000Z), in the forms of O(not_before).
-        The default is V(+3650d) for O(profile=root_ca) and V(+180d) for others.
+        The default is V(+3650d) for O(purpose=root_ca) and V(+180d) for others.
       - A relative time that moves on is no reason for a new certificate, O(renew_before) is. Another absolute one is.
     aliases: [selfsigned_not_after]
   return_content:
@@ -71,7 +71,7 @@ EXAMPLES = r"""
   fleetpki.host_trust.selfsigned_cert:
     path: test.crt
     privatekey_path: test.key
-    profile: server
+    purpose: server
     subject_alt_name:
       - DNS:test.example.com
       - IP:127.0.0.1
@@ -84,7 +84,7 @@ EXAMPLES = r"""
     privatekey_path: /srv/ca/root.key
     privatekey_passphrase: "{{ vault_root_passphrase }}"
     key_type: EC P-384
-    profile: root_ca
+    purpose: root_ca
     basic_constraints:
       - CA:TRUE
       - pathlen:1

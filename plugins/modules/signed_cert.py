@@ -17,7 +17,7 @@ author:
 description:
   - Signs a request with a CA's key and certificate. A root signs an intermediate CA, an intermediate CA signs a host's
     certificate.
-  - What the certificate may be used for is the O(profile)'s matter, not the request's. O(honour) says what else is
+  - What the certificate may be used for is the O(purpose)'s matter, not the request's. O(honour) says what else is
     taken over from the request, which never makes itself a CA.
   - Refused are a CA that has expired, that is none, that may not issue what is asked for or whose key is another's,
     and a request with a wrong signature or a weak key.
@@ -50,7 +50,7 @@ options:
   csr_content:
     description: The same as text, in PEM form.
     type: str
-  profile:
+  purpose:
     description:
       - What the certificate is for. Sets key usage, extended key usage and basic constraints as RFC 5280 and the
         CA/Browser Forum want them.
@@ -59,7 +59,7 @@ options:
     choices: [server, client, intermediate_ca]
     default: server
   pathlen:
-    description: How many CAs may follow below the CA of O(profile=intermediate_ca).
+    description: How many CAs may follow below the CA of O(purpose=intermediate_ca).
     type: int
     default: 0
   honour:
@@ -68,7 +68,7 @@ options:
         key usages, purposes, basic constraints and name constraints that leaves out.
       - Where M(fleetpki.host_trust.csr) looks at the certificate, give it the same.
       - With V(key_usage), V(extended_key_usage) and V(basic_constraints) among them, the request has precedence over
-        the profile. A request for a CA is refused still, unless with O(profile=intermediate_ca).
+        the purpose. A request for a CA is refused still, unless with O(purpose=intermediate_ca).
     type: list
     elements: str
     choices: [subject, subject_alt_name, key_usage, extended_key_usage, basic_constraints, name_constraints,
@@ -111,7 +111,7 @@ options:
   not_after:
     description:
       - Until when it is valid, such as V(+90d) or V(20280131120000Z), in the forms of O(not_before).
-        The default is V(+1825d) for O(profile=intermediate_ca) and V(+180d) for others.
+        The default is V(+1825d) for O(purpose=intermediate_ca) and V(+180d) for others.
       - It never ends later than the CA's certificate. A warning tells where it was cut short.
       - A relative time that moves on is no reason for a new certificate, O(renew_before) is. Another absolute one is.
     aliases: [ownca_not_after]
@@ -147,7 +147,7 @@ EXAMPLES = r"""
     ca_path: /srv/ca/root.crt
     ca_privatekey_path: /srv/ca/root.key
     ca_privatekey_passphrase: "{{ vault_root_passphrase }}"
-    profile: intermediate_ca
+    purpose: intermediate_ca
     not_after: +1825d
     renew_before: 365d
   delegate_to: localhost
@@ -170,7 +170,7 @@ EXAMPLES = r"""
     ca_path: /srv/ca/issuing.crt
     ca_privatekey_path: /srv/ca/issuing.key
     ca_privatekey_passphrase: "{{ vault_issuing_passphrase }}"
-    profile: server
+    purpose: server
     common_name: web1.example.com
     subject_alt_name:
       - DNS:web1.example.com

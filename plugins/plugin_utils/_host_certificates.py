@@ -10,19 +10,19 @@ import typing as t
 
 
 def to_verify(certificates: list[dict[str, t.Any]], inventory_hostname: str, source: str = "private_ca",
-              profile: str = "server") -> list[dict[str, t.Any]]:
+              purpose: str = "server") -> list[dict[str, t.Any]]:
     """Elements of cert_verify's option ``certificates``, one for each of host_certificate_certificates."""
-    return [_one(one, one.get("name") or inventory_hostname, source, one.get("profile") or profile)
+    return [_one(one, one.get("name") or inventory_hostname, source, one.get("purpose") or purpose)
             for one in certificates]
 
 
 def to_serve(certificates: list[dict[str, t.Any]], inventory_hostname: str, source: str = "private_ca",
-             profile: str = "server") -> dict[str, str]:
+             purpose: str = "server") -> dict[str, str]:
     """What a server needs for the first of host_certificate_certificates that is for servers.
 
     name: what to ask it for. Without such a certificate all but the name is empty.
     """
-    one = next((one for one in certificates if (one.get("profile") or profile) == "server"), None)
+    one = next((one for one in certificates if (one.get("purpose") or purpose) == "server"), None)
     if one is None:
         return {"name": inventory_hostname, "certificate": "", "privatekey": "", "privatekey_passphrase": ""}
     name = one.get("name") or inventory_hostname
@@ -35,12 +35,12 @@ def to_serve(certificates: list[dict[str, t.Any]], inventory_hostname: str, sour
     }
 
 
-def _one(one: dict[str, t.Any], name: str, source: str, profile: str) -> dict[str, t.Any]:
+def _one(one: dict[str, t.Any], name: str, source: str, purpose: str) -> dict[str, t.Any]:
     key = {"privatekey_path": _key(one, name)}
     if one.get("privatekey_passphrase"):
         key["privatekey_passphrase"] = one["privatekey_passphrase"]
     hostnames, ips = _names(one, name)
-    return {**_files(one, name, source), **key, "hostnames": hostnames, "ips": ips, "purpose": profile}
+    return {**_files(one, name, source), **key, "hostnames": hostnames, "ips": ips, "purpose": purpose}
 
 
 def _names(one: dict[str, t.Any], name: str) -> tuple[list[str], list[str]]:

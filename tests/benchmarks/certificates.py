@@ -33,7 +33,7 @@ def selfsigned() -> dict[str, list[dict]]:
     return {
         "ours": [{f"{OURS}.selfsigned_cert": {
             "path": f"{HERE}/s.crt", "csr_path": f"{HERE}/s.csr", "privatekey_path": f"{HERE}/s.key",
-            "common_name": NAME, "profile": "server", "not_after": "+90d", **KEY["ours"]}}],
+            "common_name": NAME, "purpose": "server", "not_after": "+90d", **KEY["ours"]}}],
         "theirs": [
             {f"{THEIRS}.openssl_privatekey": {"path": f"{HERE}/s.key", **KEY["theirs"]}},
             {f"{THEIRS}.openssl_csr": {"path": f"{HERE}/s.csr", "privatekey_path": f"{HERE}/s.key",

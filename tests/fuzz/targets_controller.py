@@ -83,7 +83,8 @@ def a_path_to_validate(value):
 @target(st.lists(mutations.texts_of(["web1", "curl: (60) no", *corpus.HOSTILE]), min_size=4, max_size=4))
 def answers_of_hosts(texts):
     asker, name, client, said = (x509.printable(text) for text in texts)
-    result = {"name": name, "accepted": False, "violations": [said], "clients": {client: {"accepted": False, "message": said}}}
+    result = {"name": name, "accepted": False, "violations": [said],
+              "clients": {client: {"accepted": False, "message": said}}}
     heard = {asker: [result], "other": [dict(result, name="other")]}
     return _tls_matrix.matrix(heard), _tls_matrix.refusals(heard)
 

@@ -68,7 +68,8 @@ def places(result):
 def test_what_is_in_use_is_found_in_files_and_at_servers(hosts):
     """A certificate in a file that a service no longer shows counts, and so does one that is shown and in no file."""
     tasks = [look(listeners=False), look(listeners=False, paths=["/srv/far.der", "web.crt"]),
-             look(directories=[], server_names=["shown", "served"], authorities=BOTH), look(directories=[], authorities=BOTH),
+             look(directories=[], server_names=["shown", "served"], authorities=BOTH),
+             look(directories=[], authorities=BOTH),
              look(directories=["/srv"], server_names=["shown"], authorities=BOTH, ignore_ports=[4433],
                   ignore_paths=["/srv/shown.crt"])]
     for name, results in plays.run(hosts.inventory, [*tasks, {**tasks[2], "check_mode": True}]).results.items():

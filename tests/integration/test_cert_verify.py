@@ -173,7 +173,7 @@ def test_trust_in_a_hashed_directory(hosts):
 
 def test_warnings_are_shown(hosts):
     nameless = pki.server("old.example.com", ROOT, dns=[])
-    task = cert_verify(sent(nameless), trust="/trust.pem", profile="host")  # the other one refuses it
+    task = cert_verify(sent(nameless), trust="/trust.pem", engine="host")  # the other one refuses it
     result, = plays.run(hosts.inventory, [task], hosts=ONE).of(ONE)
     assert result["verified"]
     assert result["warnings"] == ["certificates[0] (CN=old.example.com): has no subject alternative names: no current "
@@ -188,7 +188,7 @@ def test_both_engines_and_what_only_one_minds(hosts):
         host.write("/old.pem", root.pem.encode())
     web = sent(pki.server(issuer=root), hostnames=["web1.example.com"])
     play = plays.run(hosts.inventory, [
-        cert_verify(web, trust="/old.pem"), cert_verify(web, trust="/old.pem", profile="host"),
+        cert_verify(web, trust="/old.pem"), cert_verify(web, trust="/old.pem", engine="host"),
         cert_verify(web, trust="/old.pem", waive=["rfc5280-ca-key-usage"]),
         cert_verify(web, trust="/old.pem", waive=["rfc5280-signature"])])
     for name in hosts:
@@ -253,20 +253,20 @@ def test_revocation_lists_that_can_t_be_read(hosts, tmp_path):
 def test_a_controller_whose_cryptography_is_too_old(hosts, tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import cryptography\ncryptography.__version__ = '43.0.0'\n")
     play = plays.run(hosts.inventory, [cert_verify(FULL, trust="/trust.pem"),
-                                       cert_verify(FULL, trust="/trust.pem", profile="host")], hosts=ONE,
+                                       cert_verify(FULL, trust="/trust.pem", engine="host")], hosts=ONE,
                      environment={"PYTHONPATH": str(tmp_path)})
     strict, host = play.of(ONE)
     assert strict["failed"] and host["verified"]
     assert all(said in strict["msg"] for said in (
-        "needs cryptography 49 or later on the controller", "there it has 43.0.0", "or say 'profile: host'"))
+        "needs cryptography 49 or later on the controller", "there it has 43.0.0", "or say 'engine: host'"))
 
 
 def test_async_is_for_one_engine(hosts):
     play = plays.run(hosts.inventory, [{**cert_verify(FULL, trust="/trust.pem"), "async": 30, "poll": 1},
-                                       {**cert_verify(FULL, trust="/trust.pem", profile="host"), "async": 30,
+                                       {**cert_verify(FULL, trust="/trust.pem", engine="host"), "async": 30,
                                         "poll": 1}], hosts=ONE)
     strict, host = play.of(ONE)
-    assert "take async away, or say 'profile: host'" in strict["msg"] and host.get("verified"), host
+    assert "take async away, or say 'engine: host'" in strict["msg"] and host.get("verified"), host
 
 
 def test_a_host_without_openssl(el9):

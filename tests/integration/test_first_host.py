@@ -86,7 +86,8 @@ def test_the_same_in_other_words_is_the_same(hosts, folder):
     assert trusted(hosts[FIRST], folder, "a") and trusted(hosts[SECOND], folder, "a")
 
 
-@pytest.mark.parametrize("name", ["ca_rotation_new_dir", "ca_rotation_exclude_hosts", "ca_rotation_phases", "private_ca_dir"])
+@pytest.mark.parametrize("name", [
+    "ca_rotation_new_dir", "ca_rotation_exclude_hosts", "ca_rotation_phases", "private_ca_dir"])
 def test_a_rotation_is_one_for_all(hosts, folder, name):
     variables = {"private_ca_dir": f"{folder}/a", "ca_rotation_new_dir": f"{folder}/b", "ca_rotation_exclude_hosts": [],
                  "ca_rotation_phases": ["distribute"]}

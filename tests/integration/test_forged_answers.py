@@ -31,7 +31,7 @@ ARGUMENTS = {
     "ca_usage_info": {"authorities": [ROOT.pem], "directories": [], "listeners": False},
     "cert_install": {"content": LEAF.pem, "path": "/root/installed.crt", "privatekey_path": "/root/leaf.key",
                      "trust_content": ROOT.pem},
-    "cert_verify": {"certificates": [{"content": LEAF.pem}], "profile": "host"},
+    "cert_verify": {"certificates": [{"content": LEAF.pem}], "engine": "host"},
     "cert_verify strict": {"certificates": [{"content": LEAF.pem}], "fail_on_error": False},
     "crl": {"path": "/root/x.crl", **CA},
     "csr": {"path": "/root/x.csr", "privatekey_path": "/root/x.key", "common_name": "web1", "return_content": True},
@@ -244,7 +244,8 @@ def test_facts_about_others_are_of_no_consequence(fresh_hosts, tmp_path):
     forging.lie(fresh_hosts[EVIL], setup=forging.as_facts(
         host_certificate_source="external", host_trust_verified={"results": "x"}, host_trust_store=5,
         __tls_smoke_test_endpoint={"name": HONEST, "host": "192.0.2.1", "port": 1}, __ca_rotation_wrong=[],
-        __tls_smoke_test_asked={"results": [{"name": HONEST, "accepted": False, "violations": ["forged"], "clients": {}}]},
+        __tls_smoke_test_asked={"results": [
+            {"name": HONEST, "accepted": False, "violations": ["forged"], "clients": {}}]},
         ca_rotation_distrust=True, __host_certificate_waiting=["forged"], __trust_report_trust={"anchors": 5}))
     variables = {"trust_report_dir": f"{tmp_path}/report", "host_trust_become": False, "tls_smoke_test_certificate": ""}
     (tmp_path / "setup.yml").write_text(json.dumps([{"hosts": EVIL, "gather_facts": False, "tasks": [

@@ -54,21 +54,21 @@ def tasks(folder):
     return [
         {"fleetpki.host_trust.selfsigned_cert": {
             "path": f"{folder}/root.crt", "privatekey_path": f"{folder}/root.key", "privatekey_passphrase": PASSPHRASE,
-            "key_type": "{{ kind }}", "profile": "root_ca", "return_content": True,
+            "key_type": "{{ kind }}", "purpose": "root_ca", "return_content": True,
             "subject_ordered": [{"C": "DE"}, {"O": "Corp"}, {"CN": "Corp Root CA"}]}, "register": "root"},
         csr("issuing", privatekey_passphrase=PASSPHRASE,
             subject_ordered=[{"C": "DE"}, {"O": "Corp"}, {"CN": "Corp Issuing CA"}]),
-        signed("issuing", "{{ root.certificate }}", "root", "root", profile="intermediate_ca"),
+        signed("issuing", "{{ root.certificate }}", "root", "root", purpose="intermediate_ca"),
         csr("server", common_name="web1.example.com", subject_alt_name=[
             "DNS:web1.example.com", "DNS:*.apps.example.com", "IP:192.0.2.1", "DNS:bücher.example"]),
         signed("server", issuing, "issuing", "issuing"),
         csr("nameless", subject_alt_name=["DNS:web2.example.com"]),
         signed("nameless", issuing, "issuing", "issuing"),
         csr("client", common_name="Jane Doe", subject_alt_name=["email:jane@example.com"]),
-        signed("client", issuing, "issuing", "issuing", profile="client"),
+        signed("client", issuing, "issuing", "issuing", purpose="client"),
         {"fleetpki.host_trust.selfsigned_cert": {
             "path": f"{folder}/alone.crt", "privatekey_path": f"{folder}/alone.key", "key_type": "{{ kind }}",
-            "profile": "server", "subject_alt_name": ["DNS:alone.example.com"], "return_content": True},
+            "purpose": "server", "subject_alt_name": ["DNS:alone.example.com"], "return_content": True},
          "register": "alone"},
         {"fleetpki.host_trust.crl": {
             "path": f"{folder}/issuing.crl", "ca_content": issuing, "ca_privatekey_path": f"{folder}/issuing.key",

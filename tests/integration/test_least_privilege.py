@@ -26,7 +26,7 @@ ASK = {"fleetpki.host_trust.tls_client_info": {"endpoints": [THERE]}}
 
 
 def verify(path, **more):
-    return {"fleetpki.host_trust.cert_verify": {"certificates": [{"path": path, **more}], "profile": "host"}}
+    return {"fleetpki.host_trust.cert_verify": {"certificates": [{"path": path, **more}], "engine": "host"}}
 
 
 @pytest.fixture(scope="module")

@@ -144,7 +144,8 @@ def test_slices_at_once(fleet, tmp_path):
     assert kept == {path: path.read_bytes() for path in ca.rglob("*") if path.is_file()}
 
     lost = first[NAMES[0]].serial_number
-    more = {"private_ca_name_constraints_permitted": ["DNS:example.com"], "private_ca_revoked": [{"serial": f"{lost:x}"}]}
+    more = {"private_ca_name_constraints_permitted": ["DNS:example.com"],
+            "private_ca_revoked": [{"serial": f"{lost:x}"}]}
     changed = at_once(fleet, tmp_path, [SITE] * 3, settings(ca, **more))
     assert set(changed) >= set(NAMES)
     second = certificates(fleet)

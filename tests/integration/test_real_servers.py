@@ -79,7 +79,7 @@ def test_all_ways_to_set_up_a_server(seen, server):
         violations = seen[server, way]["violations"]
         expected = REFUSED_IN_HTTP if (server, way) == ("nginx", "mutual") else begins
         assert len(violations) == len(expected), (way, violations)
-        assert all(sentence.startswith(begin) for sentence, begin in zip(violations, expected, strict=True)), (way, violations)
+        assert all(sentence.startswith(begin) for sentence, begin in zip(violations, expected, strict=True)), violations
         assert seen[server, way]["address"] and seen[server, way]["milliseconds"]["handshake"] > 0
     plain = seen[server, PLAIN]
     assert re.match("the server does not speak TLS there but plain HTTP: it says 'HTTP/1.1 400 Bad", plain["finding"])

@@ -180,8 +180,8 @@ def test_what_of_a_verification_the_role_passes_on(el9):
     el9["el9"].write("/root/web1.crt", web.pem.encode())
     said = {}
     for name, more in {"strict": {}, "waived": {"ca_trust_verify_waive": ["rfc5280-ca-key-usage"]},
-                       "host": {"ca_trust_verify_profile": "host"},
-                       "revoked": {"ca_trust_verify_profile": "host",
+                       "host": {"ca_trust_verify_engine": "host"},
+                       "revoked": {"ca_trust_verify_engine": "host",
                                    "ca_trust_verify_crls": [{"content": pki.crl(old, web)}]}}.items():
         given = role(old, ca_trust_verify_certificates=[CERTIFICATE], **more)
         play = plays.run(el9.inventory, [], roles=[given], ignore_errors=False)

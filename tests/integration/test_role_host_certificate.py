@@ -118,7 +118,7 @@ def test_selfsigned_and_several(fleet, tmp_path):
     listed = [{"name": "app.example.com", "key_type": "RSA 2048", "services": ["httpd"], "ocsp_must_staple": True},
               {"name": "*.apps.example.com", "services": ["ldap", "httpd"], "privatekey_passphrase": secret,
                "ocsp_must_staple": "no"},
-              {"name": "10.0.0.1", "profile": "client", "services": [], "path": "/root/client.crt",
+              {"name": "10.0.0.1", "purpose": "client", "services": [], "path": "/root/client.crt",
                "privatekey_path": "/root/client.key", "digest": "sha384", "not_after": "+20d", "renew_before": "5d"}]
     settings = {"host_certificate_source": "selfsigned", "host_certificate_certificates": listed,
                 "host_certificate_backup": True}
@@ -166,7 +166,7 @@ def test_certificates_say_where_the_ca_publishes(fleet, tmp_path):
 def test_what_holds_for_all_certificates(fleet, tmp_path):
     """Kinds of keys and certificates, in a mounted system: here the host's own, by another way."""
     settings = {**existing_ca(tmp_path / "ca"), "host_certificate_subject": {"O": "Corp", "C": "SE"},
-                "host_certificate_key_type": "RSA 2048", "host_certificate_profile": "client",
+                "host_certificate_key_type": "RSA 2048", "host_certificate_purpose": "client",
                 "host_certificate_digest": "sha512", "host_certificate_ocsp_must_staple": True,
                 "host_certificate_root": "/proc/1/root", "host_certificate_services": ["httpd"],
                 "host_certificate_certificates": [{"name": "all"}]}

@@ -175,7 +175,7 @@ def test_how_certificates_are_judged_and_endpoints_looked_at(fleet, tmp_path):
     """By the host's OpenSSL and with a revocation list; endpoints thoroughly, with all that they can do."""
     web2 = x509.load_pem_x509_certificate(fleet["web2"].read("/etc/ssl/certs/web2.crt"))
     lists = [{"content": pki.crl(ISSUING, pki.Pair(None, web2))}, {"content": pki.crl(ROOT)}]
-    given = {"trust_report_verify_profile": "host", "trust_report_waive": ["rfc5280-ca-key-usage"],
+    given = {"trust_report_verify_engine": "host", "trust_report_waive": ["rfc5280-ca-key-usage"],
              "trust_report_timeout": 5}
     value, _text = make(fleet, tmp_path / "new", "--limit", "web2", **given, trust_report_crls=lists,
                         trust_report_endpoints_thorough=False)

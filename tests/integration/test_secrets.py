@@ -77,7 +77,7 @@ WORKS = [
     module("crl", path=at("other.crl"), **SIGNING),
     module("cert_install", path=at("done.crt"), privatekey_path=at("made.key"), privatekey_passphrase=OWN,
            content="{{ signed.certificate }}", trust_content=ROOT.pem),
-    module("cert_verify", trust=at("root.crt"), profile="host", certificates=[
+    module("cert_verify", trust=at("root.crt"), engine="host", certificates=[
         {"path": at("web.crt")},
         {"path": at("made.crt"), "privatekey_path": at("made.key"), "privatekey_passphrase": OWN}]),
     module("tls_endpoint_info", endpoints=[THERE | LOCKED], trust=at("root.crt")),

@@ -46,7 +46,7 @@ openssl s_client -connect localhost:4433 -servername test.example.com -verify_ho
 @pytest.mark.platforms
 def test_first_and_converged_run_everywhere_and_a_server_with_it(hosts):
     """One execution from nothing; bare names land where the platform keeps them; clients that trust it accept it."""
-    task = selfsigned("", profile="server", subject_alt_name=["DNS:test.example.com", "IP:127.0.0.1"],
+    task = selfsigned("", purpose="server", subject_alt_name=["DNS:test.example.com", "IP:127.0.0.1"],
                       renew_before="30d", key_type="RSA 2048")
     play = plays.run(hosts.inventory, quartet(task), "--diff", "-vvv")
     for name, host in hosts.items():
@@ -69,7 +69,7 @@ def test_drift_and_renewal_with_reasons(hosts):
     """The old certificate is kept by ``backup``; a relative time that moves on is nothing."""
     folder, host = f"{next(FOLDERS)}/", hosts["debian13"]
     host.run("mkdir", folder)
-    base = {"common_name": "web1.example.com", "profile": "server", "backup": True}
+    base = {"common_name": "web1.example.com", "purpose": "server", "backup": True}
     steps = [
         ({**base, "not_after": "+20d12h"}, ["there is no private key yet", "there is no certificate yet"]),
         ({**base, "not_after": "+90d"}, []),
@@ -78,12 +78,12 @@ def test_drift_and_renewal_with_reasons(hosts):
             "subject_alt_name: DNS:www.example.com is added"]),
         ({**base, "digest": "sha512"}, ["subject_alt_name: DNS:www.example.com is taken out",
                                         "digest: sha512 instead of sha256"]),
-        ({**base, "profile": "client"}, ["digest: sha256 instead of sha512",
+        ({**base, "purpose": "client"}, ["digest: sha256 instead of sha512",
                                          "extended_key_usage: clientAuth is added, serverAuth is taken out"]),
-        ({**base, "profile": "client", "key_type": "EC P-384"}, []),
-        ({**base, "profile": "client", "key_type": "EC P-384", "regenerate_key": "mismatch"}, [
+        ({**base, "purpose": "client", "key_type": "EC P-384"}, []),
+        ({**base, "purpose": "client", "key_type": "EC P-384", "regenerate_key": "mismatch"}, [
             "key_type: EC P-384 instead of EC P-256", "the key is another one"]),
-        ({**base, "profile": "client", "not_after": "2099-12-31", "organization_name": "Corp"}, [
+        ({**base, "purpose": "client", "not_after": "2099-12-31", "organization_name": "Corp"}, [
             "subject: CN=web1.example.com,O=Corp instead of CN=web1.example.com", "not_after: 2099-12-31T00:00:00Z "]),
     ]
     tasks = [step for options, _reasons in steps for step in quartet(selfsigned(folder, **options))[:2]]
@@ -108,9 +108,9 @@ def test_drift_and_renewal_with_reasons(hosts):
 def test_a_root_ca_stays_what_it_is(hosts):
     """Its key is encrypted; where that is offline, no other takes its place; nor where the passphrase is wrong."""
     folder = f"{next(FOLDERS)}/"
-    root = selfsigned(folder, profile="root_ca", subject_ordered=[{"O": "Corp"}, {"CN": "Corp Root CA"}],
+    root = selfsigned(folder, purpose="root_ca", subject_ordered=[{"O": "Corp"}, {"CN": "Corp Root CA"}],
                       basic_constraints=["CA:TRUE", "pathlen:1"], privatekey_passphrase=PASSPHRASE)
-    wrong = selfsigned(folder, profile="root_ca", common_name="Other", privatekey_passphrase="not correct",
+    wrong = selfsigned(folder, purpose="root_ca", common_name="Other", privatekey_passphrase="not correct",
                        regenerate_key="always")
     away = plays.command("mv", f"{folder}web.key", "/root/offline.key")
     some = {name: hosts[name] for name in ("el8", "debian13")}
@@ -169,7 +169,7 @@ def test_bad_input_is_refused_and_nothing_is_left_behind(hosts):
     cases = [
         ({**mine, "privatekey_passphrase": "not correct"}, "privatekey_passphrase is wrong"),
         ({**mine, "not_after": "+2d", "renew_before": "3d"}, "renew_before (3d) is not shorter than the validity"),
-        ({**mine, "profile": "code"}, "value of profile must be one of: server, client, root_ca"),
+        ({**mine, "purpose": "code"}, "value of purpose must be one of: server, client, root_ca"),
     ]
     before = judges.looks(host, folder)
     tasks = [selfsigned(folder, **options) for options, _sentence in cases]

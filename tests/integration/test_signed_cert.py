@@ -39,11 +39,11 @@ def private_ca(folder):
     return [
         {"fleetpki.host_trust.selfsigned_cert": {
             "path": f"{folder}root.crt", "privatekey_path": f"{folder}root.key", "privatekey_passphrase": PASSPHRASE,
-            "profile": "root_ca", "subject_ordered": [{"O": "Corp"}, {"CN": "Corp Root CA"}]}},
+            "purpose": "root_ca", "subject_ordered": [{"O": "Corp"}, {"CN": "Corp Root CA"}]}},
         {"fleetpki.host_trust.csr": issuing},
         {"fleetpki.host_trust.signed_cert": {
             "path": f"{folder}issuing.crt", "fullchain_path": f"{folder}issuing.pem",
-            "csr_path": f"{folder}issuing.csr", "profile": "intermediate_ca", "ca_path": f"{folder}root.crt",
+            "csr_path": f"{folder}issuing.csr", "purpose": "intermediate_ca", "ca_path": f"{folder}root.crt",
             "ca_privatekey_path": f"{folder}root.key", "ca_privatekey_passphrase": PASSPHRASE}},
     ]
 
@@ -161,7 +161,7 @@ def test_a_ca_on_the_hosts_themselves(hosts):
         "path": "issuing.crl", "ca_path": "own.crt", "ca_privatekey_path": "own.key",
         "revoked": [{"serial": "4711", "reason": "superseded"}]}}
     root = {"fleetpki.host_trust.selfsigned_cert": {
-        "path": "own.crt", "privatekey_path": "own.key", "profile": "root_ca", "common_name": "Own CA"}}
+        "path": "own.crt", "privatekey_path": "own.key", "purpose": "root_ca", "common_name": "Own CA"}}
     options = {"csr_path": "leaf.csr", "path": "leaf.crt", "fullchain_path": "leaf.pem", "ca_path": "own.crt",
                "ca_privatekey_path": "own.key", "mode": "0640", "group": "daemon"}
     tasks = [root, csr("", path="leaf.csr", privatekey_path="leaf.key", common_name="leaf.example.com"),
@@ -210,7 +210,7 @@ def test_drift_with_reasons(hosts, ca):
         (None, {"digest": "sha512", "not_after": "+20d", "force": True}, ["force"]),
         (None, {"digest": "sha512", "not_after": "+90d", "renew_before": "30d"}, ["it expires in "]),
         (None, soon, ["digest: sha256 instead of sha512", "not_after: 2027-01-31T00:00:00Z instead of 20"]),
-        (None, {**soon, "profile": "client"}, ["extended_key_usage: clientAuth is added, serverAuth is taken out"]),
+        (None, {**soon, "purpose": "client"}, ["extended_key_usage: clientAuth is added, serverAuth is taken out"]),
         (None, {**soon, **urls}, ["extended_key_usage: serverAuth is added, clientAuth is taken out",
                                   "crl_distribution_points: http://pki/a.crl is added", "ocsp: http://ocsp/ is added"]),
         (None, {**soon, **urls, **by(stranger)}, ["issuer: CN=Another CA instead of CN=Corp Issuing CA"]),

@@ -72,11 +72,13 @@ def test_every_client_judges_by_the_trust_that_is_installed(fleet):
     for name in ("all", "el8", "el10"):
         before, _done, after, _undone, again = play.of(name)
         clients = EVERY if name == "all" else FEW
-        assert sorted(after["clients"]) == sorted(clients) and not after.get("failed") and after["requirements_met"], after["msg"]
+        assert sorted(after["clients"]) == sorted(clients)
+        assert not after.get("failed") and after["requirements_met"], after["msg"]
         assert accepted(after["results"][0]) == dict.fromkeys(clients, True)
         for refused in (before, again):
             found = refused["results"][0]["clients"]
-            assert refused["failed"] and all(found[one]["accepted"] is False and found[one]["message"] for one in clients)
+            assert refused["failed"]
+            assert all(found[one]["accepted"] is False and found[one]["message"] for one in clients)
             assert "server:4001: curl refuses it: curl: (60) SSL certificate problem: " in refused["msg"]
         assert not after["changed"] and "Traceback" not in str(play.of(name))
 
@@ -163,8 +165,8 @@ def test_an_old_java_is_judged_by_its_store(fleet):
     assert asked["clients"]["java"]["version"] == 'openjdk version "1.8.0_462"'
     assert accepted(good) == {"java": True} and accepted(wrong) == {"java": False}
     assert accepted(incomplete) == accepted(unknown) == {"java": False}
-    assert good["clients"]["java"]["message"] == "judged by openssl with Java's anchors, for this Java runs no program " \
-                                              "from its source"
+    assert good["clients"]["java"]["message"] == (
+        "judged by openssl with Java's anchors, for this Java runs no program from its source")
     assert unknown["clients"]["java"]["message"].startswith("unable to get local issuer certificate (judged by openssl")
     assert "ostname mismatch (judged by openssl" in wrong["clients"]["java"]["message"]
     host.run("rm", "/usr/local/bin/java")  # tests come in any order, and this fleet is also others'

@@ -259,8 +259,8 @@ def test_keep_alive_on_every_platform(fleet):
 
 @pytest.mark.platforms
 def test_mutual_tls_tells_no_secret(fleet):
-    item = {"host": "server", "port": 4009, "client_certificate": "/client.pem", "client_privatekey_path": "/client.key",
-            "client_privatekey_passphrase": PASSPHRASE}
+    item = {"host": "server", "port": 4009, "client_certificate": "/client.pem",
+            "client_privatekey_path": "/client.key", "client_privatekey_passphrase": PASSPHRASE}
     play = plays.run(fleet.inventory, [
         info(item, trust="/trust.pem", require=["trusted", "resumption"], http=False),
         info({**item, "client_privatekey_passphrase": "battery staple"})], "-vvv", hosts=LOOKERS)

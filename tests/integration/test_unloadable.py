@@ -126,15 +126,15 @@ def test_the_bundle_of_an_application(one_of_each):
         assert healed["changed"] and after["in_sync"] and loaded(one_of_each[name], "/root/app.pem") == 1
 
 
-@pytest.mark.parametrize("profile", ["host", "strict"])
-def test_cert_verify_says_that_first(el_hosts, profile):
+@pytest.mark.parametrize("engine", ["host", "strict"])
+def test_cert_verify_says_that_first(el_hosts, engine):
     """OpenSSL has no anchor at all then. It blamed a CA that is fine."""
     plays.run(el_hosts.inventory, [plays.anchors(ROOT)])
     for host in el_hosts.values():
         bring(host)
         extract(host)
     verify = {"fleetpki.host_trust.cert_verify": {
-        "trust": BUNDLE["redhat"], "profile": profile,
+        "trust": BUNDLE["redhat"], "engine": engine,
         "certificates": [{"content": SERVER.pem, "chain_content": ISSUING.pem}]}}
     play = plays.run(el_hosts.inventory, [verify])
     for name, (verified,) in play.results.items():

@@ -10,7 +10,7 @@ import statistics
 import oracle
 import pytest
 
-# Where the strict profile differs from limbo, and why. Cases in pairs can't be satisfied together.
+# Where the strict engine differs from limbo, and why. Cases in pairs can't be satisfied together.
 FALSE_ACCEPTS = {
     "rfc5280::nc::permitted-dns-match-noncritical":
         "the contrary of webpki::nc::permitted-dns-match-noncritical: the CA/Browser Forum allows what the RFC forbids",
@@ -45,7 +45,7 @@ def ids(found):
     return {one.id for one in found}
 
 
-def test_limbo_by_the_strict_profile():
+def test_limbo_by_the_strict_engine():
     found = outcomes("limbo.json.xz", "LIMBO", "strict")
     assert not oracle.unsupported(found)
     accepts, rejects = oracle.false_accepts(found), oracle.false_rejects(found)

@@ -94,7 +94,7 @@ def csr() -> "Spec":
 def selfsigned_cert() -> "Spec":
     """All options of selfsigned_cert."""
     return dict(REQUEST, csr_path={"type": "path"}, digest=dict(REQUEST["digest"], aliases=["selfsigned_digest"]),
-                profile={"type": "str", "choices": ["server", "client", "root_ca"]}, **validity("selfsigned"))
+                purpose={"type": "str", "choices": ["server", "client", "root_ca"]}, **validity("selfsigned"))
 
 
 def signed_cert() -> "Spec":
@@ -104,7 +104,7 @@ def signed_cert() -> "Spec":
         csr_content={"type": "str"}, subject=REQUEST["subject"], subject_ordered=REQUEST["subject_ordered"],
         common_name=REQUEST["common_name"], subject_alt_name=REQUEST["subject_alt_name"],
         digest={"type": "str", "choices": list(keys.DIGESTS), "aliases": ["ownca_digest"]},
-        profile={"type": "str", "default": "server", "choices": list(fields.SIGNED_PROFILES)},
+        purpose={"type": "str", "default": "server", "choices": list(fields.SIGNED_PURPOSES)},
         pathlen={"type": "int", "default": 0},
         honour=HONOUR, crl_distribution_points={"type": "list", "elements": "str"},
         ca_issuers={"type": "list", "elements": "str"}, ocsp={"type": "list", "elements": "str"},

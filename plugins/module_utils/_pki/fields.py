@@ -26,7 +26,7 @@ CRITICAL = ("subject_alt_name", "key_usage", "extended_key_usage", "basic_constr
 
 # What a certificate is for: RFC 5280 section 4.2, CA/Browser Forum Baseline Requirements 7.1.2. With RSA, too, the key
 # only signs: what encrypts with it, as TLS 1.2 could, is on its way out.
-PROFILES = {
+OF_PURPOSE = {
     "server": {"basic_constraints": ["CA:FALSE"], "key_usage": ["digitalSignature"],
                "extended_key_usage": ["serverAuth"], "critical": ["basic_constraints", "key_usage"]},
     "client": {"basic_constraints": ["CA:FALSE"], "key_usage": ["digitalSignature"],
@@ -39,26 +39,26 @@ PROFILES = {
                         "critical": ["basic_constraints", "key_usage"]},
 }
 
-SIGNED_PROFILES = ("server", "client", "intermediate_ca")
+SIGNED_PURPOSES = ("server", "client", "intermediate_ca")
 # What a CA can take over from a request, and what it does unless told otherwise.
 HONOUR = ("subject", "subject_alt_name", "key_usage", "extended_key_usage", "basic_constraints", "name_constraints",
           "ocsp_must_staple")
 HONOURED = ("subject", "subject_alt_name", "ocsp_must_staple")
-PURPOSES = ("key_usage", "extended_key_usage", "basic_constraints")  # that the profile has for a request without them
+PURPOSES = ("key_usage", "extended_key_usage", "basic_constraints")  # that the purpose has for a request without them
 
 
 class OptionError(Failure, ValueError):
     """Options that can't be carried out; the message says which, why, and what to write."""
 
 
-def of_options(options: "t.Dict[str, t.Any]", profile: "t.Optional[str]" = None) -> "extensions.Facts":
+def of_options(options: "t.Dict[str, t.Any]", purpose: "t.Optional[str]" = None) -> "extensions.Facts":
     """The facts that the options of csr and selfsigned_cert ask for; what is not asked for has no key.
 
     Raises OptionError.
     """
     try:
         subject = distinguished_names.of_options(options)
-        facts = dict(profile_facts(profile) if profile else {"critical": []}, subject=subject)
+        facts = dict(purpose_facts(purpose) if purpose else {"critical": []}, subject=subject)
         _set(facts, options, "key_usage", extensions.key_usages)
         _set(facts, options, "extended_key_usage", extensions.extended_key_usages)
         _set(facts, options, "basic_constraints", extensions.basic_constraints)
@@ -88,9 +88,9 @@ def of_options(options: "t.Dict[str, t.Any]", profile: "t.Optional[str]" = None)
     return facts
 
 
-def profile_facts(profile: str) -> "extensions.Facts":
-    """The facts of a profile, for the caller to change."""
-    return {name: list(values) for name, values in PROFILES[profile].items()}
+def purpose_facts(purpose: str) -> "extensions.Facts":
+    """The facts of a purpose, for the caller to change."""
+    return {name: list(values) for name, values in OF_PURPOSE[purpose].items()}
 
 
 def behind(name: str) -> "t.Tuple[str, ...]":

@@ -36,7 +36,7 @@ def converge(
     """
     now = int(time.time()) if now is None else now
     want = _facts(options)
-    span = pki_validity.wanted(options, NOT_AFTER.get(options["profile"], LEAF_NOT_AFTER), now)
+    span = pki_validity.wanted(options, NOT_AFTER.get(options["purpose"], LEAF_NOT_AFTER), now)
     before, unreadable = certificates.present(options["path"])
     _keep_the_root(options, before, unreadable)
     choice = key_selection.choose(options["privatekey_path"], options["privatekey_passphrase"], options["key_type"],
@@ -65,11 +65,11 @@ def converge(
 def _facts(options: "t.Dict[str, t.Any]") -> "extensions.Facts":
     """What the options ask for. Where they name no subject, the first of the names is it, for a certificate that is its
     own issuer has one (RFC 5280 section 4.1.2.4)."""
-    facts = fields.of_options(options, options["profile"])
+    facts = fields.of_options(options, options["purpose"])
     if facts["subject"]:
         return facts
     name = facts["subject_alt_name"][0].partition(":")[2]
-    return fields.of_options(dict(options, common_name=name[:64]), options["profile"])
+    return fields.of_options(dict(options, common_name=name[:64]), options["purpose"])
 
 
 def _why_request(options: "t.Dict[str, t.Any]", want: "extensions.Facts") -> "t.List[str]":
@@ -86,7 +86,7 @@ def _keep_the_root(
     options: "t.Dict[str, t.Any]", before: "t.Optional[certificates.Certificate]", unreadable: "t.Optional[str]"
 ) -> None:
     """A CA whose key lies elsewhere, as that of an offline root, is not replaced by a new one with the same name."""
-    is_ca = extensions.is_ca(before.facts) if before else unreadable and options["profile"] == "root_ca"
+    is_ca = extensions.is_ca(before.facts) if before else unreadable and options["purpose"] == "root_ca"
     if is_ca and options["regenerate_key"] != "always" and not os.path.lexists(options["privatekey_path"]):
         what = "%s, SHA-256 %s" % (x509.label(before.plain), before.plain.fingerprint) if before else unreadable
         raise Failure(

@@ -46,7 +46,7 @@ def converge(
     _refuse(request, want, authority, options)
     issuer = certificates.issuer_of(authority.certificate, authority.key)
     want = certificates.wanted(want, request.public_key, issuer, options["digest"])
-    span = pki_validity.wanted(options, NOT_AFTER[options["profile"]], now, authority.certificate.plain)
+    span = pki_validity.wanted(options, NOT_AFTER[options["purpose"]], now, authority.certificate.plain)
     before, unreadable = certificates.present(options["path"] or options["fullchain_path"])
     reasons = certificates.why(before, unreadable, want, issuer, span, options, now)
     certificate = before if before and not reasons else _issue(want, request, issuer, span)
@@ -78,10 +78,10 @@ def _request(options: "t.Dict[str, t.Any]") -> pkcs10.Request:
 
 
 def _wanted(request: pkcs10.Request, options: "t.Dict[str, t.Any]") -> "t.Tuple[extensions.Facts, t.List[str]]":
-    """(the facts of the certificate, warnings): what is honoured of the request, and of the profile all else."""
-    profile, honour = options["profile"], options["honour"]
-    want = fields.profile_facts(profile)
-    if profile == "intermediate_ca":
+    """(the facts of the certificate, warnings): what is honoured of the request, and of the purpose all else."""
+    purpose, honour = options["purpose"], options["honour"]
+    want = fields.purpose_facts(purpose)
+    if purpose == "intermediate_ca":
         want["basic_constraints"] = ["CA:TRUE", "pathlen:%d" % options["pathlen"]]
     want["subject"] = []
     critical = set(want["critical"])
@@ -94,7 +94,7 @@ def _wanted(request: pkcs10.Request, options: "t.Dict[str, t.Any]") -> "t.Tuple[
         if options[name]:
             want[name] = [url.partition(":")[2] for url in _urls(name, options[name])]
     warnings = _left_out(want, request, honour) + _prescribed(want, request, options)
-    if profile == "server" and "subject_alt_name" not in want:
+    if purpose == "server" and "subject_alt_name" not in want:
         common_name = distinguished_names.common_name(want["subject"])
         host = common_name and general_names.of_host(common_name)
         if not host:
@@ -167,13 +167,13 @@ def _refuse(
 ) -> None:
     """What must not be signed: a leaf that makes itself a CA, a CA that its own issuer forbids or has no name."""
     name = _subject(request.facts)
-    if options["profile"] != "intermediate_ca":
+    if options["purpose"] != "intermediate_ca":
         if extensions.is_ca(want) or "keyCertSign" in want["key_usage"]:
             raise Failure(
-                "the request (%s) asks for a CA (%s), and profile=%s makes none: leave that out of 'honour', or use "
-                "profile=intermediate_ca if it is meant to issue certificates" % (
+                "the request (%s) asks for a CA (%s), and purpose=%s makes none: leave that out of 'honour', or use "
+                "purpose=intermediate_ca if it is meant to issue certificates" % (
                     name, ", ".join(request.facts.get("basic_constraints", []) + request.facts.get("key_usage", [])),
-                    options["profile"]))
+                    options["purpose"]))
     elif not extensions.is_ca(want) or not want["subject"]:
         raise Failure("the request (%s) can't become an intermediate CA: a CA has a subject and CA:TRUE "
                                     "in its basic constraints (RFC 5280 section 4.1.2.6, 4.2.1.9)" % name)

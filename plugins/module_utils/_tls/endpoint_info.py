@@ -57,14 +57,16 @@ def look(
     results = [_judged(endpoint, one_seen, given, program, store, tmpdir, now)
                for endpoint, one_seen in zip(endpoints, seen)]
     return {
-        "requirements_met": not any(result["violations"] for result in results), "results": results, "msg": _message(results),
+        "requirements_met": not any(result["violations"] for result in results), "results": results,
+        "msg": _message(results),
         "trust": {"file": store.trust.file, "directory": store.trust.directory, "anchors": len(store.anchors)},
     }
 
 
 def _message(results: "t.List[t.Dict[str, t.Any]]") -> str:
     """What is not as it was asked for; where nothing was, how many were asked and what kept any from an answer."""
-    violations = ["%s: %s" % (result["name"], "; ".join(result["violations"])) for result in results if result["violations"]]
+    violations = ["%s: %s" % (result["name"], "; ".join(result["violations"]))
+                  for result in results if result["violations"]]
     count = "%d endpoint%s looked at" % (len(results), "" if len(results) == 1 else "s")
     return "\n".join(violations or [count] + [
         "%s: %s" % (result["name"], result["finding"]) for result in results if result["finding"]])

@@ -56,9 +56,9 @@ def unable() -> str | None:
     found = webpki_certificate.cryptography_version
     if found and int(found.partition(".")[0]) >= MIN_CRYPTOGRAPHY:
         return None
-    return (f"the profile 'strict' needs cryptography {MIN_CRYPTOGRAPHY} or later on the controller, in the Python "
+    return (f"the engine 'strict' needs cryptography {MIN_CRYPTOGRAPHY} or later on the controller, in the Python "
             f"that runs ansible-core; there it has {found or 'none'}: install it (pip install 'cryptography>="
-            f"{MIN_CRYPTOGRAPHY}'), or say 'profile: host' for the host's OpenSSL alone")
+            f"{MIN_CRYPTOGRAPHY}'), or say 'engine: host' for the host's OpenSSL alone")
 
 
 def judge(leaf: bytes, sent: list[bytes], anchors: list[bytes], question: Question,

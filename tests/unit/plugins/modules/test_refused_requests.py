@@ -98,7 +98,7 @@ SELFSIGNED = [
     (mine(path="/nosuch/web.crt"), "the folder /nosuch does not exist; create it first"),
     (mine(path="/etc"), "/etc can't be written: something that is no file is there"),
     (mine(path="{folder}/web.key"), "privatekey_path and path are the same file, "),
-    (mine(profile="code"), "value of profile must be one of: server, client, root_ca"),
+    (mine(purpose="code"), "value of purpose must be one of: server, client, root_ca"),
 ]
 
 

@@ -21,7 +21,7 @@ SERVED = {"name": "web1", "certificate": "web1-fullchain.pem", "privatekey": "we
     ({}, {}),
     ({"name": "web1", "subject_alt_name": ["DNS:a", "dns:*.b", "IP:192.0.2.1", "URI:c"]},
      {"hostnames": ["a"], "ips": ["192.0.2.1"]}),
-    ({"profile": "client"}, {"purpose": "client"}),
+    ({"purpose": "client"}, {"purpose": "client"}),
     ({"path": "/a.crt", "chain_path": "/c.pem", "privatekey_path": "/k"},
      {"path": "/a.crt", "chain": ["/c.pem"], "privatekey_path": "/k"}),
     ({"privatekey_passphrase": "secret"}, {"privatekey_passphrase": "secret"}),
@@ -40,13 +40,13 @@ def test_names_that_are_addresses_or_wildcards():
 def test_files_that_are_not_written():
     no_chain, neither = verify([{"chain_path": ""}, {"chain_path": "", "fullchain_path": ""}], "web1")
     assert (no_chain["path"], neither["path"]) == ("web1-fullchain.pem", "web1.crt") and "chain" not in no_chain
-    assert "chain" not in verify([{}], "web1", source="selfsigned", profile="client")[0]
+    assert "chain" not in verify([{}], "web1", source="selfsigned", purpose="client")[0]
 
 
 @pytest.mark.parametrize("given, more", [
-    ([{}], {}), ([{}, {"name": "other"}], {}), ([{"profile": "client", "name": "a"}, {"profile": "server"}], {}),
+    ([{}], {}), ([{}, {"name": "other"}], {}), ([{"purpose": "client", "name": "a"}, {"purpose": "server"}], {}),
     ([], {"certificate": "", "privatekey": ""}),
-    ([{"profile": "client", "name": "a"}], {"certificate": "", "privatekey": ""}),
+    ([{"purpose": "client", "name": "a"}], {"certificate": "", "privatekey": ""}),
     ([{"privatekey_path": "/k", "fullchain_path": "/f.pem", "privatekey_passphrase": "secret"}],
      {"privatekey": "/k", "certificate": "/f.pem", "privatekey_passphrase": "secret"}),
     ([{"fullchain_path": "", "path": "/a.crt"}], {"certificate": "/a.crt"}),
@@ -63,7 +63,7 @@ def test_what_a_server_needs(given, more):
 
 
 def test_what_clients_need_is_nothing_for_a_server():
-    assert serve([{}, {"profile": "server", "name": "b"}], "web1", profile="client")["certificate"] == "b-fullchain.pem"
+    assert serve([{}, {"purpose": "server", "name": "b"}], "web1", purpose="client")["certificate"] == "b-fullchain.pem"
 
 
 def test_what_a_server_needs_that_is_self_signed():

@@ -97,7 +97,7 @@ def test_every_reason(bench, reason):
 @pytest.mark.parametrize("kind", TYPES)
 def test_every_type_of_ca(bench, kind):
     os.unlink(bench.path("ca.crt"))
-    bench.selfsigned(path="ca.crt", privatekey_path="new.key", profile="root_ca", common_name="Root", key_type=kind)
+    bench.selfsigned(path="ca.crt", privatekey_path="new.key", purpose="root_ca", common_name="Root", key_type=kind)
     bench.quartet(bench.crl, ca_privatekey_path="new.key", revoked=[one()])
     assert "4C6A" in number(bench)[1]
 

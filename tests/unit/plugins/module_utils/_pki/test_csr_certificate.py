@@ -253,7 +253,7 @@ def test_name_constraints_of_a_ca_are_drift(bench):
     asked = {"common_name": "Corp Sub", "basic_constraints": ["CA:TRUE", "pathlen:0"],
              "certificate_path": "web.crt", "ca_content": CA.pem, "honour": ["subject", "name_constraints"]}
     bench.csr(**asked)
-    bench.signed(path="web.crt", profile="intermediate_ca", honour=["subject", "name_constraints"])
+    bench.signed(path="web.crt", purpose="intermediate_ca", honour=["subject", "name_constraints"])
     assert bench.csr(**asked).result["certificate_reasons"] == []
     changed = bench.csr(**dict(asked, name_constraints_permitted=["DNS:example.com"]))
     assert changed.result["certificate_reasons"] == ["name_constraints_permitted: DNS:example.com is added"]

@@ -10,8 +10,8 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import ar
 BASIC = ["basic_constraints", "key_usage"]
 
 
-def of(profile=None, **given):
-    return fields.of_options(options(argspec.csr(), **given), profile)
+def of(purpose=None, **given):
+    return fields.of_options(options(argspec.csr(), **given), purpose)
 
 
 def test_options_that_say_little():
@@ -67,7 +67,7 @@ def test_options_that_can_not_be_carried_out(given, sentence):
     assert sentence in assert_clear(error.value)
 
 
-def test_profiles():
+def test_purposes():
     server = {"subject": ["CN=a"], "subject_alt_name": ["DNS:a"], "basic_constraints": ["CA:FALSE"],
               "key_usage": ["digitalSignature"], "extended_key_usage": ["serverAuth"], "critical": BASIC}
     assert of("server", common_name="a") == server
@@ -78,7 +78,7 @@ def test_profiles():
     assert of("root_ca", common_name="a") == of("root_ca", common_name="a", key_type="RSA 2048") == root
     assert of("root_ca", common_name="a", basic_constraints=["CA:TRUE", "pathlen:1"])["basic_constraints"] == [
         "CA:TRUE", "pathlen:1"]
-    assert fields.profile_facts("intermediate_ca") == {
+    assert fields.purpose_facts("intermediate_ca") == {
         "basic_constraints": ["CA:TRUE", "pathlen:0"], "key_usage": ["keyCertSign", "cRLSign"],
         "extended_key_usage": ["serverAuth", "clientAuth"], "critical": BASIC}
 

@@ -11,8 +11,8 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure impor
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._pki import keys
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
 
-WEB = {"common_name": "web1.example.com", "profile": "server"}
-ROOT = {"common_name": "Corp Root", "profile": "root_ca", "privatekey_passphrase": SECRET}
+WEB = {"common_name": "web1.example.com", "purpose": "server"}
+ROOT = {"common_name": "Corp Root", "purpose": "root_ca", "privatekey_passphrase": SECRET}
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_server_s(bench, kind, usages):
 
 
 def test_a_client_s_and_one_without_a_profile(bench):
-    bench.selfsigned(common_name="Jane Doe", profile="client")
+    bench.selfsigned(common_name="Jane Doe", purpose="client")
     assert x509.extended_key_usage(plain(bench)) == ["client_auth"]
     done = bench.quartet(bench.selfsigned, common_name="Jane Doe")
     assert done.reasons == ["key_usage: digitalSignature is taken out", "extended_key_usage: clientAuth is taken out",
@@ -122,7 +122,7 @@ def test_a_leaf_whose_key_is_gone_is_made_anew(bench):
     ({"organization_name": "Corp"}, "subject: CN=web1.example.com,O=Corp instead of CN=web1.example.com"),
     ({"subject_alt_name": ["DNS:b"]}, "subject_alt_name: DNS:b is added, DNS:web1.example.com is taken out"),
     ({"digest": "sha512"}, "digest: sha512 instead of sha256"),
-    ({"profile": "client"}, "extended_key_usage: clientAuth is added, serverAuth is taken out"),
+    ({"purpose": "client"}, "extended_key_usage: clientAuth is added, serverAuth is taken out"),
     ({"ocsp_must_staple": True}, "ocsp_must_staple is added"),
     ({"key_usage_critical": False}, "key_usage is no longer critical"),
     ({"not_before": "20200101"}, "not_before: 2020-01-01T00:00:00Z instead of "),
@@ -211,7 +211,7 @@ def test_with_a_request_for_a_ca_that_signs_later(bench):
 
 
 def test_a_name_alone_becomes_the_subject(bench):
-    bench.quartet(bench.selfsigned, subject_alt_name=["IP:192.0.2.1", "DNS:b"], profile="server")
+    bench.quartet(bench.selfsigned, subject_alt_name=["IP:192.0.2.1", "DNS:b"], purpose="server")
     assert x509.name(plain(bench).subject_der) == "CN=192.0.2.1"
     assert x509.alt_names(plain(bench))["dns"] == ["b"]
 

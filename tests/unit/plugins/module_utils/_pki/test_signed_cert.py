@@ -76,11 +76,11 @@ CROSSED = [("EC P-256", "Ed25519"), ("Ed25519", "RSA 2048"), ("RSA 2048", "EC P-
 
 @pytest.mark.parametrize("ca_type, leaf_type", CROSSED)
 def test_openssl_verifies_what_every_type_of_ca_signs(bench, ca_type, leaf_type):
-    bench.selfsigned(path="root.crt", privatekey_path="root.key", profile="root_ca", common_name="Root",
+    bench.selfsigned(path="root.crt", privatekey_path="root.key", purpose="root_ca", common_name="Root",
                      key_type=ca_type)
     bench.csr(path="i.csr", privatekey_path="i.key", common_name="Issuing", key_type=ca_type)
     bench.quartet(bench.signed, csr_path="i.csr", path="i.crt", ca_path="root.crt", ca_privatekey_path="root.key",
-                  profile="intermediate_ca")
+                  purpose="intermediate_ca")
     request(bench, key_type=leaf_type, **WEB)
     urls = {"crl_distribution_points": ["http://a/i.crl"], "ocsp": ["http://a/ocsp"], "ca_issuers": ["http://a/i.crt"]}
     bench.quartet(bench.signed, ca_path="i.crt", ca_privatekey_path="i.key", **dict(BOTH, **urls))
@@ -106,12 +106,12 @@ def test_a_request_can_not_make_itself_more_than_it_is(bench):
     assert facts["subject_alt_name"] == WEB["subject_alt_name"]
 
 
-@pytest.mark.parametrize("profile", ["server", "client"])
+@pytest.mark.parametrize("purpose", ["server", "client"])
 @pytest.mark.parametrize("honour", ["basic_constraints", "key_usage"])
-def test_nor_where_that_is_honoured(bench, profile, honour):
+def test_nor_where_that_is_honoured(bench, purpose, honour):
     request(bench, **dict(WEB, **GREEDY))
-    with pytest.raises(Failure, match="asks for a CA .CA:TRUE, .*and profile=%s makes none" % profile) as error:
-        bench.signed(path="web.crt", profile=profile, honour=["subject", "subject_alt_name", honour])
+    with pytest.raises(Failure, match="asks for a CA .CA:TRUE, .*and purpose=%s makes none" % purpose) as error:
+        bench.signed(path="web.crt", purpose=purpose, honour=["subject", "subject_alt_name", honour])
     assert_clear(error.value)
     assert not os.path.exists(bench.path("web.crt"))
 
@@ -137,7 +137,7 @@ def test_no_subject_that_is_honoured(bench):
     with pytest.raises(Failure, match="has no subject_alt_name"):
         bench.signed(path="web.crt", honour=[])
     with pytest.raises(Failure, match="neither a subject nor a subject_alt_name that would be taken over"):
-        bench.signed(path="web.crt", honour=[], profile="client")
+        bench.signed(path="web.crt", honour=[], purpose="client")
 
 
 def test_critical_names_stay_critical(bench):
@@ -156,7 +156,7 @@ def test_names_from_the_common_name(bench):
     with pytest.raises(Failure,
                        match="the request .CN=Jane Doe. has no subject_alt_name, which is where clients look"):
         bench.signed(path="new.crt")
-    assert bench.signed(path="new.crt", profile="client").warnings == []
+    assert bench.signed(path="new.crt", purpose="client").warnings == []
     assert "subject_alt_name" not in bench.certificate("new.crt").facts
 
 
@@ -165,7 +165,7 @@ def test_names_from_the_common_name(bench):
 def test_an_intermediate(bench):
     bench.ca(ROOT)
     request(bench, common_name="Corp Issuing 2")
-    given = {"path": "web.crt", "profile": "intermediate_ca"}
+    given = {"path": "web.crt", "purpose": "intermediate_ca"}
     bench.quartet(bench.signed, **given)
     made = plain(bench)
     assert x509.basic_constraints(made) == (True, 0) and x509.key_usage(made) == ["key_cert_sign", "crl_sign"]
@@ -176,7 +176,7 @@ def test_an_intermediate(bench):
 
 
 def test_what_can_not_become_an_intermediate(bench):
-    given = {"path": "web.crt", "profile": "intermediate_ca"}
+    given = {"path": "web.crt", "purpose": "intermediate_ca"}
     with pytest.raises(Failure, match="has pathlen:0 and can't issue a CA with pathlen:0"):
         bench.signed(**given)
     bench.ca(ROOT)
@@ -265,7 +265,7 @@ def test_nothing_of_a_request_reaches_a_terminal_raw(bench):
     done = bench.signed(True, path="web.crt", subject_alt_name=["DNS:a"], common_name="a")
     assert done.warnings and all(text.isprintable() for text in done.warnings)
     bench.ca(CA)
-    done = bench.signed(True, path="web.crt", honour=["subject"], profile="client")
+    done = bench.signed(True, path="web.crt", honour=["subject"], purpose="client")
     assert all(line.isprintable() for line in done.diff["after"].splitlines())
 
 
@@ -278,7 +278,7 @@ def test_what_the_ca_may_not_certify(bench):
               name_constraints_excluded=["DNS:secret.example.com", "email:evil.example", "URI:evil.example"],
               extended_key_usage=["serverAuth"])
     bench.ca(ROOT)
-    bench.signed(path="ca2.crt", csr_path="sub.csr", profile="intermediate_ca",
+    bench.signed(path="ca2.crt", csr_path="sub.csr", purpose="intermediate_ca",
                  honour=["subject", "name_constraints", "extended_key_usage"])
     narrow = {"ca_path": "ca2.crt", "ca_privatekey_path": "sub.key"}
     assert sign(**narrow).reasons
@@ -289,10 +289,10 @@ def test_what_the_ca_may_not_certify(bench):
             sign(subject_alt_name=names, **narrow)
         assert why in str(error.value)
     with pytest.raises(Failure, match="can't issue a certificate for clientAuth: its own extended key usage is"):
-        sign(profile="client", **narrow)
+        sign(purpose="client", **narrow)
     bench.csr(common_name="Corp Root", basic_constraints=["CA:TRUE"])
     with pytest.raises(Failure, match="is called like the CA that is to sign it"):
-        sign(profile="intermediate_ca")
+        sign(purpose="intermediate_ca")
 
 
 @pytest.mark.parametrize("name", [

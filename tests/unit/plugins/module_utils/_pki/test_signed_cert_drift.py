@@ -27,7 +27,7 @@ def bench(tmp_path):
 
 
 @pytest.mark.parametrize("given, reason", [
-    ({"profile": "client"}, "extended_key_usage: clientAuth is added, serverAuth is taken out"),
+    ({"purpose": "client"}, "extended_key_usage: clientAuth is added, serverAuth is taken out"),
     ({"digest": "sha512"}, "digest: sha512 instead of sha256"),
     ({"honour": ["subject_alt_name"]}, "subject: an empty subject instead of CN=web1.example.com"),
     ({"crl_distribution_points": ["http://a/a.crl"]}, "crl_distribution_points: http://a/a.crl is added"),

@@ -101,7 +101,8 @@ def test_client_certificates_that_cannot_be_used(trust, tmp_path):
     (tmp_path / "der").write_bytes(CLIENT.der)
     (tmp_path / "client.key").write_text(CLIENT.key_pem())
     assert "both must be PEM" in refused(trust=trust, endpoints=[{
-        "host": "web1", "client_certificate": str(tmp_path / "der"), "client_privatekey_path": str(tmp_path / "client.key")}])
+        "host": "web1", "client_certificate": str(tmp_path / "der"),
+        "client_privatekey_path": str(tmp_path / "client.key")}])
 
 
 def test_through_a_proxy(trust):

@@ -95,5 +95,5 @@ def test_terms_that_can_t_be(monkeypatch):
     with pytest.raises(ValueError, match="there is no rule 'x'"):
         verdicts.terms(["x"], True)
     monkeypatch.setattr(webpki_certificate, "cryptography_version", "43.0.0")
-    with pytest.raises(ValueError, match="or say 'profile: host'"):
+    with pytest.raises(ValueError, match="or say 'engine: host'"):
         verdicts.terms([], True)

@@ -102,7 +102,7 @@ def test_what_is_no_certificate_or_list():
 def test_a_controller_with_an_old_cryptography(monkeypatch):
     assert validate.unable() is None
     monkeypatch.setattr(webpki_certificate, "cryptography_version", "43.0.0")
-    remedy = "there it has 43.0.0: install it (pip install 'cryptography>=49'), or say 'profile: host'"
+    remedy = "there it has 43.0.0: install it (pip install 'cryptography>=49'), or say 'engine: host'"
     assert remedy in validate.unable()
     monkeypatch.setattr(webpki_certificate, "cryptography_version", "")
     assert "there it has none" in validate.unable()
