@@ -14,6 +14,7 @@ description:
   - A task with C(run_once) uses the variables of one host, and its outcome counts for all of them. The roles of this
     collection refuse to begin such a task where the inventory gives these variables different values.
   - It compares what C(hostvars) has, which is what the inventory and C(-e) say. Values are not shown.
+  - A host that M(fleetpki.host_trust.refuse_facts) refuses is not compared.
 positional: hostvars, hosts
 options:
   _input:

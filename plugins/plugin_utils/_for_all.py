@@ -12,6 +12,8 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._action import refused_facts
+
 NAMED = 3  # hosts, where there are more
 
 
@@ -25,6 +27,8 @@ def differing(
     found: dict[str, dict[str, list[str]]] = {name: {} for name in defaults}
     for host in hosts if len(hosts) > 1 else ():
         own = hostvars[host]
+        if refused_facts.sentence(host, own.get("ansible_facts"), hostvars):
+            continue  # it is refused itself, and must not keep the others from going on
         values = {name: own[name] if name in own else default for name, default in defaults.items()}
         if None not in values.values():
             for name, value in values.items():

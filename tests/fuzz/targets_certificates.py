@@ -140,7 +140,7 @@ def a_certificate_as_facts(data):
     found = certificates.read(data)
     for one in found:
         issuer = certificates.issuer_of(one)
-        want = certificates.wanted(fields.profile_facts("server"), one.public_key, issuer)
+        want = certificates.wanted(fields.purpose_facts("server"), one.public_key, issuer)
         text = [certificates.label(one), *certificates.shown(one).split("\n"), *fields.deviations(one.facts, {})]
         text += certificates.deviations(one, dict(want, subject=["CN=x"]), issuer)
         harmless([text, extensions.is_ca(one.facts), distinguished_names.spoken(one.facts["subject"])])

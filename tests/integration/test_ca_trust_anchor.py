@@ -129,7 +129,7 @@ def test_distrust_purge_and_hand_made_anchors(all_hosts):
         assert info["in_sync"] is True
         pem = all_hosts[name].run("cat", info["distrusted"][0]["path"]).stdout
         lift = plays.run(inventory, [plays.anchors({"content": pem})], "--limit", name).of(name)[0]
-        assert lift["changed"] and "trust_again" in [step["action"] for step in lift["plan"]]
+        assert lift["changed"] and "undistrust" in [step["action"] for step in lift["plan"]]
         assert public[name] in trusted(all_hosts[name])
 
 

@@ -182,7 +182,7 @@ ROLES = {
                                   "host_certificate_certificates": [{"name": "external.example.com"}]},
     "trust_report": {},
     "tls_smoke_test": {"tls_smoke_test_clients": ["openssl"], "tls_smoke_test_controller": False},
-    "ca_rotation": {"ca_rotation_phase": "distribute", "ca_rotation_steps": ["barrier"]},
+    "ca_rotation": {"ca_rotation_phase": "distribute", "ca_rotation_steps": ["preflight"]},
 }
 
 

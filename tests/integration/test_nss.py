@@ -129,7 +129,7 @@ def test_what_others_have_put_there(fleet):
         nss({"fingerprint": OTHER.fingerprint, "state": "distrusted"}, **where), nss(OTHER, ISSUING, **where))
     assert [one["changed"] for one in (first, managed, twin, distrust, idle, lifted)] == [
         False, False, True, True, False, True], "by hand counts, and is not ours"
-    assert [step["action"] for step in lifted["plan"]] == ["trust_again", "install"]
+    assert [step["action"] for step in lifted["plan"]] == ["undistrust", "install"]
     assert "distrusted in" in lifted["diff"]["before"] and "trusted in" in distrust["diff"]["before"]
     assert held(host, ALICE) == {"same": "CT,C,", "NSS Certificate DB:a: b": "C,,", "seen": "C,,", "me": mine}
     assert certutil(host, ALICE, "-L", "-n", "same", "-a").replace("\r", "").strip() == TWIN.pem.strip()

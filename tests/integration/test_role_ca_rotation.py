@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """rotate_ca.yml where molecule/rotation does not go: what each phase refuses, --check, site.yml in the midst.
 
-The fleet is rotated once, test by test, in the order of this file; each looks at the next barrier.
+The fleet is rotated once, test by test, in the order of this file; each looks at the next preflight.
 """
 
 from __future__ import annotations
@@ -281,7 +281,7 @@ def a_playbook_of_ones_own(fleet):
     """It distributes in two plays: one part looks at all hosts, the other acts on each; neither does both."""
     book = [{"hosts": "all", "gather_facts": False, "any_errors_fatal": True, "roles": [{
         "role": "fleetpki.host_trust.ca_rotation", "ca_rotation_phase": "distribute", "ca_rotation_steps": [part]}]}
-        for part in ("barrier", "work")]
+        for part in ("preflight", "work")]
     book[1]["serial"] = 1
     path = fleet.inventory.with_name("own.yml")
     path.write_text(yaml.safe_dump(book))

@@ -183,7 +183,7 @@ def _steps(database: Database, wanted: "t.List[trust_plan.Wanted]", purge: str) 
             elif one is None:
                 step("install", want, "the database does not hold it", "write", nick, trusting(want.certificate))
             elif not vouches(one):
-                action = "trust_again" if is_distrusted(one) else "install"
+                action = "undistrust" if is_distrusted(one) else "install"
                 step(action, want, "it is distrusted there" if is_distrusted(one) else "it is there and not trusted",
                      "write", nick, trusting(want.certificate, one.trust))
         elif want.state == "absent" and one and is_anchor(one):

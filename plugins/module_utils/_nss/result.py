@@ -14,7 +14,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import result as trust_result
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as x509
 
-AFTER = {"install": "trusted", "trust_again": "trusted", "distrust": "distrusted", "remove": None}
+AFTER = {"install": "trusted", "undistrust": "trusted", "distrust": "distrusted", "remove": None}
 # What a database that does as is wanted says of a certificate; of one that is to be absent, what it still says.
 HOLDS = {"present": nss_plan.vouches, "absent": nss_plan.is_trusted, "distrusted": nss_plan.is_distrusted}
 

@@ -176,7 +176,7 @@ def _steps(store: stores.Store, observed: trust_state.State, wanted: "t.List[Wan
         held, blocks = local.get(want.fingerprint, []), distrust.get(want.fingerprint, [])
         if want.state == "present":
             for path in _paths(blocks):
-                step("trust_again", path, want, "it is distrusted there")
+                step("undistrust", path, want, "it is distrusted there")
             _refuse_blocked_key(blocked, want)
             if not any(one.plain for one in held):
                 step("install", _anchor_path(store, want), want, "no local anchor holds it")
@@ -266,9 +266,9 @@ def _changes(
             else:
                 name = step.name or x509.common_name(step.certificate.subject_der) or "anchor"
                 add.setdefault(step.path, []).append(anchor_file.managed_block(name, step.certificate))
-        elif step.action == "trust_again" and store.distrust == "configuration":
+        elif step.action == "undistrust" and store.distrust == "configuration":
             switch_on.add(step.path)
-        elif step.action in ("remove", "trust_again"):
+        elif step.action in ("remove", "undistrust"):
             cut[step.path].add(step.fingerprint)
     repaired = {step.path for step in steps if step.action == "repair"}
     changes: t.Dict[str, t.Optional[bytes]] = {}

@@ -45,8 +45,8 @@ if t.TYPE_CHECKING:
 
 # What a step makes of a certificate: (before, after) for the diff.
 EFFECTS = {"install": (None, "trusted"), "remove": ("trusted", None), "distrust": (None, "distrusted"),
-           "trust_again": ("distrusted", None), "repair": ("wrong owner or mode", "owner and mode in order")}
-DONE = {"install": "installed", "remove": "removed", "distrust": "distrusted", "trust_again": "trusted again",
+           "undistrust": ("distrusted", None), "repair": ("wrong owner or mode", "owner and mode in order")}
+DONE = {"install": "installed", "remove": "removed", "distrust": "distrusted", "undistrust": "trusted again",
         "repair": "repaired"}
 
 # Facts of an anchor that are told in runs that change something, or would in check mode.

@@ -127,7 +127,7 @@ KINDS = {
 }
 # What a step of ca_trust_anchor's plan means.
 STEPS = {"install": "anchor-missing", "distrust": "anchor-not-distrusted", "remove": "anchor-surplus",
-         "trust_again": "anchor-missing"}
+         "undistrust": "anchor-missing"}
 UNSAFE = ("TLSv1.0", "TLSv1.1")
 
 

@@ -38,6 +38,12 @@ def test_each_variable_is_named_with_hosts_and_without_values():
         "listed has one value for web0, web1, web2 and 1 more, and another for web4, web5, web6 and 3 more"]
 
 
+def test_a_host_that_is_refused_itself_keeps_nobody_from_going_on():
+    facts = {"private_ca_dir": "/evil"}
+    assert of(CA, web1={"ansible_facts": facts, **facts}, web2={"private_ca_dir": "/a", "ansible_facts": {}},
+              web3={"private_ca_dir": "/a", "ansible_facts": {"distribution": "Debian"}}) == []
+
+
 def test_what_a_play_gives_wrongly_is_said_to_its_author():
     with pytest.raises(AnsibleFilterError, match="wants a dict of defaults, hostvars and names of hosts"):
         differ(["private_ca_dir"], {"a": {}, "b": {}}, ["a", "b"])

@@ -168,7 +168,7 @@ def test_what_is_carried_out_leaves_nothing_to_do(first, second, wanted, purge):
 def test_trust_is_added_to_what_others_have_set():
     steps = plan([database([held(A, "T,C,"), held(SERVER, "p,p,p")])], want(A), want(SERVER)).steps
     assert [(step.action, step.trust, step.former) for step in steps] == [
-        ("install", "CT,C,", "trusted"), ("trust_again", "P,,", "distrusted")]
+        ("install", "CT,C,", "trusted"), ("undistrust", "P,,", "distrusted")]
     assert plan([database([held(A, "CT,C,C")])], want(A)).steps == []
     (step,) = plan([database([held(A, "P,,")])], want(A)).steps
     assert step.trust == "CP,,", "what is said of a CA itself helps none of its servers"

@@ -67,7 +67,7 @@ def test_distrust_and_back_of_what_the_distribution_trusts(system):
     assert actions(converge(system, want(public, "distrusted"))) == []
     assert actions(converge(system, want(A), purge="all")) == ["install", "extract"], "purging never widens trust"
     assert public.fingerprint not in system.trusted()
-    assert actions(converge(system, want(public))) == ["trust_again", "install", "extract"]
+    assert actions(converge(system, want(public))) == ["undistrust", "install", "extract"]
     assert public.fingerprint in system.trusted()
 
 
@@ -171,7 +171,7 @@ def test_one_key_in_one_list(redhat):
     with pytest.raises(trust_plan.PlanError, match="this list distrusts its public key"):
         converge(redhat, want(A), want(RENEWED, "distrusted"), check=True)
     converge(redhat, want(RENEWED, "distrusted"))
-    assert actions(converge(redhat, want(A), want(RENEWED))) == ["install", "trust_again", "install", "extract"]
+    assert actions(converge(redhat, want(A), want(RENEWED))) == ["install", "undistrust", "install", "extract"]
 
 
 def test_absent_does_not_lift_the_distrust_of_a_key(redhat):

@@ -93,7 +93,7 @@ def test_distrust_in_the_folder_that_nobody_reads_is_none(redhat):
     redhat.store = stores.choose("auto", None, redhat.path)
     done = converge(redhat, want(MOZILLA[0], "distrusted"))
     assert actions(done) == ["distrust", "extract"] and MOZILLA[0].fingerprint not in redhat.trusted()
-    assert actions(converge(redhat, want(MOZILLA[0]))) == ["trust_again", "trust_again", "install", "extract"]
+    assert actions(converge(redhat, want(MOZILLA[0]))) == ["undistrust", "undistrust", "install", "extract"]
     os.rmdir(dead)
     redhat.write("usr/lib64/pkcs11/p11-kit-trust.so", b"...blacklist...")
     os.rmdir(redhat.path + "/etc/pki/ca-trust/source/blocklist")

@@ -67,7 +67,7 @@ def everything(count):
     wanted = wishes(kept) + wishes(new) + wishes(gone, "absent") + wishes(bad, "distrusted") + wishes(again)
     wanted += [trust_plan.Wanted("absent", "name %s" % one.fingerprint, "", None) for one in by_name]
     untidy = [one.path for one in there[:count]]
-    steps = {"install": 2, "remove": 3, "distrust": 1, "trust_again": 1, "repair": 1}
+    steps = {"install": 2, "remove": 3, "distrust": 1, "undistrust": 1, "repair": 1}
     return state(there, blocked, untidy, kept + gone), wanted, {kind: part * count for kind, part in steps.items()}
 
 

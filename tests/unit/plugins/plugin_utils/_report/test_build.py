@@ -88,7 +88,7 @@ def test_what_is_wanted_and_comes_with_the_distribution_is_trusted():
 
 @pytest.mark.parametrize("action, kind", [
     ("install", "anchor-missing"), ("remove", "anchor-surplus"), ("distrust", "anchor-not-distrusted"),
-    ("repair", "anchor-differs"), ("trust_again", "anchor-missing")])
+    ("repair", "anchor-differs"), ("undistrust", "anchor-missing")])
 def test_each_step_that_would_be_taken_is_a_finding_with_its_reason(action, kind):
     found_states, drift, sentences = states(told.trust(), told.wanted((ROOT, "present"), steps=[
         (action, ROOT, "because"), ("extract", None, "the bundle lacks it")]))
