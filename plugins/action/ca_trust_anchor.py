@@ -33,8 +33,8 @@ class ActionModule(base.Action):
         execute = functools.partial(self._execute_module, task_vars=task_vars)
         try:
             options = self._options()
-            terms = anchor_policy.Terms(options["allow_expired"], options["allow_non_ca"],
-                                        duration.of_option("min_remaining", options["min_remaining"]))
+            terms = anchor_policy.AnchorPolicy(options["allow_expired"], options["allow_non_ca"],
+                                               duration.of_option("min_remaining", options["min_remaining"]))
             named = [{"path": element["path"]} for element in options["anchors"] if element["path"] is not None]
             # What the files on the host hold, in the order of the list, for judgement here.
             answer = execute(module_args={"anchors": named}) if named else {"collected": []}

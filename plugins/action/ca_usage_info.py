@@ -14,7 +14,7 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _privat
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._action import host_answers
 
 
-class ActionModule(_private_key_guard.Action):
+class ActionModule(_private_key_guard.GuardedAction):
     """Looks at each element of its lists."""
 
     ANSWER = host_answers.documented("ca_usage_info")

@@ -50,7 +50,7 @@ class ActionModule(base.Action):
         except host_answers.Wrong as error:
             return {**result, **self.refusal(str(error))}
 
-    def _terms(self, given: dict[str, t.Any]) -> verdicts.Terms | None:
+    def _terms(self, given: dict[str, t.Any]) -> verdicts.StrictPolicy | None:
         """What is asked of the second engine, None where it is not; raises ValueError where it can't be."""
         waive = [check_type_str(one) for one in check_type_list(given.get("waive") or [])]
         if (given.get("engine") or "strict") != "strict":

@@ -9,7 +9,7 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _privat
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._action import host_answers
 
 
-class ActionModule(_private_key_guard.Action):
+class ActionModule(_private_key_guard.GuardedAction):
     """All of it is there: Ansible looks for an action by the name of its file."""
 
     ANSWER = host_answers.documented("crl")

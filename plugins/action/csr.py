@@ -27,7 +27,7 @@ OF_THE_KEY = ("key_type", "public_key", "digest", "subject_key_identifier", "aut
 CHECKED = tuple(name for name in fields.SHOWN if name not in OF_THE_KEY)
 
 
-class ActionModule(_private_key_guard.Action):
+class ActionModule(_private_key_guard.GuardedAction):
     """Runs the module, and reads the request before anybody signs it or writes it on the controller."""
 
     ANSWER = host_answers.documented("csr")

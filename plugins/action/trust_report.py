@@ -83,9 +83,9 @@ def _set_by_itself(variables: dict[str, str], facts: t.Any) -> str:
     return f"it has set {', '.join(names)} as a fact, which no task has registered" if names else ""
 
 
-def _terms(given: dict[str, t.Any]) -> report_build.Terms:
+def _terms(given: dict[str, t.Any]) -> report_build.ReportPolicy:
     spans = (duration.of_option(name, given[name]) for name in ("certificates_remaining", "anchors_remaining"))
-    return report_build.Terms(given["title"], int(time.time()), *spans)
+    return report_build.ReportPolicy(given["title"], int(time.time()), *spans)
 
 
 def _mode(given: t.Any) -> int:

@@ -30,7 +30,7 @@ def refuse(given: c.Mapping[str, t.Any], names: c.Iterable[str], where: str = ""
                              f"leave only {wanted}")
 
 
-class Action(base.Action):
+class GuardedAction(base.Action):
     """Runs a module as any other, after a look at those of its options that take certificates."""
 
     def texts(self) -> c.Mapping[str, t.Any]:

@@ -49,8 +49,8 @@ def known() -> list[x509.Certificate]:
     return [x509.parse(pair.der) for pair in list(corpus.pairs().values())[:6]]
 
 
-def store() -> verify_reasons.Store:
-    return verify_reasons.Store(openssl.Trust(None, "/f", "/d"), known()[:1], chains.index(known()[:1]), [])
+def store() -> verify_reasons.TrustedStore:
+    return verify_reasons.TrustedStore(openssl.Trust(None, "/f", "/d"), known()[:1], chains.index(known()[:1]), [])
 
 
 @target(st.tuples(mutations.printed_of([corpus.recorded("openssl-verify.txt").decode()]),
@@ -170,7 +170,7 @@ def an_answer_in_http(said):
 @target(mutations.servers([b"HTTP/1.1 200 Connection established\r\n\r\n", b"HTTP/1.0 407 No\r\nA: b\r\n\r\n"]),
         (connection.ConnectionFailure,))
 def a_proxy_answers(said):
-    connection.through(FakeSocket(said), "proxy:3128", "web1", 443, connection.Budget(SERVER_SECONDS))
+    connection.through(FakeSocket(said), "proxy:3128", "web1", 443, connection.TimeBudget(SERVER_SECONDS))
 
 
 CONVERSATIONS = {
@@ -192,7 +192,7 @@ CONVERSATIONS = {
     st.just(protocol), mutations.servers(CONVERSATIONS[protocol]))), (connection.ConnectionFailure,), 2)
 def a_server_before_tls(value):
     protocol, said = value
-    starttls.begin(protocol, FakeSocket(said), "web1.example.com", connection.Budget(SERVER_SECONDS))
+    starttls.begin(protocol, FakeSocket(said), "web1.example.com", connection.TimeBudget(SERVER_SECONDS))
 
 
 @target(st.lists(mutations.der_of(corpus.certificates()[:12]), min_size=1, max_size=5), (der.DerError,), 2)
@@ -206,7 +206,8 @@ def a_chain_that_was_sent(listed):
     found += verify_reasons.no_ca(links) + verify_reasons.warnings(links, sent, "server", [])
     found += verify_reasons.too_short(links, "9d", store(), NOW)
     for number in (*verify_reasons.PLAIN, 2, 7, 9, 10, 18, 19, 20, 21, 24, 26, 79, 9999):
-        verdict = openssl.Verdict(False, [(number, depth, "said") for depth in range(len(links) + 1)], [], [], 2, "")
+        errors = [(number, depth, "said") for depth in range(len(links) + 1)]
+        verdict = openssl.OpensslVerdict(False, errors, [], [], 2, "")
         found += verify_reasons.of_verdict(verdict, links, sent[1:], store(), "server", NOW, True)
     with contextlib.suppress(pem.CertificateFileError):
         chains.pick_leaf(sent, False)

@@ -29,7 +29,7 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki import
 @target(mutations.der_of(corpus.certificates()), (der.DerError,), 2)
 def a_certificate_that_wants_to_be_an_anchor(data):
     certificate = x509.parse(data)
-    found = anchor_policy.objections(certificate, anchor_policy.Terms(now=NOW))
+    found = anchor_policy.objections(certificate, anchor_policy.AnchorPolicy(now=NOW))
     if not found:  # nothing becomes an anchor that pyca does not take for a CA
         theirs = pyca.load_der_x509_certificate(data)
         assert theirs.extensions.get_extension_for_class(pyca.BasicConstraints).value.ca
@@ -42,7 +42,7 @@ def a_list_of_anchors(contents):
     element = dict.fromkeys(("name", "src", "content", "path", "fingerprint"))
     listed = [dict(element, state="present", src=f"file {number}") for number in range(len(contents))]
     given = iter(contents)
-    found = anchor_list.read(listed, lambda _src: next(given), [], anchor_policy.Terms(now=NOW))
+    found = anchor_list.read(listed, lambda _src: next(given), [], anchor_policy.AnchorPolicy(now=NOW))
     for one in found:
         assert one.certificate and x509.basic_constraints(one.certificate)[0]
     assert not any(pem.holds_key(pem._plain(data)) for data in contents)

@@ -94,5 +94,5 @@ def a_name_for_a_file(text):
     name = anchor_file.file_name(text, fingerprint, ".crt")
     assert name == os.path.basename(name) and name[0] not in ".-" and len(name) <= 255 and name.isascii()
     nickname = nss_plan.nickname(text, fingerprint)
-    assert nss_plan.name_of(nss_plan.Held(nickname, fingerprint, b"", "C,,")) is not None and ":" not in nickname
+    assert nss_plan.name_of(nss_plan.NssEntry(nickname, fingerprint, b"", "C,,")) is not None and ":" not in nickname
     return [name, anchor_file.comment_safe(text), nickname]

@@ -337,7 +337,7 @@ CONTRAST = """(() => {
 
 def test_a_thousand_hosts_that_all_differ_are_searched_in_no_time(fleet):
     """By the time of the page's own thread, so that others on this machine do not count. 100 ms are felt."""
-    terms = report_build.Terms("Large", told.NOW, 30 * told.DAY, 180 * told.DAY)
+    terms = report_build.ReportPolicy("Large", told.NOW, 30 * told.DAY, 180 * told.DAY)
     text = page.html(report_build.build(told.large(), terms))
     measure = ["Performance.getMetrics", {}]
     queries = ["w", "web0", "web01", "web012", "", "department 07", "d", ""]

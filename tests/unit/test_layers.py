@@ -69,6 +69,17 @@ def test_all_that_is_raised_has_one_base():
     assert len(ours) > 20 and errors - ours == set()
 
 
+def test_no_class_has_the_name_of_another():
+    """But those that Ansible looks for by their names, and DOCUMENTATION's fragments."""
+    named = {}
+    for path in PLUGINS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                named.setdefault(node.name, []).append(path.name)
+    twice = {name: paths for name, paths in named.items() if len(paths) > 1}
+    assert set(twice) == {"ActionModule", "FilterModule", "ModuleDocFragment"}
+
+
 def test_modules_end_in_one_way():
     """main() is an AnsibleModule and how it is run: no errors are caught there."""
     for path in (PLUGINS / "modules").glob("[a-z]*.py"):

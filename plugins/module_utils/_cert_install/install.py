@@ -145,7 +145,7 @@ def _converge(
         diff=cert_install_plan.diff(choice, state), files=[held.path for held in state.files.values()])
 
 
-def observe(options: "t.Dict[str, t.Any]", program: openssl.OpenSSL) -> cert_install_plan.State:
+def observe(options: "t.Dict[str, t.Any]", program: openssl.OpenSSL) -> cert_install_plan.InstallState:
     """What is on the host (planning.State)."""
     path = options["privatekey_path"]
     unread = ""
@@ -158,7 +158,7 @@ def observe(options: "t.Dict[str, t.Any]", program: openssl.OpenSSL) -> cert_ins
         raise InstallationError("the private key %s can't be used: there is no such file%s" % (path, unread))
     found = collections.OrderedDict(
         (option, _held(option, options[option])) for option in FILES if options[option])
-    return cert_install_plan.State(key, waiting, found, unread)
+    return cert_install_plan.InstallState(key, waiting, found, unread)
 
 
 def _key(
@@ -173,26 +173,26 @@ def _key(
         raise InstallationError("the private key %s can't be used: %s" % (path, pem.advised(str(error))))
 
 
-def _held(option: str, path: str) -> cert_install_plan.Held:
+def _held(option: str, path: str) -> cert_install_plan.InstalledFile:
     """What one of the files holds; raises InstallationError where a private key would be lost with it."""
     if not os.path.lexists(path):
-        return cert_install_plan.Held(path, None, None)
+        return cert_install_plan.InstalledFile(path, None, None)
     try:
         data = pem.read_file(path)
         if option == cert_install_plan.CHAIN and not data.strip():
-            return cert_install_plan.Held(path, [], None)
+            return cert_install_plan.InstalledFile(path, [], None)
         found = pem.read_certificates(data)
     except pem.PrivateKeyFound:
         raise InstallationError(pem.key_lost(path, option))
     except pem.CertificateFileError as error:
         if "can't be read:" in str(error):  # as opposed to: read, and no certificate
             raise InstallationError("%s: %s" % (path, pem.advised(str(error))))
-        return cert_install_plan.Held(path, [], str(error))
-    return cert_install_plan.Held(path, found, None if pem.is_plain_pem(data) else "it is not in PEM form")
+        return cert_install_plan.InstalledFile(path, [], str(error))
+    return cert_install_plan.InstalledFile(path, found, None if pem.is_plain_pem(data) else "it is not in PEM form")
 
 
 def _judge(
-    choice: cert_install_plan.Choice, options: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]", now: int
+    choice: cert_install_plan.Selection, options: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]", now: int
 ) -> "t.Dict[str, t.Any]":
     """The result of _verification on the certificate, with the chain and the key that it would be used with."""
     item = {
@@ -215,7 +215,9 @@ def _judge(
     return dict(result, reasons=result["reasons"] + cert_install_plan.missing_literally(options["names"], choice.leaf))
 
 
-def _refusal(choice: cert_install_plan.Choice, offer: cert_install_plan.Offer, why: "t.List[str]", in_use: bool) -> str:
+def _refusal(
+    choice: cert_install_plan.Selection, offer: cert_install_plan.Offer, why: "t.List[str]", in_use: bool
+) -> str:
     end = ("it is what is installed already: have a new one made" if in_use else
            "the files on the host stay as they are")
     return "%s is refused: %s. Nothing is changed; %s" % (
@@ -223,14 +225,14 @@ def _refusal(choice: cert_install_plan.Choice, offer: cert_install_plan.Offer, w
 
 
 def _warnings(
-    judged: "t.Dict[str, t.Any]", state: cert_install_plan.State, choice: cert_install_plan.Choice
+    judged: "t.Dict[str, t.Any]", state: cert_install_plan.InstallState, choice: cert_install_plan.Selection
 ) -> "t.List[str]":
     """The warnings of a judgement, and that of a key that waits and can't be read."""
     name = cert_install_plan.brief(choice.leaf)
     return ["%s: %s" % (name, warning) for warning in judged["warnings"]] + [state.unread[2:]] * bool(state.unread)
 
 
-def _prove(choice: cert_install_plan.Choice, options: "t.Dict[str, t.Any]", program: openssl.OpenSSL) -> None:
+def _prove(choice: cert_install_plan.Selection, options: "t.Dict[str, t.Any]", program: openssl.OpenSSL) -> None:
     """What was written is read once more: somebody else may write there too."""
     state = observe(options, program)
     key = state.key
@@ -242,7 +244,7 @@ def _prove(choice: cert_install_plan.Choice, options: "t.Dict[str, t.Any]", prog
                                % left[0])
 
 
-def _message(choice: cert_install_plan.Choice, plan: cert_install_plan.Plan, check_mode: bool) -> str:
+def _message(choice: cert_install_plan.Selection, plan: cert_install_plan.InstallPlan, check_mode: bool) -> str:
     done = ("would be installed" if check_mode else "is installed") if plan.replacements else "is in place"
     return "%s, expires %s, %s%s%s" % (
         verify_reasons.short(choice.leaf.subject_der), x509.iso_time(choice.leaf.not_after), done,

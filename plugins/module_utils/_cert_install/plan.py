@@ -36,27 +36,27 @@ class Key(t.NamedTuple):
     spki: bytes                   # SubjectPublicKeyInfo (DER)
 
 
-class Held(t.NamedTuple):
+class InstalledFile(t.NamedTuple):
     path: str
     certificates: "t.Optional[t.List[x509.Certificate]]"  # those in the file, None where there is no file
     problem: "t.Optional[str]"                            # why what is there can't stay whatever it holds, or None
 
 
-class State(t.NamedTuple):
+class InstallState(t.NamedTuple):
     key: "t.Optional[Key]"      # in use
     next: "t.Optional[Key]"     # waits for its certificate
-    files: "t.Dict[str, Held]"  # by option, of the files that are wanted
+    files: "t.Dict[str, InstalledFile]"  # by option, of the files that are wanted
     unread: str                 # why the key that waits can't be looked at, or ""
 
 
-class Choice(t.NamedTuple):
+class Selection(t.NamedTuple):
     leaf: x509.Certificate
     chain: "t.List[x509.Certificate]"  # from the leaf's issuer up, without the root
     key: Key                           # that the leaf belongs to
     note: str                          # sentence on what else is to be known, or ""
 
 
-class Plan(t.NamedTuple):
+class InstallPlan(t.NamedTuple):
     replacements: "t.List[replace.Replacement]"  # empty if all is as wanted
     reasons: "t.List[str]"
 
@@ -113,7 +113,7 @@ def origin(offer: Offer, certificate: x509.Certificate) -> str:
     return "%s: %s" % (place, brief(certificate)) if place else brief(certificate)
 
 
-def choose(offer: Offer, state: State, now: int) -> Choice:
+def choose(offer: Offer, state: InstallState, now: int) -> Selection:
     """The Choice among what was offered: of those that fit the key, the one that is valid longest.
 
     A key that waits for its certificate goes before the one in use.
@@ -124,11 +124,11 @@ def choose(offer: Offer, state: State, now: int) -> Choice:
         if key and fitting:
             leaf = max(fitting, key=lambda one: (one.not_before <= now, one.not_after, one.not_before))
             note = "; %s goes on waiting for its own certificate" % waiting.path if waiting and key != waiting else ""
-            return Choice(leaf, chains.sent_with(leaf, offer.certificates, now), key, note)
+            return Selection(leaf, chains.sent_with(leaf, offer.certificates, now), key, note)
     raise InstallationError(_nothing_fits(offer, [key.path for key in (state.key, waiting) if key]) + state.unread)
 
 
-def _is_left_over(state: State) -> bool:
+def _is_left_over(state: InstallState) -> bool:
     """Whether the key that waits is the one in use already: its run was killed before it could take it away."""
     return bool(state.next and state.key and openssl.same_key(state.key.spki, state.next.spki))
 
@@ -141,14 +141,14 @@ def _nothing_fits(offer: Offer, paths: "t.List[str]") -> str:
             "the CA made with this key, and is this the answer to it?" % (" or ".join(paths), shown, more))
 
 
-def installed(state: State) -> "t.Tuple[t.Optional[x509.Certificate], t.List[x509.Certificate]]":
+def installed(state: InstallState) -> "t.Tuple[t.Optional[x509.Certificate], t.List[x509.Certificate]]":
     """(the certificate that is in use or None, those that lie beside it as its chain)."""
     held = {option: one.certificates or [] for option, one in state.files.items()}
     first = held.get(CERTIFICATE) or held.get(FULLCHAIN) or []
     return first[0] if first else None, (held.get(CHAIN) or []) + first[1:] + (held.get(FULLCHAIN) or [])[1:]
 
 
-def newer_in_use(choice: Choice, state: State, now: int) -> "t.Optional[Choice]":
+def newer_in_use(choice: Selection, state: InstallState, now: int) -> "t.Optional[Selection]":
     """The Choice to leave the certificate that is there, where the offered one was made before it; else None."""
     live, beside = installed(state)
     offered = choice.leaf
@@ -158,15 +158,15 @@ def newer_in_use(choice: Choice, state: State, now: int) -> "t.Optional[Choice]"
     once = collections.OrderedDict((one.fingerprint, one) for one in beside + choice.chain)
     note = "; it stays, for what was offered is older: %s, expires %s" % (
         brief(offered), x509.iso_time(offered.not_after))
-    return Choice(live, chains.sent_with(live, once.values(), now), choice.key, note + choice.note)
+    return Selection(live, chains.sent_with(live, once.values(), now), choice.key, note + choice.note)
 
 
-def wanted_files(choice: Choice) -> "t.Dict[str, t.List[x509.Certificate]]":
+def wanted_files(choice: Selection) -> "t.Dict[str, t.List[x509.Certificate]]":
     """What each of the files is to hold: {option: list of x509.Certificate}."""
     return {CERTIFICATE: [choice.leaf], CHAIN: choice.chain, FULLCHAIN: [choice.leaf] + choice.chain}
 
 
-def plan(choice: Choice, state: State) -> Plan:
+def plan(choice: Selection, state: InstallState) -> InstallPlan:
     """The Plan that makes the host's files what was chosen."""
     replacements, why, contents, waiting = [], [], wanted_files(choice), state.next
     for option, held in state.files.items():
@@ -185,10 +185,10 @@ def plan(choice: Choice, state: State) -> Plan:
         why.append("%s is left over: that key is in place already" % waiting.path)
     if waiting and (choice.key is waiting or _is_left_over(state)):
         replacements.append(replace.Replacement(waiting.path, None, KEY_MODE))
-    return Plan(replacements, why)
+    return InstallPlan(replacements, why)
 
 
-def _difference(option: str, held: Held, wanted: "t.List[x509.Certificate]") -> str:
+def _difference(option: str, held: InstalledFile, wanted: "t.List[x509.Certificate]") -> str:
     """A sentence on what makes a file not the wanted one."""
     if held.problem:
         return "%s is written anew: %s" % (held.path, held.problem)
@@ -219,7 +219,7 @@ def _changes(old: x509.Certificate, new: x509.Certificate) -> str:
     return ", ".join(found) or "serial %x instead of %x" % (new.serial, old.serial)
 
 
-def diff(choice: Choice, state: State) -> "t.Dict[str, str]":
+def diff(choice: Selection, state: InstallState) -> "t.Dict[str, str]":
     """Before and after, for --diff: certificates described, nothing of keys."""
     header = ", ".join(held.path for held in state.files.values())
     live, beside = installed(state)

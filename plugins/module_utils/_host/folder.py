@@ -84,7 +84,7 @@ class Folder(object):
                 os.rmdir(name, dir_fd=self.descriptor)
 
 
-class Place(t.NamedTuple):
+class FolderEntry(t.NamedTuple):
     """A name in a folder that is held open."""
 
     folder: Folder

@@ -113,15 +113,15 @@ class Journal:
         return dict(entry, existed=bool(entry["existed"]), path=os.path.join(folder, inside),
                     new="%d.new" % number, undo="%d.undo" % number)
 
-    def overlay(self) -> "t.Dict[str, t.Optional[host_folder.Place]]":
+    def overlay(self) -> "t.Dict[str, t.Optional[host_folder.FolderEntry]]":
         """{path: the file that holds what is there after recovery, or None}."""
-        overlay: t.Dict[str, t.Optional[host_folder.Place]] = {}
+        overlay: t.Dict[str, t.Optional[host_folder.FolderEntry]] = {}
         for entry in self.entries:
             stage = self.stages[entry["folder"]]
             if not entry["existed"]:
                 overlay[entry["path"]] = None
             elif stage and stage.has(entry["undo"]):
-                overlay[entry["path"]] = host_folder.Place(stage, entry["undo"])
+                overlay[entry["path"]] = host_folder.FolderEntry(stage, entry["undo"])
         return overlay
 
     def change(self, changes: "t.Mapping[str, t.Optional[bytes]]", keep_owner: "t.Collection[str]") -> None:
@@ -241,7 +241,7 @@ class Journal:
                     os.rename(entry["undo"], name, src_dir_fd=stage.descriptor, dst_dir_fd=live.descriptor)
                 except PermissionError:
                     # What can't be replaced was not changed either: an immutable file is still the old one.
-                    if not _is_copy(host_folder.Place(stage, entry["undo"]), host_folder.Place(live, name)):
+                    if not _is_copy(host_folder.FolderEntry(stage, entry["undo"]), host_folder.FolderEntry(live, name)):
                         raise
 
     def clean(self) -> None:
@@ -284,12 +284,12 @@ def _owner(path: str, status: os.stat_result) -> "t.Tuple[int, int]":
     return owner
 
 
-def _is_copy(one: host_folder.Place, other: host_folder.Place) -> bool:
+def _is_copy(one: host_folder.FolderEntry, other: host_folder.FolderEntry) -> bool:
     """Whether two places hold the same: links that lead to the same, or files with the same bytes."""
     return _held(one) == _held(other)
 
 
-def _held(place: host_folder.Place) -> "t.Union[str, bytes]":
+def _held(place: host_folder.FolderEntry) -> "t.Union[str, bytes]":
     if stat.S_ISLNK(place.folder.status(place.name).st_mode):
         return os.readlink(place.name, dir_fd=place.folder.descriptor)
     with os.fdopen(os.open(place.name, files.READ_ALONE, dir_fd=place.folder.descriptor), "rb") as stream:

@@ -29,13 +29,13 @@ LOCK_SECONDS = 120
 PACKAGES = {"redhat": "nss-tools", "debian": "libnss3-tools"}
 
 
-class Place(t.NamedTuple):
+class DatabasePlace(t.NamedTuple):
     path: str
     user: run_as.User
 
 
-class Outcome(t.NamedTuple):
-    plan: nss_plan.Plan                 # that was carried out, or would be in check mode
+class NssOutcome(t.NamedTuple):
+    plan: nss_plan.NssPlan                 # that was carried out, or would be in check mode
     after: "t.List[nss_plan.Database]"  # in check mode as it is
     warnings: "t.List[str]"
 
@@ -56,7 +56,7 @@ def require(root: str) -> None:
 
 def converge(
     patterns: "t.List[str]", wanted: "t.List[trust_plan.Wanted]", purge: str = "none", check: bool = False
-) -> Outcome:
+) -> NssOutcome:
     """Makes the databases what is ``wanted`` (list of trust_plan.Wanted) and proves it; returns an Outcome.
 
     Raises Failure, with every database as it was.
@@ -79,7 +79,7 @@ def converge(
             warnings.append("Chromium has read %s until now, and reads %s from now on, because that is there: if %s "
                             "has certificates in the former, name that one" % (
                                 database.instead, database.path, database.owner))
-    return Outcome(plan, after, warnings)
+    return NssOutcome(plan, after, warnings)
 
 
 def _looked_up(wanted: "t.List[trust_plan.Wanted]", unsent: "t.List[str]") -> "t.List[trust_plan.Wanted]":
@@ -101,9 +101,9 @@ def _lock() -> "t.ContextManager[t.Any]":
     return files.lock("/", LOCK_SECONDS) if os.geteuid() == 0 else contextlib.ExitStack()
 
 
-def find(patterns: "t.List[str]") -> "t.Tuple[t.List[Place], t.List[str]]":
+def find(patterns: "t.List[str]") -> "t.Tuple[t.List[DatabasePlace], t.List[str]]":
     """(list of Place, each once; warnings) of what the user has listed. Patterns mean databases that are there."""
-    found: t.Dict[str, Place] = collections.OrderedDict()
+    found: t.Dict[str, DatabasePlace] = collections.OrderedDict()
     warnings: t.List[str] = []
     if not patterns:
         raise NssError("nss_databases: the list is empty: name the databases that are meant")
@@ -126,7 +126,7 @@ def find(patterns: "t.List[str]") -> "t.Tuple[t.List[Place], t.List[str]]":
             if not paths:
                 warnings.append("nss_databases: %s: there is no such database on this host" % pattern)
         for each in paths:
-            found.setdefault(each, Place(each, _user_of(each, user)))
+            found.setdefault(each, DatabasePlace(each, _user_of(each, user)))
     return list(found.values()), warnings
 
 
@@ -149,24 +149,24 @@ def _user_of(path: str, user: "t.Optional[run_as.User]") -> run_as.User:
     return user
 
 
-def observe(places: "t.List[Place]") -> "t.List[nss_plan.Database]":
+def observe(places: "t.List[DatabasePlace]") -> "t.List[nss_plan.Database]":
     """The nss_plan.Database of each Place."""
     found = []
     for place in places:
         seen = _as_owner(place, nss_database.look, place.path)
-        held = [nss_plan.Held(one["nickname"], one["fingerprint"], base64.b64decode(one["der"]), one["trust"])
+        held = [nss_plan.NssEntry(one["nickname"], one["fingerprint"], base64.b64decode(one["der"]), one["trust"])
                 for one in seen["certificates"]]
         found.append(nss_plan.Database(place.path, place.user.name, seen["there"], seen["protected"], seen["instead"],
                                        held))
     return found
 
 
-def _as_owner(place: Place, function: "t.Callable[..., t.Any]", *arguments: t.Any) -> t.Any:
+def _as_owner(place: DatabasePlace, function: "t.Callable[..., t.Any]", *arguments: t.Any) -> t.Any:
     return run_as.run(place.user, functools.partial(function, *arguments))
 
 
 def _apply(
-    places: "t.List[Place]", before: "t.List[nss_plan.Database]", plan: nss_plan.Plan, purge: str
+    places: "t.List[DatabasePlace]", before: "t.List[nss_plan.Database]", plan: nss_plan.NssPlan, purge: str
 ) -> "t.List[nss_plan.Database]":
     """Carries the plan out; on any failure every database is taken back, and the failure is raised."""
     begun = []
@@ -189,12 +189,12 @@ def _apply(
     return after
 
 
-def _plain(step: nss_plan.Step) -> "t.Dict[str, t.Any]":
+def _plain(step: nss_plan.NssStep) -> "t.Dict[str, t.Any]":
     return {"do": step.do, "nickname": step.nickname, "fingerprint": step.fingerprint, "trust": step.trust,
             "der": base64.b64encode(step.certificate.der).decode("ascii") if step.certificate else None}
 
 
-def _take_back(begun: "t.List[t.Tuple[Place, nss_plan.Database, t.List[str]]]") -> str:
+def _take_back(begun: "t.List[t.Tuple[DatabasePlace, nss_plan.Database, t.List[str]]]") -> str:
     """Undoes what was done to databases, the last one first. Says what became of them."""
     failed = []
     for place, database, missing in reversed(begun):

@@ -26,7 +26,7 @@ DISTRUST = "p,p,p"
 LONGEST_NAME = 200
 
 
-class Held(t.NamedTuple):
+class NssEntry(t.NamedTuple):
     nickname: str
     fingerprint: str
     der: bytes
@@ -39,10 +39,10 @@ class Database(t.NamedTuple):
     there: bool
     protected: bool             # whether a password is asked for changes
     instead: "t.Optional[str]"  # the database that Chromium reads as long as this one is not there, or None
-    held: "t.List[Held]"
+    held: "t.List[NssEntry]"
 
 
-class Step(t.NamedTuple):
+class NssStep(t.NamedTuple):
     action: str
     path: str
     fingerprint: "t.Optional[str]"
@@ -55,13 +55,13 @@ class Step(t.NamedTuple):
     former: "t.Optional[str]"
 
 
-class Plan(t.NamedTuple):
+class NssPlan(t.NamedTuple):
     wanted: "t.List[trust_plan.Wanted]"
-    steps: "t.List[Step]"
+    steps: "t.List[NssStep]"
     unsent: "t.List[str]"
 
 
-def plan(databases: "t.List[Database]", wanted: "t.List[trust_plan.Wanted]", purge: str = "none") -> Plan:
+def plan(databases: "t.List[Database]", wanted: "t.List[trust_plan.Wanted]", purge: str = "none") -> NssPlan:
     """The Plan that makes each Database what is ``wanted`` (list of trust_plan.Wanted).
 
     Raises trust_plan.PlanError for contradictions, and for a database that only its user can change.
@@ -76,16 +76,16 @@ def plan(databases: "t.List[Database]", wanted: "t.List[trust_plan.Wanted]", pur
                 "%s can't be changed: %s has set a password (in Firefox: a primary password), and only who knows it "
                 "can change what is trusted there. Leave this database out, or have Firefox follow the system's store"
                 % (database.path, database.owner))
-    return Plan(wanted, steps, list(collections.OrderedDict.fromkeys(unsent)))
+    return NssPlan(wanted, steps, list(collections.OrderedDict.fromkeys(unsent)))
 
 
 def resolve(databases: "t.List[Database]", wanted: "t.List[trust_plan.Wanted]") -> "t.List[trust_plan.Wanted]":
     """Gives each Wanted its fingerprint and certificate, as trust_plan.resolve does: from all databases together."""
-    held = [(is_anchor(one), trust_state.Held(database.path, 0, 0, one.der, one.fingerprint, True,
-                                              name_of(one) or _short(one.nickname) or None))
+    held = [(is_anchor(one), trust_state.HeldAnchor(database.path, 0, 0, one.der, one.fingerprint, True,
+                                                    name_of(one) or _short(one.nickname) or None))
             for database in databases for one in database.held]
-    observed = trust_state.State({}, {}, [one for anchor, one in held if anchor],
-                                 [one for anchor, one in held if not anchor], {}, {}, 0, False)
+    observed = trust_state.TrustState({}, {}, [one for anchor, one in held if anchor],
+                                      [one for anchor, one in held if not anchor], {}, {}, 0, False)
     wanted = [want._replace(name=want.name and _short(want.name)) if not want.fingerprint else want for want in wanted]
     return trust_plan.resolve(None, observed, wanted)
 
@@ -100,24 +100,24 @@ def nickname(name: str, fingerprint: str) -> str:
     return NICKNAME % (_short(name) or "anchor", fingerprint[:16])
 
 
-def name_of(held: Held) -> "t.Optional[str]":
+def name_of(held: NssEntry) -> "t.Optional[str]":
     """The name in our nickname; None where somebody else put the certificate there."""
     match = MANAGED.match(held.nickname)
     return match.group(1) if match and held.fingerprint.startswith(match.group(2)) else None
 
 
-def is_distrusted(held: Held) -> bool:
+def is_distrusted(held: NssEntry) -> bool:
     """Whether a certificate is distrusted for TLS."""
     tls = held.trust.split(",")[0]
     return "p" in tls and not set("CTP") & set(tls)
 
 
-def is_trusted(held: Held) -> bool:
+def is_trusted(held: NssEntry) -> bool:
     """Whether a certificate is trusted, for whatever use."""
     return bool(set("CTP") & set(held.trust))
 
 
-def vouches(held: Held) -> bool:
+def vouches(held: NssEntry) -> bool:
     """Whether it is trusted for TLS servers: as a CA, or for itself. What is said of itself helps no CA's servers.
 
     Of what does not say whether it is a CA, such as an old root, NSS takes either.
@@ -132,13 +132,13 @@ def _flag(certificate: x509.Certificate) -> str:
     return "C" if x509.is_ca(certificate) else "P"
 
 
-def is_anchor(held: Held) -> bool:
+def is_anchor(held: NssEntry) -> bool:
     """Whether it is trusted or ours. What a browser has kept of others, such as intermediates, is not."""
     ours = name_of(held) is not None and "u" not in held.trust and not is_distrusted(held)
     return is_trusted(held) or ours
 
 
-def said_of(held: "t.Optional[Held]") -> "t.Optional[str]":
+def said_of(held: "t.Optional[NssEntry]") -> "t.Optional[str]":
     """What the diff calls the trust in a certificate; None where it is neither trusted nor distrusted."""
     if held is None or not is_trusted(held) and not is_distrusted(held):
         return None
@@ -152,7 +152,7 @@ def trusting(certificate: x509.Certificate, trust: str = ",,") -> str:
     return ",".join("".join(sorted(part)) for part in (tls, mail, code))
 
 
-def _steps(database: Database, wanted: "t.List[trust_plan.Wanted]", purge: str) -> "t.List[Step]":
+def _steps(database: Database, wanted: "t.List[trust_plan.Wanted]", purge: str) -> "t.List[NssStep]":
     steps = []
     held = {one.fingerprint: one for one in database.held}
 
@@ -164,10 +164,10 @@ def _steps(database: Database, wanted: "t.List[trust_plan.Wanted]", purge: str) 
         nick: "t.Optional[str]" = None,
         trust: "t.Optional[str]" = None,
     ) -> None:
-        steps.append(Step(action, database.path, want.fingerprint, want.certificate, want.name, reason,
-                          do, nick, trust, said_of(held.get(want.fingerprint))))
+        steps.append(NssStep(action, database.path, want.fingerprint, want.certificate, want.name, reason,
+                             do, nick, trust, said_of(held.get(want.fingerprint))))
 
-    def take(held: Held, want: trust_plan.Wanted, reason: str) -> None:
+    def take(held: NssEntry, want: trust_plan.Wanted, reason: str) -> None:
         if "u" in held.trust:  # somebody's own certificate with its key: it stays, and is not trusted any more
             step("remove", want, reason, "write", held.nickname, ",,")
         else:
@@ -197,6 +197,6 @@ def _steps(database: Database, wanted: "t.List[trust_plan.Wanted]", purge: str) 
             gone = trust_plan.Wanted("absent", name_of(one), one.fingerprint, x509.parse_leniently(one.der))
             take(one, gone, "not listed (purge: %s)" % purge)
     if steps and not database.there:
-        steps.insert(0, Step("create", database.path, None, None, None, "it is not there", "create", None, None,
-                             None))
+        steps.insert(0, NssStep("create", database.path, None, None, None, "it is not there", "create", None, None,
+                                None))
     return steps

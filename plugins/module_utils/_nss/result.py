@@ -26,7 +26,7 @@ def anchor(options: "t.Dict[str, t.Any]", wanted: "t.List[trust_plan.Wanted]", c
     return {"changed": False, "unsent": outcome.plan.unsent} if outcome.plan.unsent else report(outcome)
 
 
-def report(outcome: nss_converge.Outcome) -> "t.Dict[str, t.Any]":
+def report(outcome: nss_converge.NssOutcome) -> "t.Dict[str, t.Any]":
     """An nss.Outcome as ca_trust_anchor's result."""
     plan = outcome.plan
     listed = {want.fingerprint for want in plan.wanted}
@@ -51,7 +51,7 @@ def _shown(databases: "t.List[nss_plan.Database]") -> "t.List[t.Dict[str, t.Any]
     return [{"path": database.path, "owner": database.owner, "exists": database.there} for database in databases]
 
 
-def _anchor(outcome: nss_converge.Outcome, want: trust_plan.Wanted) -> "t.Dict[str, t.Any]":
+def _anchor(outcome: nss_converge.NssOutcome, want: trust_plan.Wanted) -> "t.Dict[str, t.Any]":
     steps = [step for step in outcome.plan.steps if step.fingerprint == want.fingerprint]
     holding = [database.path for database in outcome.after for one in database.held
                if one.fingerprint == want.fingerprint
@@ -69,7 +69,7 @@ def _anchor(outcome: nss_converge.Outcome, want: trust_plan.Wanted) -> "t.Dict[s
     return facts
 
 
-def _warnings(outcome: nss_converge.Outcome, want: trust_plan.Wanted) -> "t.List[str]":
+def _warnings(outcome: nss_converge.NssOutcome, want: trust_plan.Wanted) -> "t.List[str]":
     """What was asked for and does not have the effect that one would expect."""
     if want.state != "distrusted" or want.certificate is None:
         return []
@@ -83,7 +83,7 @@ def _warnings(outcome: nss_converge.Outcome, want: trust_plan.Wanted) -> "t.List
     return found
 
 
-def diff(plan: nss_plan.Plan) -> "t.Dict[str, str]":
+def diff(plan: nss_plan.NssPlan) -> "t.Dict[str, str]":
     """Before and after of what the plan changes, a line for each certificate and database."""
     before: t.List[str] = []
     after: t.List[str] = []
@@ -124,7 +124,7 @@ def info(options: "t.Dict[str, t.Any]") -> "t.Dict[str, t.Any]":
     }
 
 
-def _held(database: nss_plan.Database, held: nss_plan.Held) -> "t.Dict[str, t.Any]":
+def _held(database: nss_plan.Database, held: nss_plan.NssEntry) -> "t.Dict[str, t.Any]":
     name = nss_plan.name_of(held)
     facts = trust_result.facts(x509.parse_leniently(held.der), held.fingerprint)
     facts.update(path=database.path, name=name, managed=name is not None, trusted=nss_plan.vouches(held))

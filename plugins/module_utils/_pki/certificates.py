@@ -30,7 +30,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import c
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import pem
 
 
-class Certificate(t.NamedTuple):
+class IssuedCertificate(t.NamedTuple):
     plain: plain_x509.Certificate
     facts: "extensions.Facts"  # see _pki/fields.py
     public_key: "keys.PublicKey"
@@ -44,17 +44,17 @@ class Issuer(t.NamedTuple):
     key: "t.Optional[keys.PrivateKey]"  # None where it isn't here
 
 
-def read(data: bytes) -> "t.List[Certificate]":
+def read(data: bytes) -> "t.List[IssuedCertificate]":
     """All certificates of a file's content (bytes), in order; raises pem.CertificateFileError."""
     return [_of_plain(plain) for plain in pem.read_certificates(data, keys_allowed=True)]
 
 
-def read_first(data: bytes) -> Certificate:
+def read_first(data: bytes) -> IssuedCertificate:
     """The first certificate of a file's content, in which all can be read."""
     return _of_plain(pem.read_certificates(data, keys_allowed=True)[0])
 
 
-def present(path: "t.Optional[str]") -> "t.Tuple[t.Optional[Certificate], t.Optional[str]]":
+def present(path: "t.Optional[str]") -> "t.Tuple[t.Optional[IssuedCertificate], t.Optional[str]]":
     """(the certificate that is at ``path``, or None; why it can't be used as it is, or None)."""
     if not path or not os.path.lexists(path):
         return None, None
@@ -65,7 +65,7 @@ def present(path: "t.Optional[str]") -> "t.Tuple[t.Optional[Certificate], t.Opti
         return None, str(error)
 
 
-def _of_plain(plain: plain_x509.Certificate) -> Certificate:
+def _of_plain(plain: plain_x509.Certificate) -> IssuedCertificate:
     try:
         return _of_object(x509.load_der_x509_certificate(plain.der, default_backend()), plain)
     except Exception as error:  # of many kinds, by version: malformed DER, unknown types of string
@@ -73,33 +73,33 @@ def _of_plain(plain: plain_x509.Certificate) -> Certificate:
             plain_x509.label(plain), plain_x509.escape(str(error).partition("\n")[0])))
 
 
-def _of_object(certificate: "x509.Certificate", plain: plain_x509.Certificate) -> Certificate:
+def _of_object(certificate: "x509.Certificate", plain: plain_x509.Certificate) -> IssuedCertificate:
     public_key = certificate.public_key()
     digest = certificate.signature_hash_algorithm
-    return Certificate(plain, dict(
+    return IssuedCertificate(plain, dict(
         extensions.read(lambda: certificate.extensions),
         subject=distinguished_names.read(certificate.subject), issuer=distinguished_names.read(certificate.issuer),
         key_type=keys.key_type(public_key), public_key=keys.fingerprint(public_key),
         digest=digest and digest.name), public_key, certificate)
 
 
-def label(certificate: Certificate) -> str:
+def label(certificate: IssuedCertificate) -> str:
     """What messages call a certificate."""
     return "%s (SHA-256 %s)" % (plain_x509.label(certificate.plain), certificate.plain.fingerprint)
 
 
-def shown(certificate: "t.Optional[Certificate]") -> str:
+def shown(certificate: "t.Optional[IssuedCertificate]") -> str:
     """A certificate as text for a diff."""
     return fields.shown(dict(certificate.facts, **plain_x509.describe(certificate.plain))) if certificate else ""
 
 
-def described(certificate: Certificate) -> "t.Dict[str, t.Any]":
+def described(certificate: IssuedCertificate) -> "t.Dict[str, t.Any]":
     """What results say of a certificate (dict)."""
     return dict(plain_x509.describe(certificate.plain), key_type=certificate.facts["key_type"],
                 subject_alt_name=certificate.facts.get("subject_alt_name", []))
 
 
-def issuer_of(certificate: Certificate, key: "t.Optional[keys.PrivateKey]" = None) -> Issuer:
+def issuer_of(certificate: IssuedCertificate, key: "t.Optional[keys.PrivateKey]" = None) -> Issuer:
     """A CA's certificate as the issuer of others."""
     return Issuer(certificate.object.subject,
                   certificate.facts.get("subject_key_identifier") or pkcs10.key_identifier(certificate.public_key),
@@ -121,7 +121,7 @@ def wanted(
                 authority_key_identifier=issuer.key_identifier, digest=keys.digest_name(digest, issuer.public_key))
 
 
-def deviations(certificate: Certificate, want: "extensions.Facts", issuer: Issuer) -> "t.List[str]":
+def deviations(certificate: IssuedCertificate, want: "extensions.Facts", issuer: Issuer) -> "t.List[str]":
     """What a certificate that is there has different from ``want`` (see ``wanted``), as list of text."""
     ignored = ["issuer", "authority_key_identifier", "public_key"]
     other_key = certificate.facts["public_key"] != want["public_key"]
@@ -139,7 +139,7 @@ def deviations(certificate: Certificate, want: "extensions.Facts", issuer: Issue
 
 
 def why(
-    before: "t.Optional[Certificate]",
+    before: "t.Optional[IssuedCertificate]",
     unreadable: "t.Optional[str]",
     want: "extensions.Facts",
     issuer: Issuer,
@@ -158,7 +158,7 @@ def why(
     return found or (["force"] if options["force"] else [])
 
 
-def is_signed_by(certificate: Certificate, public_key: "keys.PublicKey") -> bool:
+def is_signed_by(certificate: IssuedCertificate, public_key: "keys.PublicKey") -> bool:
     """Whether the certificate's signature was made with the key."""
     try:
         algorithm = certificate.object.signature_hash_algorithm
@@ -169,7 +169,7 @@ def is_signed_by(certificate: Certificate, public_key: "keys.PublicKey") -> bool
 
 def issue(
     facts: "extensions.Facts", public_key: "keys.PublicKey", issuer: Issuer, validity: pki_validity.Validity
-) -> Certificate:
+) -> IssuedCertificate:
     """A new Certificate with the facts of ``wanted``, for a _validity.Validity, signed with the issuer's key.
 
     Its serial number has 159 random bits; RFC 5280 section 4.1.2.2 allows 160, the CA/Browser Forum wants 64.
@@ -194,6 +194,6 @@ def moment(at: int) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(at, datetime.timezone.utc)
 
 
-def to_pem(certificates: "t.Iterable[Certificate]") -> str:
+def to_pem(certificates: "t.Iterable[IssuedCertificate]") -> str:
     """Certificates as one PEM text."""
     return "".join(pem.to_pem(certificate.plain.der) for certificate in certificates)

@@ -36,18 +36,18 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import p
 BEHIND = 3600  # seconds that the clock of a host may be behind which is to accept a new list, as with certificates
 
 
-class Entry(t.NamedTuple):
+class RevokedEntry(t.NamedTuple):
     date: "t.Optional[int]"  # epoch seconds, None for the moment when it is first listed
     reason: str              # in the words of RFC 5280 section 5.3.1
 
 
-class List(t.NamedTuple):
+class IssuedList(t.NamedTuple):
     object: "x509.CertificateRevocationList"
     form: str                       # pem or der
     digest: "t.Optional[str]"       # of its signature, None for Ed25519 and Ed448
     number: "t.Optional[int]"       # None where it has none
     next_update: "t.Optional[int]"  # epoch seconds, None where it has none
-    entries: "t.Dict[int, Entry]"   # by serial number
+    entries: "t.Dict[int, RevokedEntry]"   # by serial number
 
 
 def converge(
@@ -85,13 +85,13 @@ def serial_number(text: t.Any) -> int:
     return int(plain, 16)
 
 
-def _wanted(revoked: "t.List[t.Dict[str, t.Any]]", now: int) -> "t.Dict[int, Entry]":
-    wanted: t.Dict[int, Entry] = {}
+def _wanted(revoked: "t.List[t.Dict[str, t.Any]]", now: int) -> "t.Dict[int, RevokedEntry]":
+    wanted: t.Dict[int, RevokedEntry] = {}
     for one in revoked:
         serial = serial_number(one["serial"])
         if serial in wanted:
             raise fields.OptionError("revoked: %x is listed twice: leave one of them" % serial)
-        wanted[serial] = Entry(_date(one["revocation_date"], now), one["reason"])
+        wanted[serial] = RevokedEntry(_date(one["revocation_date"], now), one["reason"])
     return wanted
 
 
@@ -108,11 +108,11 @@ def _next_update(options: "t.Dict[str, t.Any]", now: int) -> "t.Tuple[pki_validi
     renew = pki_validity.renew_before(options)
     if moment.at - now <= renew:
         raise Failure("renew_before (%s) is not shorter than next_update (%s) is away: every run would "
-                                    "make a new list" % (options["renew_before"], options["next_update"]))
+                      "make a new list" % (options["renew_before"], options["next_update"]))
     return moment, renew
 
 
-def _present(path: str) -> "t.Optional[List]":
+def _present(path: str) -> "t.Optional[IssuedList]":
     """The List that is there; None where there is none, and for what can't be read, which is written anew."""
     if not os.path.lexists(path):
         return None
@@ -125,13 +125,13 @@ def _present(path: str) -> "t.Optional[List]":
         return None
 
 
-def _of_object(crl: "x509.CertificateRevocationList", form: str) -> List:
+def _of_object(crl: "x509.CertificateRevocationList", form: str) -> IssuedList:
     number = [extension.value.crl_number for extension in crl.extensions
               if isinstance(extension.value, x509.CRLNumber)]
-    entries = {one.serial_number: Entry(_seconds(one, "revocation_date"), _reason(one)) for one in crl}
+    entries = {one.serial_number: RevokedEntry(_seconds(one, "revocation_date"), _reason(one)) for one in crl}
     digest = crl.signature_hash_algorithm
-    return List(crl, form, digest.name if digest else None, number[0] if number else None,
-                _seconds(crl, "next_update"), entries)
+    return IssuedList(crl, form, digest.name if digest else None, number[0] if number else None,
+                      _seconds(crl, "next_update"), entries)
 
 
 def _seconds(thing: t.Any, name: str) -> "t.Optional[int]":
@@ -147,8 +147,8 @@ def _reason(revoked: "x509.RevokedCertificate") -> str:
 
 
 def _why(
-    before: "t.Optional[List]",
-    wanted: "t.Dict[int, Entry]",
+    before: "t.Optional[IssuedList]",
+    wanted: "t.Dict[int, RevokedEntry]",
     authority: issuing_ca.Authority,
     next_update: pki_validity.Moment,
     renew: int,
@@ -186,7 +186,7 @@ def _why(
     return found or (["force"] if options["force"] else [])
 
 
-def _is_signed_by(crl: "x509.CertificateRevocationList", issuer: certificates.Certificate) -> bool:
+def _is_signed_by(crl: "x509.CertificateRevocationList", issuer: certificates.IssuedCertificate) -> bool:
     try:
         return crl.issuer == issuer.object.subject and keys.signed_by(
             issuer.public_key, crl.signature, crl.tbs_certlist_bytes, crl.signature_hash_algorithm)
@@ -195,13 +195,13 @@ def _is_signed_by(crl: "x509.CertificateRevocationList", issuer: certificates.Ce
 
 
 def _sign(
-    wanted: "t.Dict[int, Entry]",
-    before: "t.Optional[List]",
+    wanted: "t.Dict[int, RevokedEntry]",
+    before: "t.Optional[IssuedList]",
     authority: issuing_ca.Authority,
     next_update: int,
     options: "t.Dict[str, t.Any]",
     now: int,
-) -> List:
+) -> IssuedList:
     """A new List. Who is listed already keeps the moment of it, and the number grows (RFC 5280 section 5.2.3).
 
     Where no list tells the last number, it is the time in seconds: there may have been one, with a smaller number.
@@ -223,17 +223,17 @@ def _sign(
     return _of_object(builder.sign(authority.key, digest, default_backend()), options["format"])
 
 
-def _encoded(made: List, form: str) -> bytes:
+def _encoded(made: IssuedList, form: str) -> bytes:
     return made.object.public_bytes(serialization.Encoding.PEM if form == "pem" else serialization.Encoding.DER)
 
 
-def _shown_entries(entries: "t.Dict[int, Entry]", now: int) -> "t.List[t.Dict[str, str]]":
+def _shown_entries(entries: "t.Dict[int, RevokedEntry]", now: int) -> "t.List[t.Dict[str, str]]":
     return [{"serial": "%x" % serial, "reason": entry.reason,
              "revocation_date": plain_x509.iso_time(now if entry.date is None else entry.date)}
             for serial, entry in sorted(entries.items())]
 
 
-def _shown(made: "t.Optional[List]", now: int) -> str:
+def _shown(made: "t.Optional[IssuedList]", now: int) -> str:
     if made is None:
         return ""
     return "number: %s\nnext_update: %s\n%s" % (

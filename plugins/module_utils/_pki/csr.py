@@ -62,8 +62,8 @@ def converge(
 
 
 def _choose(
-    options: "t.Dict[str, t.Any]", certificate: "t.Optional[certificates.Certificate]", due: "t.List[str]"
-) -> key_selection.Choice:
+    options: "t.Dict[str, t.Any]", certificate: "t.Optional[certificates.IssuedCertificate]", due: "t.List[str]"
+) -> key_selection.KeyChoice:
     path, passphrase = options["privatekey_path"], options["privatekey_passphrase"]
     if not options["certificate_path"]:
         return key_selection.choose(path, passphrase, options["key_type"], options["regenerate_key"])
@@ -74,9 +74,9 @@ def _choose(
 def _due(
     options: "t.Dict[str, t.Any]",
     want: "extensions.Facts",
-    certificate: "t.Optional[certificates.Certificate]",
+    certificate: "t.Optional[certificates.IssuedCertificate]",
     unreadable: "t.Optional[str]",
-    ca: "t.Optional[certificates.Certificate]",
+    ca: "t.Optional[certificates.IssuedCertificate]",
     renew: int,
     now: int,
 ) -> "t.List[str]":
@@ -97,7 +97,8 @@ def _due(
 
 
 def _beside(
-    options: "t.Dict[str, t.Any]", certificate: certificates.Certificate, ca: "t.Optional[certificates.Certificate]"
+    options: "t.Dict[str, t.Any]", certificate: certificates.IssuedCertificate,
+    ca: "t.Optional[certificates.IssuedCertificate]"
 ) -> "t.List[str]":
     """Why the files that were installed with the certificate call for a new one, as list of text."""
     behind = [] if ca is None or chains.is_root(ca.plain) else [ca.plain.fingerprint]
@@ -121,7 +122,9 @@ def _fingerprints(path: str) -> "t.List[str]":
         return []
 
 
-def _ends_with_ca(certificate: certificates.Certificate, ca: "t.Optional[certificates.Certificate]", now: int) -> bool:
+def _ends_with_ca(
+    certificate: certificates.IssuedCertificate, ca: "t.Optional[certificates.IssuedCertificate]", now: int
+) -> bool:
     """Whether a new certificate would end at the same moment, for the CA itself does: that is no use, and no drift."""
     return ca is not None and now < certificate.plain.not_after and certificate.plain.not_after >= ca.plain.not_after
 
@@ -129,8 +132,8 @@ def _ends_with_ca(certificate: certificates.Certificate, ca: "t.Optional[certifi
 def _by_ca(
     options: "t.Dict[str, t.Any]",
     want: "extensions.Facts",
-    certificate: certificates.Certificate,
-    ca: certificates.Certificate,
+    certificate: certificates.IssuedCertificate,
+    ca: certificates.IssuedCertificate,
 ) -> "t.List[str]":
     """What the certificate has different from what the CA would make of the request, as list of text."""
     issuer = certificates.issuer_of(ca)
@@ -147,7 +150,7 @@ def _by_ca(
     return certificates.deviations(certificate, expected, issuer)
 
 
-def _ca(options: "t.Dict[str, t.Any]") -> "t.Optional[certificates.Certificate]":
+def _ca(options: "t.Dict[str, t.Any]") -> "t.Optional[certificates.IssuedCertificate]":
     """The CA's certificate, or None."""
     if options["ca_content"] is None:
         return None
@@ -160,8 +163,8 @@ def _ca(options: "t.Dict[str, t.Any]") -> "t.Optional[certificates.Certificate]"
 def _with_key(
     due: "t.List[str]",
     options: "t.Dict[str, t.Any]",
-    choice: key_selection.Choice,
-    certificate: "t.Optional[certificates.Certificate]",
+    choice: key_selection.KeyChoice,
+    certificate: "t.Optional[certificates.IssuedCertificate]",
 ) -> "t.List[str]":
     """The same with what the key says: the certificate must be for the one in use, and its successor wants another."""
     if certificate is None:
@@ -179,9 +182,9 @@ def _shown(request: "t.Optional[pkcs10.Request]") -> str:
 
 def _result(
     options: "t.Dict[str, t.Any]",
-    choice: key_selection.Choice,
+    choice: key_selection.KeyChoice,
     request: pkcs10.Request,
-    certificate: "t.Optional[certificates.Certificate]",
+    certificate: "t.Optional[certificates.IssuedCertificate]",
     due: "t.List[str]",
     backups: "t.Dict[str, str]",
 ) -> "t.Dict[str, t.Any]":

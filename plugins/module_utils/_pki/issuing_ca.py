@@ -20,9 +20,9 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import c
 
 
 class Authority(t.NamedTuple):
-    certificate: certificates.Certificate
+    certificate: certificates.IssuedCertificate
     key: "keys.PrivateKey"
-    chain: "t.List[certificates.Certificate]"  # what is sent behind a certificate that it issues, without roots
+    chain: "t.List[certificates.IssuedCertificate]"  # what is sent behind a certificate that it issues, without roots
     name: str                                  # what messages call it
 
 
@@ -84,7 +84,7 @@ def refuse_outside(authority: Authority, want: "extensions.Facts") -> None:
                 "permit %s" % ", ".join(permitted) if outside else "exclude %s" % ", ".join(excluded)))
 
 
-def _refuse(certificate: certificates.Certificate, name: str, now: int, usage: str) -> None:
+def _refuse(certificate: certificates.IssuedCertificate, name: str, now: int, usage: str) -> None:
     facts, plain = certificate.facts, certificate.plain
     reason = None
     if x509.key_type(plain).startswith("RSA-PSS"):
@@ -110,7 +110,7 @@ def _key(options: "t.Dict[str, t.Any]") -> "keys.PrivateKey":
                      "ca_privatekey_passphrase")
 
 
-def _chain(found: "t.List[certificates.Certificate]", now: int) -> "t.List[certificates.Certificate]":
+def _chain(found: "t.List[certificates.IssuedCertificate]", now: int) -> "t.List[certificates.IssuedCertificate]":
     """The CA and what stands behind it, up to the root, which clients have."""
     ca = found[0].plain
     if chains.is_root(ca):

@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 REGENERATE = ("never", "mismatch", "always")
 
 
-class Choice(t.NamedTuple):
+class KeyChoice(t.NamedTuple):
     key: "keys.PrivateKey"
     path: str                     # where it is, or will be
     content: "t.Optional[bytes]"  # to be written there, None for a key that is there
@@ -36,7 +36,7 @@ def present(path: str, passphrase: "t.Optional[str]") -> "t.Optional[keys.Privat
     return keys.load(path, passphrase) if os.path.lexists(path) else None
 
 
-def choose(path: str, passphrase: "t.Optional[str]", key_type: str, regenerate: str) -> Choice:
+def choose(path: str, passphrase: "t.Optional[str]", key_type: str, regenerate: str) -> KeyChoice:
     """The Choice where a new key may take the place of the old one at once, since its certificate comes with it."""
     key = present(path, passphrase)
     if key is None:
@@ -50,9 +50,9 @@ def choose_beside(
     passphrase: "t.Optional[str]",
     key_type: str,
     regenerate: str,
-    certificate: "t.Optional[certificates.Certificate]",
+    certificate: "t.Optional[certificates.IssuedCertificate]",
     due: bool,
-) -> Choice:
+) -> KeyChoice:
     """The Choice where a certificate (of _certificates, or None) may be in use with the key that is there.
 
     due: whether a new certificate is needed anyway, which is when ``always`` takes a new key.
@@ -74,7 +74,7 @@ def choose_beside(
     return _made(path + default_paths.NEXT, passphrase, key_type, reason)
 
 
-def described(choice: Choice) -> "t.Dict[str, t.Any]":
+def described(choice: KeyChoice) -> "t.Dict[str, t.Any]":
     """What results say of a Choice (dict); nothing that is secret."""
     public_key = choice.key.public_key()
     return {"path": choice.path, "key_type": keys.key_type(public_key),
@@ -91,16 +91,16 @@ def replaced_because(key: "keys.PrivateKey", key_type: str, regenerate: str, alw
     return None
 
 
-def _made(path: str, passphrase: "t.Optional[str]", key_type: str, reason: str) -> Choice:
+def _made(path: str, passphrase: "t.Optional[str]", key_type: str, reason: str) -> KeyChoice:
     key = keys.generate(key_type)
-    return Choice(key, path, keys.dump(key, passphrase), [reason], [])
+    return KeyChoice(key, path, keys.dump(key, passphrase), [reason], [])
 
 
-def _kept(key: "keys.PrivateKey", path: str, key_type: str, regenerate: str) -> Choice:
+def _kept(key: "keys.PrivateKey", path: str, key_type: str, regenerate: str) -> KeyChoice:
     found, warnings = keys.key_type(key.public_key()), []
     if found != key_type and regenerate == "never":
         warnings.append("the private key %s is %s, and key_type asks for %s: regenerate_key=mismatch replaces it"
                         % (path, found, key_type))
     if openssl.readable_by_all(path):
         warnings.append("the private key %s is readable by every user of the host" % path)
-    return Choice(key, path, None, [], warnings)
+    return KeyChoice(key, path, None, [], warnings)

@@ -77,13 +77,13 @@ def _why_request(options: "t.Dict[str, t.Any]", want: "extensions.Facts") -> "t.
     return pkcs10.why(path, pkcs10.present(path), want, options["force"]) if path else []
 
 
-def written(certificate: certificates.Certificate) -> bytes:
+def written(certificate: certificates.IssuedCertificate) -> bytes:
     """A certificate as its file's content (bytes)."""
     return certificates.to_pem([certificate]).encode("ascii")
 
 
 def _keep_the_root(
-    options: "t.Dict[str, t.Any]", before: "t.Optional[certificates.Certificate]", unreadable: "t.Optional[str]"
+    options: "t.Dict[str, t.Any]", before: "t.Optional[certificates.IssuedCertificate]", unreadable: "t.Optional[str]"
 ) -> None:
     """A CA whose key lies elsewhere, as that of an offline root, is not replaced by a new one with the same name."""
     is_ca = extensions.is_ca(before.facts) if before else unreadable and options["purpose"] == "root_ca"

@@ -68,11 +68,11 @@ def _request(options: "t.Dict[str, t.Any]") -> pkcs10.Request:
         raise Failure("the request %s can't be signed: %s" % (name, error))
     if not request.signed:
         raise Failure("the request %s (%s) can't be signed: its own signature is wrong, so that nobody "
-                                    "has shown to hold its key; make a new one" % (name, _subject(request.facts)))
+                      "has shown to hold its key; make a new one" % (name, _subject(request.facts)))
     kind, _space, size = request.facts["key_type"].partition(" ")
     if (int(size) < keys.MIN_RSA_BITS) if kind == "RSA" else request.facts["key_type"] not in keys.TYPES:
         raise Failure("the request %s (%s) can't be signed: its key is %s, and current clients refuse "
-                                    "that; use one of %s" % (
+                      "that; use one of %s" % (
                                    name, _subject(request.facts), request.facts["key_type"], ", ".join(keys.TYPES)))
     return request
 
@@ -176,35 +176,35 @@ def _refuse(
                     options["purpose"]))
     elif not extensions.is_ca(want) or not want["subject"]:
         raise Failure("the request (%s) can't become an intermediate CA: a CA has a subject and CA:TRUE "
-                                    "in its basic constraints (RFC 5280 section 4.1.2.6, 4.2.1.9)" % name)
+                      "in its basic constraints (RFC 5280 section 4.1.2.6, 4.2.1.9)" % name)
     if extensions.is_ca(want):
         if not 0 <= options["pathlen"] <= 255:
             raise Failure("pathlen is how many CAs may follow, 0 to 255, not %s" % options["pathlen"])
         if want["subject"] == authority.certificate.facts["subject"]:
             raise Failure("the request (%s) is called like the CA that is to sign it, %s: clients would "
-                                        "take one for the other. Give it a subject of its own" % (name, authority.name))
+                          "take one for the other. Give it a subject of its own" % (name, authority.name))
         issuing_ca.refuse_below(authority, extensions.path_length(want))
     issuing_ca.refuse_outside(authority, want)
     if not want["subject"] and "subject_alt_name" not in want:
         raise Failure("the request has neither a subject nor a subject_alt_name that would be taken "
-                                    "over: whom is the certificate for?")
+                      "over: whom is the certificate for?")
     if request.facts["public_key"] == authority.certificate.facts["public_key"]:
         raise Failure("the request (%s) is for the CA's own key, which belongs into no other "
-                                    "certificate" % name)
+                      "certificate" % name)
 
 
 def _issue(
     want: "extensions.Facts", request: pkcs10.Request, issuer: certificates.Issuer, span: pki_validity.Validity
-) -> certificates.Certificate:
+) -> certificates.IssuedCertificate:
     """The new certificate; what a foreign tool has put into a request may be more than can be taken over."""
     try:
         return certificates.issue(want, request.public_key, issuer, span)
     except fields.OptionError as error:
         raise Failure("the request (%s) can't be signed as it is: %s. Take that out of 'honour', or make "
-                                    "another request" % (_subject(request.facts), x509.escape(str(error))))
+                      "another request" % (_subject(request.facts), x509.escape(str(error))))
 
 
-def _capped(certificate: certificates.Certificate, authority: issuing_ca.Authority) -> "t.List[str]":
+def _capped(certificate: certificates.IssuedCertificate, authority: issuing_ca.Authority) -> "t.List[str]":
     if certificate.plain.not_after < authority.certificate.plain.not_after:
         return []
     return ["%s ends with its CA %s on %s: renew the CA's certificate" % (
@@ -214,8 +214,8 @@ def _capped(certificate: certificates.Certificate, authority: issuing_ca.Authori
 
 def _changes(
     options: "t.Dict[str, t.Any]",
-    certificate: certificates.Certificate,
-    chain: "t.List[certificates.Certificate]",
+    certificate: certificates.IssuedCertificate,
+    chain: "t.List[certificates.IssuedCertificate]",
     reasons: "t.List[str]",
 ) -> "t.Tuple[t.List[replace.Replacement], t.List[str]]":
     """(what is to be written, why): the certificate, and the full chain also where the CA's own part of it is new."""
@@ -241,7 +241,8 @@ def _holds(path: str, content: str) -> bool:
 
 
 def _result(
-    options: "t.Dict[str, t.Any]", certificate: certificates.Certificate, chain: "t.List[certificates.Certificate]"
+    options: "t.Dict[str, t.Any]", certificate: certificates.IssuedCertificate,
+    chain: "t.List[certificates.IssuedCertificate]"
 ) -> "t.Dict[str, t.Any]":
     shown = options["return_content"] or not (options["path"] or options["fullchain_path"])
     return dict(

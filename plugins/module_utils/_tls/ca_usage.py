@@ -52,7 +52,7 @@ def look(
             used += _used(where, sent[:1], pool, old, new, now)
         else:
             inconclusive.append("%s %s" % (connection.place(one.listener.address, one.listener.port),
-                                        one.finding or "shows a certificate that can't be read"))
+                                           one.finding or "shows a certificate that can't be read"))
     used = _told(used, shown)
     inconclusive = list(collections.OrderedDict.fromkeys(inconclusive))  # several processes may listen on one port
     return {
@@ -100,13 +100,13 @@ def renewals(
     return list(found.values())
 
 
-class Wanted(t.NamedTuple):
+class WantedFiles(t.NamedTuple):
     paths: "t.List[str]"      # to be looked at
     missing: "t.List[str]"    # what was named and is not there, as it was named
     inconclusive: "t.List[str]"  # sentences on what may be there
 
 
-def wanted_files(folders: "t.List[str]", named: "t.List[str]", ignored: "t.List[str]") -> Wanted:
+def wanted_files(folders: "t.List[str]", named: "t.List[str]", ignored: "t.List[str]") -> WantedFiles:
     """The files to look at, by their own names rather than by those of links; backup copies are in nobody's use."""
     wanted: t.List[t.Tuple[str, t.Optional[str]]] = [(default_paths.certificate(path), path) for path in named]
     missing: t.List[str] = []
@@ -135,7 +135,7 @@ def wanted_files(folders: "t.List[str]", named: "t.List[str]", ignored: "t.List[
             continue
         if regular or name:  # who names something else is told so when it is read
             found.setdefault(real, path)
-    return Wanted(list(found.values()), missing, inconclusive)
+    return WantedFiles(list(found.values()), missing, inconclusive)
 
 
 def _unreadable(path: str, error: EnvironmentError) -> str:

@@ -43,7 +43,7 @@ class ConnectionFailure(Failure):
     """Why there is no usable connection, as a sentence."""
 
 
-class Budget(object):
+class TimeBudget(object):
     """Bounds for each step and for all of them; seconds on the monotonic clock."""
 
     def __init__(self, seconds: float) -> None:
@@ -177,7 +177,7 @@ def send(sock: socket.socket, data: bytes, deadline: float) -> None:
     sock.sendall(data)
 
 
-def resolve(host: str, port: int, budget: Budget) -> "t.Sequence[Address]":
+def resolve(host: str, port: int, budget: TimeBudget) -> "t.Sequence[Address]":
     """The addresses of a host, as getaddrinfo returns them; in bounded time, which getaddrinfo itself is not."""
     outcome: t.List[t.Union[t.Sequence[Address], Exception]] = []
 
@@ -200,7 +200,7 @@ def resolve(host: str, port: int, budget: Budget) -> "t.Sequence[Address]":
     return outcome[0]
 
 
-def connect(host: str, port: int, budget: Budget, who: str = "", known: "t.Optional[Known]" = None) -> Connected:
+def connect(host: str, port: int, budget: TimeBudget, who: str = "", known: "t.Optional[Known]" = None) -> Connected:
     """Connected to the first address that answers; raises ConnectionFailure.
 
     known: dict that keeps that address, for the connections that follow: what is told of a server must be of one.
@@ -225,7 +225,7 @@ def connect(host: str, port: int, budget: Budget, who: str = "", known: "t.Optio
     raise ConnectionFailure("; ".join(dict.fromkeys(refusals)))
 
 
-def _refusal(error: OSError, who: str, address: str, port: int, budget: Budget) -> str:
+def _refusal(error: OSError, who: str, address: str, port: int, budget: TimeBudget) -> str:
     if error.errno == errno.ECONNREFUSED:
         return "%s%s refuses connections to port %d: nothing listens there" % (who, address, port)
     if isinstance(error, socket.timeout) or error.errno == errno.ETIMEDOUT:
@@ -241,7 +241,7 @@ def milliseconds(begin: float) -> float:
     return round((time.monotonic() - begin) * 1000, 2)
 
 
-def through(sock: socket.socket, proxy: str, host: str, port: int, budget: Budget) -> bytes:
+def through(sock: socket.socket, proxy: str, host: str, port: int, budget: TimeBudget) -> bytes:
     """Has an HTTP proxy connect the socket on to host and port (RFC 9110 section 9.3.6).
 
     Returns what the server behind it has said already.

@@ -46,7 +46,7 @@ def look(
         endpoints = [tls_endpoint.read(number, item, program) for number, item in enumerate(_items(given))]
     except ValueError as error:
         raise Failure(str(error))
-    wanted = probe.Wanted(
+    wanted = probe.ProbeOptions(
         timeout=given["timeout"], path=given["path"], http=given["http"],
         resumption=given["resumption"] or "resumption" in given["require"],
         keep_alive=given["keep_alive"] or "keep_alive" in given["require"],
@@ -100,7 +100,7 @@ def _judged(
     seen: probe.Seen,
     given: "t.Dict[str, t.Any]",
     program: "openssl.OpenSSL",
-    store: verify_reasons.Store,
+    store: verify_reasons.TrustedStore,
     tmpdir: "t.Optional[str]",
     now: int,
 ) -> "t.Dict[str, t.Any]":
@@ -117,7 +117,7 @@ def _judged(
             result.update(trusted=False, reasons=["a certificate that the server sent is malformed: %s" % error])
     wishful = given["require"] or given["min_protocol"] or given["min_remaining"] is not None
     result["violations"] = requirements.violations(result, given["require"], given["min_protocol"], too_short,
-                                         seen.untried) if wishful else []
+                                                   seen.untried) if wishful else []
     if given["min_remaining"] is not None and not seen.chain and not result["finding"]:
         result["violations"].append("how long the chain is valid is not known")
     return dict(result, chain_findings=[flaw.sentence for flaw in result["chain_findings"]])
@@ -128,7 +128,7 @@ def _verdict(
     result: "t.Dict[str, t.Any]",
     sent: "t.List[x509.Certificate]",
     program: "openssl.OpenSSL",
-    store: verify_reasons.Store,
+    store: verify_reasons.TrustedStore,
     tmpdir: "t.Optional[str]",
     now: int,
 ) -> "t.Dict[str, t.Any]":
@@ -147,7 +147,7 @@ def _verdict(
 
 
 def _too_short(
-    sent: "t.List[x509.Certificate]", min_remaining: str, store: verify_reasons.Store, now: int
+    sent: "t.List[x509.Certificate]", min_remaining: str, store: verify_reasons.TrustedStore, now: int
 ) -> "t.List[str]":
     """Sentences on certificates of the chain that are not valid for so long."""
     links = chains.build(sent[0], chains.index(sent[1:]), store.pool, now)

@@ -23,7 +23,7 @@ PATH = re.compile(r"/[!-~]*\Z")
 H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"  # and empty SETTINGS (RFC 9113 section 3.4)
 
 
-class Answer(t.NamedTuple):
+class HttpResponse(t.NamedTuple):
     first_byte: "t.Optional[float]"  # milliseconds from the request to the first byte, or None
     status: "t.Optional[int]"        # None where there was no answer in HTTP
     ends: "t.Optional[str]"          # why the server will not keep the connection, or None
@@ -58,7 +58,7 @@ def host_header(host: str, port: int) -> str:
     return place[:-len(":443")] if port == 443 else place
 
 
-def get(stream: "handshake.Stream", host: str, path: str, deadline: float) -> Answer:
+def get(stream: "handshake.Stream", host: str, path: str, deadline: float) -> HttpResponse:
     """One GET request, its answer read to the end (Answer). Raises Finding where the connection breaks."""
     body = _Body(stream, deadline)
     stream.write(("GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: fleetpki.host_trust\r\nAccept: */*\r\n\r\n" % (
@@ -71,24 +71,24 @@ def get(stream: "handshake.Stream", host: str, path: str, deadline: float) -> An
             response.begin()
         too_long = len(response.read(MAX_BODY + 1)) > MAX_BODY
         if response.length and not too_long:
-            return Answer(body.first_byte, response.status, "breaks off its answer")
+            return HttpResponse(body.first_byte, response.status, "breaks off its answer")
     except socket.timeout:
-        return Answer(body.first_byte, None, "does not %s an HTTP request within %s" % (
+        return HttpResponse(body.first_byte, None, "does not %s an HTTP request within %s" % (
             "finish its answer to" if body.first_byte else "answer", connection.spoken(stream.seconds)))
     except http.client.IncompleteRead:
-        return Answer(body.first_byte, response.status, "breaks off its answer")
+        return HttpResponse(body.first_byte, response.status, "breaks off its answer")
     except (http.client.HTTPException, ValueError, OverflowError):  # the latter two for lengths that are none
-        return Answer(body.first_byte, None, "does not answer in HTTP" if body.first_byte else
-                      "closes the connection without an answer")
+        return HttpResponse(body.first_byte, None, "does not answer in HTTP" if body.first_byte else
+                            "closes the connection without an answer")
     ends = "answers with more than %d MiB, which is not read" % (MAX_BODY // 1024 // 1024) if too_long else None
     if response.will_close:
         ends = ("answers in HTTP/1.0" if response.version < 11 else
                 "answers with 'Connection: close' (status %d)" % response.status)
-    return Answer(body.first_byte, response.status, ends)
+    return HttpResponse(body.first_byte, response.status, ends)
 
 
 def keep_alive(
-    stream: "handshake.Stream", host: str, path: str, deadline: float, first: "t.Optional[Answer]" = None
+    stream: "handshake.Stream", host: str, path: str, deadline: float, first: "t.Optional[HttpResponse]" = None
 ) -> "t.Tuple[bool, t.Optional[str]]":
     """(whether a second request on the connection is answered, why not). first: Answer to the first one, if made."""
     first = first or get(stream, host, path, deadline)

@@ -155,7 +155,7 @@ def shown(
 def _ask(
     listener: Listener, name: "t.Optional[str]", program: "openssl.OpenSSL", seconds: float, tmpdir: "t.Optional[str]"
 ) -> probe.Seen:
-    wanted = probe.Wanted(seconds, resumption=False, keep_alive=False, versions=False, http=False, path="/")
+    wanted = probe.ProbeOptions(seconds, resumption=False, keep_alive=False, versions=False, http=False, path="/")
     for address in places(listener):
         endpoint = tls_endpoint.Endpoint(
             name=connection.place(listener.address, listener.port), host=address, port=listener.port,

@@ -28,7 +28,7 @@ def describe(certificate: x509.Certificate) -> "t.Dict[str, t.Any]":
 
 
 def examine(
-    sent: "t.List[x509.Certificate]", store: verify_reasons.Store, now: int
+    sent: "t.List[x509.Certificate]", store: verify_reasons.TrustedStore, now: int
 ) -> "t.Tuple[t.Optional[bool], bool, t.List[Flaw]]":
     """(complete, ordered, list of Flaw) on the certificates as they were sent, the server's own first.
 
@@ -59,7 +59,7 @@ def examine(
 
 
 def _complete(
-    last: x509.Certificate, store: verify_reasons.Store, now: int
+    last: x509.Certificate, store: verify_reasons.TrustedStore, now: int
 ) -> "t.Tuple[t.Optional[bool], t.List[Flaw]]":
     """(complete, list of Flaw) by the last certificate of the chain that was sent."""
     if chains.is_root(last) or last in store.anchors:

@@ -42,7 +42,7 @@ class Seen(t.NamedTuple):
     cut_off: bool  # whether it has ended the first handshake without a word
 
 
-class Wanted(t.NamedTuple):
+class ProbeOptions(t.NamedTuple):
     timeout: float
     resumption: bool
     keep_alive: bool
@@ -64,7 +64,7 @@ def blank(endpoint: "tls_endpoint.Endpoint") -> "t.Dict[str, t.Any]":
 
 
 def look(
-    endpoint: "tls_endpoint.Endpoint", wanted: Wanted, program: "openssl.OpenSSL", tmpdir: "t.Optional[str]"
+    endpoint: "tls_endpoint.Endpoint", wanted: ProbeOptions, program: "openssl.OpenSSL", tmpdir: "t.Optional[str]"
 ) -> Seen:
     """What is seen of an endpoint, whatever the server does."""
     result = blank(endpoint)
@@ -88,13 +88,13 @@ class _Looker(object):
     def __init__(
         self,
         endpoint: "tls_endpoint.Endpoint",
-        wanted: Wanted,
+        wanted: ProbeOptions,
         program: "openssl.OpenSSL",
         tmpdir: "t.Optional[str]",
         result: "t.Dict[str, t.Any]",
     ) -> None:
         self.endpoint, self.wanted, self.program, self.tmpdir, self.result = endpoint, wanted, program, tmpdir, result
-        self.budget = connection.Budget(wanted.timeout)
+        self.budget = connection.TimeBudget(wanted.timeout)
         self.lowered, self.speaks_tls, self.cut_off, self.heard = False, False, False, b""
         self.chain: t.List[bytes] = []
         self.session: t.Optional[ssl.SSLSession] = None

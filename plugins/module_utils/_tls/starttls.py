@@ -24,7 +24,7 @@ XMPP_FEATURES_END = re.compile(br"</(\w+:)?(features|stream)\s*>|<(\w+:)?feature
 MYSQL_SSL, MYSQL_PROTOCOL_41, MYSQL_SECURE_CONNECTION = 0x800, 0x200, 0x8000
 
 
-def begin(protocol: str, sock: socket.socket, name: str, budget: connection.Budget, pending: bytes = b"") -> None:
+def begin(protocol: str, sock: socket.socket, name: str, budget: connection.TimeBudget, pending: bytes = b"") -> None:
     """Asks the server to begin TLS. name: the server's, where the protocol says it. pending: what was read already."""
     kind = TITLES[protocol]
     plain = connection.Plain(sock, budget.step(), "the %s server" % kind, budget.seconds)

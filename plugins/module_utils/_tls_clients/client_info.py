@@ -37,7 +37,7 @@ def look(given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]" = None) -> "t.Di
     labels, endpoints = _endpoints(given, program)
     scratch = tempfile.mkdtemp(dir=tmpdir)
     try:
-        terms = clients.Terms(given["timeout"], given["trust"], program, scratch)
+        terms = clients.ClientPolicy(given["timeout"], given["trust"], program, scratch)
         answers = clients.ask(installed, endpoints, terms) if endpoints else {}
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -93,7 +93,7 @@ def _endpoints(
 
 
 def _result(
-    label: str, endpoint: tls_endpoint.Endpoint, answers: "t.Dict[str, clients.Answer]", require: "t.List[str]"
+    label: str, endpoint: tls_endpoint.Endpoint, answers: "t.Dict[str, clients.ClientAnswer]", require: "t.List[str]"
 ) -> "t.Dict[str, t.Any]":
     """What the clients say of one server (dict). Who could not be tried has not accepted it, where it is named, and
     neither has anybody where nobody could.
@@ -101,9 +101,9 @@ def _result(
     untried = {name for name, answer in answers.items() if answer.accepted is None}
     mattering = untried if INSTALLED in require and len(untried) == len(answers) else untried.intersection(require)
     violations = ["%s refuses it: %s" % (name, answer.message) if answer.accepted is False else
-             "%s was %s" % (name, answer.message) for name, answer in answers.items()
-             if answer.accepted is False and (name in require or INSTALLED in require)
-             or name in mattering]
+                  "%s was %s" % (name, answer.message) for name, answer in answers.items()
+                  if answer.accepted is False and (name in require or INSTALLED in require)
+                  or name in mattering]
     return {
         "name": label, "host": endpoint.host, "port": endpoint.port, "server_name": endpoint.asked,
         "accepted": {True} <= {answer.accepted for answer in answers.values()} <= {True, None},

@@ -44,22 +44,22 @@ NOTHING, JAVA_SOURCE = "nothing", "TlsClient.java"  # in the scratch folder; the
 NSS_FOLDERS = ("/usr/lib64/nss/unsupported-tools", "/usr/lib/nss/unsupported-tools")
 
 
-class Terms(t.NamedTuple):
+class ClientPolicy(t.NamedTuple):
     seconds: float                          # for a connection
     trust: "t.Optional[str]"                # PEM file with the anchors, or None for the client's own trust
     program: "t.Optional[openssl.OpenSSL]"  # None where there is none
     scratch: str                            # folder of our own, where clients may leave what they need
 
 
-class Answer(t.NamedTuple):
+class ClientAnswer(t.NamedTuple):
     accepted: "t.Optional[bool]"  # None where it could not be tried
     message: str                  # its own words, or why it could not be tried; "" where it accepts and says nothing
 
 
 if t.TYPE_CHECKING:
-    Call = t.Callable[[str, tls_endpoint.Endpoint, Terms], t.List[str]]
-    Program = t.Callable[[str, Terms], t.List[str]]
-    Instead = t.Callable[[str, t.List[tls_endpoint.Endpoint], Terms], t.Optional[t.List[Answer]]]
+    Call = t.Callable[[str, tls_endpoint.Endpoint, ClientPolicy], t.List[str]]
+    Program = t.Callable[[str, ClientPolicy], t.List[str]]
+    Instead = t.Callable[[str, t.List[tls_endpoint.Endpoint], ClientPolicy], t.Optional[t.List[ClientAnswer]]]
     Limit = t.Callable[[tls_endpoint.Endpoint], t.Optional[str]]
 
 
@@ -74,7 +74,8 @@ class Client(t.NamedTuple):
     talks: "t.Optional[str]" = None
     program: "t.Optional[Program]" = None  # function(path, terms) -> command line of a program for all servers
     instead: "t.Optional[Instead]" = None  # function(path, endpoints, terms) -> answers where that can't be run
-    prepare: "t.Optional[t.Callable[[Terms], None]]" = None  # function(terms) that puts what it needs into the scratch
+    # function(terms) that puts what it needs into the scratch
+    prepare: "t.Optional[t.Callable[[ClientPolicy], None]]" = None
     limit: "t.Optional[Limit]" = None  # function(endpoint) -> why it can't be asked for that, or None
     words: "t.List[str]" = []  # what of its output says why it refuses: regular expressions, the best first
 
@@ -89,7 +90,7 @@ def _address(endpoint: "tls_endpoint.Endpoint") -> str:
     return endpoint.address or endpoint.host
 
 
-def _openssl(path: str, endpoint: "tls_endpoint.Endpoint", terms: Terms) -> "t.List[str]":
+def _openssl(path: str, endpoint: "tls_endpoint.Endpoint", terms: ClientPolicy) -> "t.List[str]":
     command = [path, "s_client", "-connect", connection.place(_address(endpoint), endpoint.port), "-quiet",
                "-verify_return_error"] + openssl.asked_options(endpoint.asked, not endpoint.server_name)
     program = t.cast(openssl.OpenSSL, terms.program)  # without one, nobody asks for this client
@@ -100,7 +101,7 @@ def _openssl(path: str, endpoint: "tls_endpoint.Endpoint", terms: Terms) -> "t.L
     return command
 
 
-def _curl(path: str, endpoint: "tls_endpoint.Endpoint", terms: Terms) -> "t.List[str]":
+def _curl(path: str, endpoint: "tls_endpoint.Endpoint", terms: ClientPolicy) -> "t.List[str]":
     asked, there = (connection.place(name, endpoint.port) for name in (endpoint.asked, _address(endpoint)))
     command = [path, "--silent", "--show-error", "--output", os.devnull, "--noproxy", "*",
                "--no-insecure",  # whatever ~/.curlrc says
@@ -113,7 +114,7 @@ def _curl(path: str, endpoint: "tls_endpoint.Endpoint", terms: Terms) -> "t.List
     return command + ["https://%s/" % asked]
 
 
-def _gnutls(path: str, endpoint: "tls_endpoint.Endpoint", terms: Terms) -> "t.List[str]":
+def _gnutls(path: str, endpoint: "tls_endpoint.Endpoint", terms: ClientPolicy) -> "t.List[str]":
     command = [path, "--port", str(endpoint.port), "--verify-hostname", endpoint.asked]
     command += ["--sni-hostname", endpoint.server_name] if endpoint.server_name else ["--disable-sni"]
     command += ["--x509cafile", terms.trust] if terms.trust else []
@@ -122,7 +123,7 @@ def _gnutls(path: str, endpoint: "tls_endpoint.Endpoint", terms: Terms) -> "t.Li
     return command + ["--", _address(endpoint)]  # a name with a hyphen before it would be an option
 
 
-def _nss(path: str, endpoint: "tls_endpoint.Endpoint", terms: Terms) -> "t.List[str]":
+def _nss(path: str, endpoint: "tls_endpoint.Endpoint", terms: ClientPolicy) -> "t.List[str]":
     """NSS itself knows no system store: p11-kit's module brings it, as it does for the browsers of EL."""
     command = [path, "-h", _address(endpoint), "-p", str(endpoint.port)]
     command += ["-a", endpoint.server_name] if endpoint.server_name else []
@@ -131,37 +132,37 @@ def _nss(path: str, endpoint: "tls_endpoint.Endpoint", terms: Terms) -> "t.List[
     return command + ["-D", "-R", stores.p11_kit_modules("/")[0]]
 
 
-def _python(path: str, terms: Terms) -> "t.List[str]":
+def _python(path: str, terms: ClientPolicy) -> "t.List[str]":
     return [path, "-I", "-c", programs.PYTHON]
 
 
-def _node(path: str, terms: Terms) -> "t.List[str]":
+def _node(path: str, terms: ClientPolicy) -> "t.List[str]":
     """It has anchors of its own, unless it is told to use the system's."""
     code, output, _errors = host_command.run([path, "--help"])
     system = [option for option in ("--use-system-ca", "--use-openssl-ca") if option.encode("ascii") in output]
     return [path] + ([] if terms.trust or code != 0 else system[:1]) + ["-e", programs.NODE, "--"]
 
 
-def _java(path: str, terms: Terms) -> "t.List[str]":
+def _java(path: str, terms: ClientPolicy) -> "t.List[str]":
     return [path, "-Xshare:auto", "-XX:TieredStopAtLevel=1", os.path.join(terms.scratch, JAVA_SOURCE)]
 
 
 # --- what they need in the scratch folder; made once, for clients are called side by side ---
 
-def _make_nothing(terms: Terms) -> None:
+def _make_nothing(terms: ClientPolicy) -> None:
     os.mkdir(os.path.join(terms.scratch, NOTHING))
 
 
-def _make_java_source(terms: Terms) -> None:
+def _make_java_source(terms: ClientPolicy) -> None:
     with open(os.path.join(terms.scratch, JAVA_SOURCE), "w") as stream:
         stream.write(programs.JAVA)
 
 
-def _nss_database(terms: Terms) -> str:
+def _nss_database(terms: ClientPolicy) -> str:
     return "sql:" + os.path.join(terms.scratch, "nssdb")
 
 
-def _make_nss_database(terms: Terms) -> None:
+def _make_nss_database(terms: ClientPolicy) -> None:
     """A database with the anchors that were given, since NSS reads no PEM file."""
     if not terms.trust:
         return
@@ -173,10 +174,12 @@ def _make_nss_database(terms: Terms) -> None:
         host_command.run([certutil, "-A", "-d", database, "-n", str(number), "-t", "C,,"], anchor)
 
 
-def _java_store(path: str, endpoints: "t.List[tls_endpoint.Endpoint]", terms: Terms) -> "t.Optional[t.List[Answer]]":
+def _java_store(
+    path: str, endpoints: "t.List[tls_endpoint.Endpoint]", terms: ClientPolicy
+) -> "t.Optional[t.List[ClientAnswer]]":
     if java_fallback.runs_source(path):
         return None
-    return [Answer(*answer) for answer in java_fallback.ask(path, endpoints, terms)]
+    return [ClientAnswer(*answer) for answer in java_fallback.ask(path, endpoints, terms)]
 
 
 def _anchors_for_nss(trust: "t.Optional[str]") -> bool:
@@ -242,12 +245,12 @@ def _version(client: Client, path: str) -> "t.Optional[str]":
 
 
 def ask(
-    installed: "t.Dict[str, Installed]", endpoints: "t.List[tls_endpoint.Endpoint]", terms: Terms
-) -> "t.Dict[str, t.List[Answer]]":
+    installed: "t.Dict[str, Installed]", endpoints: "t.List[tls_endpoint.Endpoint]", terms: ClientPolicy
+) -> "t.Dict[str, t.List[ClientAnswer]]":
     """{name of the client: [Answer for each endpoint]}. installed: as of ``find``. endpoints: list of Endpoint."""
     answers, jobs = {}, []
     for name, one in installed.items():
-        answers[name] = [Answer(None, "not tried")] * len(endpoints)
+        answers[name] = [ClientAnswer(None, "not tried")] * len(endpoints)
         try:
             if one.client.prepare:
                 one.client.prepare(terms)
@@ -273,7 +276,7 @@ def _batches(client: Client, endpoints: "t.List[tls_endpoint.Endpoint]") -> "t.L
             for begin in range(0, len(numbers), IN_ONE_PROGRAM)]
 
 
-def _tried(one: Installed, endpoints: "t.List[tls_endpoint.Endpoint]", terms: Terms) -> "t.List[Answer]":
+def _tried(one: Installed, endpoints: "t.List[tls_endpoint.Endpoint]", terms: ClientPolicy) -> "t.List[ClientAnswer]":
     """As of ``_ask``, also where the client can't be started: it is broken, and that says nothing of a server."""
     try:
         return _ask(one, endpoints, terms)
@@ -281,16 +284,16 @@ def _tried(one: Installed, endpoints: "t.List[tls_endpoint.Endpoint]", terms: Te
         return [_not_started(error)] * len(endpoints)
 
 
-def _not_started(error: OSError) -> Answer:
+def _not_started(error: OSError) -> ClientAnswer:
     # Python 3.6 has the path in error.strerror once more.
-    return Answer(None, "not tried: %s can't be started: %s" % (error.filename, os.strerror(error.errno or 0)))
+    return ClientAnswer(None, "not tried: %s can't be started: %s" % (error.filename, os.strerror(error.errno or 0)))
 
 
-def _ask(one: Installed, endpoints: "t.List[tls_endpoint.Endpoint]", terms: Terms) -> "t.List[Answer]":
+def _ask(one: Installed, endpoints: "t.List[tls_endpoint.Endpoint]", terms: ClientPolicy) -> "t.List[ClientAnswer]":
     """The Answer of one client for each of these endpoints."""
     why = one.client.limit and one.client.limit(endpoints[0])  # where there are several, they have one certificate
     if why:
-        return [Answer(None, "not tried: " + why)] * len(endpoints)
+        return [ClientAnswer(None, "not tried: " + why)] * len(endpoints)
     call, program = one.client.call, one.client.program
     if program:
         return _in_one_program(one, program, endpoints, terms)
@@ -299,10 +302,12 @@ def _ask(one: Installed, endpoints: "t.List[tls_endpoint.Endpoint]", terms: Term
     if one.client.talks:
         return [_told(one.client, command, endpoint, terms)]
     code, output, errors = host_command.run(command, seconds=terms.seconds + 2)
-    return [Answer(True, "") if code == 0 else _refusal(one.client, code, errors + output, terms)]
+    return [ClientAnswer(True, "") if code == 0 else _refusal(one.client, code, errors + output, terms)]
 
 
-def _told(client: Client, command: "t.List[str]", endpoint: "tls_endpoint.Endpoint", terms: Terms) -> Answer:
+def _told(
+    client: Client, command: "t.List[str]", endpoint: "tls_endpoint.Endpoint", terms: ClientPolicy
+) -> ClientAnswer:
     """A command that is told a request. That the server answers is the proof: with TLS 1.3 it refuses a client after
     the handshake."""
     alone = client.talks == ANSWER_ALONE
@@ -310,17 +315,17 @@ def _told(client: Client, command: "t.List[str]", endpoint: "tls_endpoint.Endpoi
                                             ANSWER if alone else None, host_command.SERVERS_BYTES)
     # Among other things, what looks like the answer may stand in the server's certificate.
     if ANSWER.search(output) and (alone or code == 0):
-        return Answer(True, "")
+        return ClientAnswer(True, "")
     if code == 0:
-        return Answer(False, "the server closes the connection without an answer")
+        return ClientAnswer(False, "the server closes the connection without an answer")
     return _refusal(client, code, errors + output, terms)
 
 
-def _refusal(client: Client, code: "t.Optional[int]", printed: bytes, terms: Terms) -> Answer:
+def _refusal(client: Client, code: "t.Optional[int]", printed: bytes, terms: ClientPolicy) -> ClientAnswer:
     if code is None:
-        return Answer(False, "it did not come to an end within %s" % connection.spoken(terms.seconds + 2))
+        return ClientAnswer(False, "it did not come to an end within %s" % connection.spoken(terms.seconds + 2))
     said = words(printed.decode("utf-8", "replace"), client.words)
-    return Answer(False, said or "it ended with exit code %d" % code)
+    return ClientAnswer(False, said or "it ended with exit code %d" % code)
 
 
 def words(printed: str, patterns: "t.Iterable[str]") -> str:
@@ -334,8 +339,8 @@ def words(printed: str, patterns: "t.Iterable[str]") -> str:
 
 
 def _in_one_program(
-    one: Installed, program: "Program", endpoints: "t.List[tls_endpoint.Endpoint]", terms: Terms
-) -> "t.List[Answer]":
+    one: Installed, program: "Program", endpoints: "t.List[tls_endpoint.Endpoint]", terms: ClientPolicy
+) -> "t.List[ClientAnswer]":
     """A program of ours, called for all servers at once."""
     answers = one.client.instead and one.client.instead(one.path, endpoints, terms)
     if answers:
@@ -345,11 +350,11 @@ def _in_one_program(
     for endpoint in endpoints:
         command += [_address(endpoint), str(endpoint.port), endpoint.asked]
     code, output, errors = host_command.run(command, seconds=START_SECONDS + (terms.seconds + 1) * len(endpoints))
-    found = [Answer(line.startswith("OK"), plain(line[3:]))
+    found = [ClientAnswer(line.startswith("OK"), plain(line[3:]))
              for line in output.decode("utf-8", "replace").splitlines() if line[:3] in ("OK ", "NO ")]
     why = "it did not come to an end in time" if code is None else (
         words(errors.decode("utf-8", "replace"), [r"^.*[Ee]rror.*"]) or "it ended with exit code %d" % code)
-    return found + [Answer(False, why)] * (len(endpoints) - len(found))
+    return found + [ClientAnswer(False, why)] * (len(endpoints) - len(found))
 
 
 def plain(text: str) -> str:

@@ -38,7 +38,7 @@ def runs_source(path: str) -> bool:
 
 
 def ask(
-    path: str, endpoints: "t.List[tls_endpoint.Endpoint]", terms: "clients.Terms"
+    path: str, endpoints: "t.List[tls_endpoint.Endpoint]", terms: "clients.ClientPolicy"
 ) -> "t.List[t.Tuple[t.Optional[bool], str]]":
     """(accepted, said) of the server at each Endpoint; accepted is None where it can't be found out."""
     try:
@@ -49,13 +49,13 @@ def ask(
     return [judge(_chain(endpoint, terms), anchors, endpoint, terms) for endpoint in endpoints]
 
 
-def _openssl(terms: "clients.Terms") -> openssl.OpenSSL:
+def _openssl(terms: "clients.ClientPolicy") -> openssl.OpenSSL:
     if not terms.program:
         raise ValueError("this Java runs no program from its source, and there is no openssl to judge instead")
     return terms.program
 
 
-def _chain(endpoint: "tls_endpoint.Endpoint", terms: "clients.Terms") -> "t.List[bytes]":
+def _chain(endpoint: "tls_endpoint.Endpoint", terms: "clients.ClientPolicy") -> "t.List[bytes]":
     """The chain that a server sends, as list of DER; empty where it could not be fetched."""
     program = _openssl(terms)
     command = [program.command, "s_client", "-connect",
@@ -79,7 +79,8 @@ def anchors_of(path: str) -> bytes:
 
 
 def judge(
-    sent: "t.List[bytes]", anchors: "t.Union[bytes, str]", endpoint: "tls_endpoint.Endpoint", terms: "clients.Terms"
+    sent: "t.List[bytes]", anchors: "t.Union[bytes, str]", endpoint: "tls_endpoint.Endpoint",
+    terms: "clients.ClientPolicy"
 ) -> "t.Tuple[bool, str]":
     """(accepted, said) of a chain as it was sent (list of DER). anchors: bytes of PEM, or the path of such a file."""
     if not sent:

@@ -26,7 +26,7 @@ LOCK_SECONDS = 120
 # Others run the extract too (RPM's scriptlets), none of them takes a lock, and runs at the same time fail.
 RETRY_AFTER_SECONDS = (0.2, 0.6, 1.5)
 
-Outcome = dry_run.Outcome
+Outcome = dry_run.TrustOutcome
 
 
 class TrustError(Failure):
@@ -105,8 +105,8 @@ def _until_proven(
     purge: str,
     command: "stores.Command",
     again: "stores.Command",
-    look: "t.Callable[[], t.Tuple[trust_state.State, t.List[str]]]",
-) -> trust_state.State:
+    look: "t.Callable[[], t.Tuple[trust_state.TrustState, t.List[str]]]",
+) -> trust_state.TrustState:
     """Runs an extract until it succeeds and ``look`` shows what is wanted.
 
     look: returns the State, and what else is wrong with it (list of reasons). Nothing may be gone that was there.
@@ -140,7 +140,7 @@ def _preview(store: stores.Store, outcome: Outcome, purge: str) -> None:
         files.make_folder(os.path.join(target, folder))
     command = store.extract + (option, target[len(store.root.rstrip("/")):])
 
-    def look() -> "t.Tuple[trust_state.State, t.List[str]]":
+    def look() -> "t.Tuple[trust_state.TrustState, t.List[str]]":
         extracted, refusals = trust_extracted.bundles(store, target, openssl_loads.refusals)
         extracted.update(dict.fromkeys(stores.mirrors(store), extracted[store.bundles[0][1]]))
         observed = trust_state.observe(store, recovered=False, loads=loadable.anything)
@@ -149,7 +149,7 @@ def _preview(store: stores.Store, outcome: Outcome, purge: str) -> None:
     _until_proven(store, outcome, purge, command, command, look)
 
 
-def _live(store: stores.Store, outcome: Outcome) -> "t.Tuple[trust_state.State, t.List[str]]":
+def _live(store: stores.Store, outcome: Outcome) -> "t.Tuple[trust_state.TrustState, t.List[str]]":
     """(State of the live store after its extract, what of it does not show in that: a list of reasons).
 
     EL 8's command succeeds though it could not write a bundle. And p11-kit passes over a source that it can't read, be

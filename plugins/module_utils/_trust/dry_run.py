@@ -17,17 +17,17 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import loadable
 
 
-class Outcome(t.NamedTuple):
+class TrustOutcome(t.NamedTuple):
     plan: trust_plan.Plan     # that was carried out, or would be in check mode
-    before: trust_state.State
-    after: trust_state.State  # in check mode the same as before
+    before: trust_state.TrustState
+    after: trust_state.TrustState  # in check mode the same as before
     extracted: bool           # whether the extract ran
 
 
 def look(
     store: stores.Store, wanted: "t.List[trust_plan.Wanted]", purge: str, extract: str, interrupted: bool = False,
     loads: "loadable.Loader" = loadable.suspicions
-) -> Outcome:
+) -> TrustOutcome:
     """What is to be done to make the store what is ``wanted``; nothing is done here.
 
     interrupted: whether the caller knows of a run that was killed. loads: as for ``trust_state.observe``.
@@ -38,7 +38,7 @@ def look(
     wanted = [want if want.certificate or want.fingerprint not in observed.distribution else want._replace(
         certificate=trust_state.find(store, observed.distribution[want.fingerprint], want.fingerprint))
         for want in wanted]
-    return Outcome(trust_plan.plan(store, observed, wanted, purge, extract), observed, observed, False)
+    return TrustOutcome(trust_plan.plan(store, observed, wanted, purge, extract), observed, observed, False)
 
 
 def left_over(store: stores.Store) -> bool:
@@ -47,7 +47,7 @@ def left_over(store: stores.Store) -> bool:
         store.instead and stores.is_bridge(store.instead, store.bundles[0][1]))
 
 
-def told(store: stores.Store, outcome: Outcome, check_mode: bool) -> "t.Dict[str, t.Any]":
+def told(store: stores.Store, outcome: TrustOutcome, check_mode: bool) -> "t.Dict[str, t.Any]":
     """An Outcome as ca_trust_anchor's result, or which certificates the controller has to send along."""
     if outcome.plan.unsent:
         return {"changed": False, "unsent": outcome.plan.unsent}

@@ -37,14 +37,14 @@ def refuse_unreadable(error: OSError) -> None:
 
 
 def regular(
-    place: "t.Union[str, host_folder.Place]", path: "t.Optional[str]" = None
+    place: "t.Union[str, host_folder.FolderEntry]", path: "t.Optional[str]" = None
 ) -> "t.Tuple[bytes, os.stat_result]":
     """(bytes of a regular file, its os.stat_result); what is none is not there, and is not waited for.
 
     place: a path, or a name in a folder that is held open, which is not followed if it is a link. path: what messages
     call it.
     """
-    if isinstance(place, host_folder.Place):
+    if isinstance(place, host_folder.FolderEntry):
         with host_folder.naming(place.path):
             descriptor = os.open(place.name, files.READ_ALONE, dir_fd=place.folder.descriptor)
         place = place.path

@@ -27,7 +27,7 @@ PACKAGES = {"redhat": "p11-kit-trust", "debian": "p11-kit-modules"}
 OTHERS = ("/usr/lib*/firefox*/distribution/policies.json", "/opt/firefox*/distribution/policies.json")
 
 
-class Outcome(t.NamedTuple):
+class FirefoxOutcome(t.NamedTuple):
     changed: bool
     path: str
     before: str
@@ -40,7 +40,7 @@ class PolicyError(Failure):
     """The file of policies can't be used; the message names it, the reason and the way out."""
 
 
-def converge(path: str, state: str, check: bool = False, root: str = "/") -> Outcome:
+def converge(path: str, state: str, check: bool = False, root: str = "/") -> FirefoxOutcome:
     """Has Firefox follow the system's trust store (``present``) or not any more (``absent``); returns an Outcome.
 
     root: where the system is mounted; its own place for the file is the Outcome's ``path``.
@@ -64,7 +64,7 @@ def converge(path: str, state: str, check: bool = False, root: str = "/") -> Out
         _write(path, after)
         if _read(path) != after:
             raise PolicyError("%s does not hold what was written to it; does something else manage it?" % path)
-    return Outcome(after != before, path, _text(before), _text(after), module, warnings)
+    return FirefoxOutcome(after != before, path, _text(before), _text(after), module, warnings)
 
 
 def _module(root: str) -> str:

@@ -69,7 +69,7 @@ def _unloadable(one: loadable.Refusal, sources: "t.Mapping[str, t.List[str]]") -
             "paths": sources.get(one.fingerprint or "", [])}
 
 
-def _without_effect(store: stores.Store, observed: trust_state.State) -> "t.List[str]":
+def _without_effect(store: stores.Store, observed: trust_state.TrustState) -> "t.List[str]":
     """Warnings of distrust that does not count, as it is after an upgrade to another generation of p11-kit."""
     in_force = trust_state.fingerprints_in_force(store, observed)
     passed_over = {held.path for held in observed.distrusted if held.fingerprint not in in_force}
@@ -77,14 +77,14 @@ def _without_effect(store: stores.Store, observed: trust_state.State) -> "t.List
             % (path, store.distrusted[0]) for path in sorted(passed_over)]
 
 
-def _certificate(held: trust_state.Held, trusted: "t.Collection[str]") -> "t.Dict[str, t.Any]":
+def _certificate(held: trust_state.HeldAnchor, trusted: "t.Collection[str]") -> "t.Dict[str, t.Any]":
     facts = trust_result.facts(x509.parse_leniently(held.der), held.fingerprint)
     facts.update(path=held.path, name=held.name, managed=held.name is not None, trusted=held.fingerprint in trusted)
     return facts
 
 
 def _deviations(
-    store: stores.Store, observed: trust_state.State, names: "t.Mapping[str, t.Optional[str]]"
+    store: stores.Store, observed: trust_state.TrustState, names: "t.Mapping[str, t.Optional[str]]"
 ) -> "t.Tuple[t.List[str], t.Optional[str]]":
     """(how the extracted bundles differ from what their sources make, why that is not known or None)."""
     if store.sources:

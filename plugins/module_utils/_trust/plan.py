@@ -43,7 +43,7 @@ class Plan(t.NamedTuple):
     unsent: "t.List[str]"  # fingerprints of certificates that the steps need and nobody has given yet
 
 
-One = t.TypeVar("One", trust_state.Held, Step)
+One = t.TypeVar("One", trust_state.HeldAnchor, Step)
 
 
 class PlanError(Failure):
@@ -51,7 +51,7 @@ class PlanError(Failure):
 
 
 def plan(
-    store: stores.Store, observed: trust_state.State, wanted: "t.List[Wanted]", purge: str = "none",
+    store: stores.Store, observed: trust_state.TrustState, wanted: "t.List[Wanted]", purge: str = "none",
     extract: str = "auto"
 ) -> Plan:
     """The Plan that makes ``observed`` (state.State) what is ``wanted`` (list of Wanted).
@@ -81,7 +81,7 @@ def plan(
     return Plan(wanted, steps, changes, unsent)
 
 
-def _refuse_other_file(store: stores.Store, observed: trust_state.State) -> None:
+def _refuse_other_file(store: stores.Store, observed: trust_state.TrustState) -> None:
     """A bundle's path with a slip in it must not lead to the system's own store, or to other configuration."""
     path = store.bundles[0][1]
     if stores.is_the_systems(path, store.root):
@@ -93,7 +93,7 @@ def _refuse_other_file(store: stores.Store, observed: trust_state.State) -> None
         raise PlanError("%s is there and holds no certificate: is it the right file? If so, empty it first" % path)
 
 
-def _refuse_unloadable(store: stores.Store, observed: trust_state.State, steps: "t.List[Step]") -> None:
+def _refuse_unloadable(store: stores.Store, observed: trust_state.TrustState, steps: "t.List[Step]") -> None:
     """Raises PlanError where OpenSSL would not load an extracted bundle after these steps either."""
     gone = {(step.path, step.fingerprint) for step in steps if step.action == "remove"}
     distrusted = {step.fingerprint for step in steps if step.action == "distrust"}
@@ -110,7 +110,7 @@ def _refuse_unloadable(store: stores.Store, observed: trust_state.State, steps: 
 
 
 def resolve(
-    store: "t.Optional[stores.Store]", observed: trust_state.State, wanted: "t.List[Wanted]"
+    store: "t.Optional[stores.Store]", observed: trust_state.TrustState, wanted: "t.List[Wanted]"
 ) -> "t.List[Wanted]":
     """Gives each Wanted its fingerprint and, where it is found anywhere on the host, its certificate.
 
@@ -135,7 +135,7 @@ def resolve(
     return list(found.values())
 
 
-def _names(store: "t.Optional[stores.Store]", observed: trust_state.State) -> "Names":
+def _names(store: "t.Optional[stores.Store]", observed: trust_state.TrustState) -> "Names":
     """{name: fingerprints of the local anchors that go by it}: ours by the name in the comment, others by the file.
 
     A name in a comment is as anchor_file.comment_safe writes it, and (True, name) here; a file's is (False, name).
@@ -163,7 +163,9 @@ def by_fingerprint(listed: "t.Iterable[One]") -> "t.Dict[t.Optional[str], t.List
     return found
 
 
-def _steps(store: stores.Store, observed: trust_state.State, wanted: "t.List[Wanted]", purge: str) -> "t.List[Step]":
+def _steps(
+    store: stores.Store, observed: trust_state.TrustState, wanted: "t.List[Wanted]", purge: str
+) -> "t.List[Step]":
     steps = []
     local, distrust = by_fingerprint(observed.anchors), by_fingerprint(observed.distrusted)
     in_force = trust_state.fingerprints_in_force(store, observed)
@@ -215,7 +217,7 @@ def _steps(store: stores.Store, observed: trust_state.State, wanted: "t.List[Wan
     return steps
 
 
-def _paths(held: "t.Iterable[trust_state.Held]") -> "t.List[str]":
+def _paths(held: "t.Iterable[trust_state.HeldAnchor]") -> "t.List[str]":
     return list(collections.OrderedDict.fromkeys(one.path for one in held))
 
 
@@ -230,7 +232,7 @@ def _file_in(folder: str, store: stores.Store, want: Wanted) -> str:
     return os.path.join(folder, anchor_file.file_name(name, want.fingerprint, store.suffix))
 
 
-def _distrust_paths(store: stores.Store, observed: trust_state.State, want: Wanted) -> "t.List[str]":
+def _distrust_paths(store: stores.Store, observed: trust_state.TrustState, want: Wanted) -> "t.List[str]":
     """Where a certificate has to be distrusted; on Debian nowhere if the distribution does not trust it."""
     if store.distrust == "folder":
         return [_file_in(store.distrusted[0], store, want)]
@@ -248,7 +250,7 @@ def _refuse_blocked_key(blocked: "t.Dict[bytes, t.Tuple[str, x509.Certificate]]"
 
 
 def _changes(
-    store: stores.Store, observed: trust_state.State, steps: "t.List[Step]"
+    store: stores.Store, observed: trust_state.TrustState, steps: "t.List[Step]"
 ) -> "t.Tuple[t.Dict[str, t.Optional[bytes]], t.List[str]]":
     """The files' new contents ({path: bytes or None}), and fingerprints of certificates that are needed for them."""
     cut: t.Dict[str, t.Set[str]] = collections.defaultdict(set)

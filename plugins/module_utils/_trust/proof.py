@@ -25,7 +25,7 @@ def label(certificate: "t.Optional[x509.Certificate]") -> str:
 
 
 def blocked_keys(
-    store: stores.Store, observed: trust_state.State, wanted: "t.List[trust_plan.Wanted]"
+    store: stores.Store, observed: trust_state.TrustState, wanted: "t.List[trust_plan.Wanted]"
 ) -> "t.Dict[bytes, t.Tuple[str, x509.Certificate]]":
     """{public key: (place, certificate through which it is distrusted there)}, where p11-kit goes by the key."""
     if store.distrust != "folder":
@@ -37,7 +37,9 @@ def blocked_keys(
     return {other.spki_der: (place, other) for place, other in reversed(blocked) if other}
 
 
-def expected_bundles(store: stores.Store, observed: trust_state.State, certificate: x509.Certificate) -> "t.List[str]":
+def expected_bundles(
+    store: stores.Store, observed: trust_state.TrustState, certificate: x509.Certificate
+) -> "t.List[str]":
     """Where a trusted certificate must be found, by what it may be used for: bundles, and OpenSSL's hashed links."""
     purposes = x509.extended_key_usage(certificate)
     found = [path for number, (purpose, path) in enumerate(store.bundles)
@@ -49,7 +51,7 @@ def expected_bundles(store: stores.Store, observed: trust_state.State, certifica
 
 
 def deviations(
-    store: stores.Store, observed: trust_state.State, wanted: "t.List[trust_plan.Wanted]", purge: str = "none"
+    store: stores.Store, observed: trust_state.TrustState, wanted: "t.List[trust_plan.Wanted]", purge: str = "none"
 ) -> "t.List[str]":
     """What of the extracted store is not as wanted: a list of reasons. It is the proof, and the cause of an extract.
 
@@ -84,7 +86,7 @@ def deviations(
     return reasons
 
 
-def unloadable(store: stores.Store, observed: trust_state.State) -> "t.List[str]":
+def unloadable(store: stores.Store, observed: trust_state.TrustState) -> "t.List[str]":
     """A sentence for each PEM bundle that OpenSSL does not load whole.
 
     The bundle of what fits no purpose also holds what is distrusted, and nothing that can be done here keeps it out.
@@ -96,7 +98,7 @@ def unloadable(store: stores.Store, observed: trust_state.State) -> "t.List[str]
             for path in collections.OrderedDict.fromkeys(one.path for one in counting)]
 
 
-def source_paths(observed: trust_state.State) -> "t.Dict[str, t.List[str]]":
+def source_paths(observed: trust_state.TrustState) -> "t.Dict[str, t.List[str]]":
     """{fingerprint: the files that a store's tools take the certificate from}."""
     found: t.Dict[str, t.List[str]] = {}
     for fingerprint, path in [(held.fingerprint, held.path) for held in observed.anchors] + list(
@@ -106,7 +108,7 @@ def source_paths(observed: trust_state.State) -> "t.Dict[str, t.List[str]]":
     return found
 
 
-def lost(store: stores.Store, before: trust_state.State, after: trust_state.State) -> "t.List[str]":
+def lost(store: stores.Store, before: trust_state.TrustState, after: trust_state.TrustState) -> "t.List[str]":
     """What an extract has dropped though its sources trust it as before: a list of reasons, like ``deviations``.
 
     update-ca-certificates is a shell script that exits 0 though its reading of the distribution's list has failed.

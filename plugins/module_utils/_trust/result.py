@@ -56,15 +56,15 @@ TOLD_OF_CHANGES = ("issuer", "serial", "not_before")
 class Look(t.NamedTuple):
     store: "stores.Store"
     plan: trust_plan.Plan
-    after: trust_state.State
+    after: trust_state.TrustState
     check: bool                                                      # whether it is check mode
     steps: "t.Dict[t.Optional[str], t.List[trust_plan.Step]]"        # by fingerprint
-    anchors: "t.Dict[t.Optional[str], t.List[trust_state.Held]]"     # by fingerprint: what there is afterwards
-    distrusted: "t.Dict[t.Optional[str], t.List[trust_state.Held]]"  # the same, where it is in force
+    anchors: "t.Dict[t.Optional[str], t.List[trust_state.HeldAnchor]]"     # by fingerprint: what there is afterwards
+    distrusted: "t.Dict[t.Optional[str], t.List[trust_state.HeldAnchor]]"  # the same, where it is in force
     orphans: "t.Set[str]"                                            # see _orphans
 
 
-def report(store: "stores.Store", outcome: "dry_run.Outcome", check: bool) -> "t.Dict[str, t.Any]":
+def report(store: "stores.Store", outcome: "dry_run.TrustOutcome", check: bool) -> "t.Dict[str, t.Any]":
     """The module's result (without ``changed`` and ``failed``); short where nothing is changed."""
     plan = outcome.plan
     look = Look(store, plan, outcome.after, check, trust_plan.by_fingerprint(plan.steps),
@@ -133,7 +133,7 @@ def _anchor(look: Look, want: trust_plan.Wanted) -> "t.Dict[str, t.Any]":
     return found
 
 
-def _notes(store: "stores.Store", after: trust_state.State, want: trust_plan.Wanted) -> "t.List[str]":
+def _notes(store: "stores.Store", after: trust_state.TrustState, want: trust_plan.Wanted) -> "t.List[str]":
     """What is good to know of an anchor and asks for nothing."""
     notes = []
     if want.state == "present" and want.certificate:
@@ -175,7 +175,7 @@ def _warnings(look: Look, want: trust_plan.Wanted) -> "t.List[str]":
     return found
 
 
-def _orphans(store: "stores.Store", outcome: "dry_run.Outcome") -> "t.Set[str]":
+def _orphans(store: "stores.Store", outcome: "dry_run.TrustOutcome") -> "t.Set[str]":
     """Fingerprints of wanted intermediates whose issuer is neither wanted nor will be in the store's first bundle."""
     wanted = outcome.plan.wanted
     intermediates = [want.certificate for want in wanted

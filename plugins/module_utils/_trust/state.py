@@ -22,10 +22,10 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import l
 
 if t.TYPE_CHECKING:
     # By path: where to look for what will be there after recovery; None: nowhere.
-    Overlay = t.Mapping[str, t.Optional[host_folder.Place]]
+    Overlay = t.Mapping[str, t.Optional[host_folder.FolderEntry]]
 
 
-class Held(t.NamedTuple):
+class HeldAnchor(t.NamedTuple):
     path: str                # of the file that holds the certificate
     start: int               # where it begins there, with the comment of ours before it
     end: int                 # where it ends there
@@ -35,11 +35,11 @@ class Held(t.NamedTuple):
     name: "t.Optional[str]"  # the name in our comment, escaped as there; None where we don't manage it
 
 
-class State(t.NamedTuple):
+class TrustState(t.NamedTuple):
     files: "t.Dict[str, bytes]"  # by path: those that hold local anchors and distrust, as they are (after recovery)
     untidy: "t.Dict[str, str]"  # by path: why the owner or mode of a file of ours is not what it should be
-    anchors: "t.List[Held]"  # local anchors
-    distrusted: "t.List[Held]"  # what local settings or the vendor's distrust, or would: see in_force
+    anchors: "t.List[HeldAnchor]"  # local anchors
+    distrusted: "t.List[HeldAnchor]"  # what local settings or the vendor's distrust, or would: see in_force
     # Path by fingerprint of what is trusted by other settings, mostly the distribution's:
     distribution: "t.Dict[str, str]"
     extracted: "t.Dict[str, trust_extracted.Extracted]"  # by path of a bundle, hashed folder or keystore
@@ -54,7 +54,7 @@ def observe(
     recovered: bool = True,
     unread: "t.Optional[t.List[str]]" = None,
     loads: "loadable.Loader" = loadable.suspicions,
-) -> State:
+) -> TrustState:
     """Reads the whole State of a store. Files that nobody can make sense of count as holding nothing.
 
     recovered: as it will be when an interrupted change is undone; False: as it is, in the middle of a change.
@@ -65,7 +65,7 @@ def observe(
     local = _Sources(store, journal.overlay() if recovered else {}, unread)
     others = _Sources(store, {}, unread)
     anchors, changed = _anchors(local)
-    distrusted: t.List[Held] = []
+    distrusted: t.List[HeldAnchor] = []
     distribution: t.Dict[str, str] = {}
     if store.distrust == "folder":
         distrusted = _in_folders(local, store.distrusted) + _in_folders(others, store.vendors)
@@ -80,8 +80,8 @@ def observe(
         extracted[store.keystore.path] = frozenset(in_keystore), made
     ours = {one.path for one in anchors + distrusted if one.name is not None} if store.anchors else set()
     untidy = {path: problem for path, problem in local.problems.items() if path in ours}
-    return State(local.contents, untidy, anchors, distrusted, distribution, extracted, changed,
-                 None if recovered and journal.hidden else recovered and journal.interrupted, refusals)
+    return TrustState(local.contents, untidy, anchors, distrusted, distribution, extracted, changed,
+                      None if recovered and journal.hidden else recovered and journal.interrupted, refusals)
 
 
 class _Sources(object):
@@ -120,12 +120,12 @@ class _Sources(object):
             return _listing(self.store, folder, self.overlay)
         return [], 0
 
-    def certificates(self, paths: "t.Iterable[str]") -> "t.List[Held]":
+    def certificates(self, paths: "t.Iterable[str]") -> "t.List[HeldAnchor]":
         """What is in files."""
         return [held for path in paths for held in certificates_in(path, self.read(path))]
 
 
-def _anchors(local: _Sources) -> "t.Tuple[t.List[Held], float]":
+def _anchors(local: _Sources) -> "t.Tuple[t.List[HeldAnchor], float]":
     """(the local anchors, when one was last added or removed)."""
     store = local.store
     paths, changed = ([store.bundles[0][1]], 0.0) if store.anchors is None else local.listing(store.anchors)
@@ -141,7 +141,7 @@ def _anchors(local: _Sources) -> "t.Tuple[t.List[Held], float]":
     return found, changed
 
 
-def _in_folders(sources: _Sources, folders: "t.Iterable[str]") -> "t.List[Held]":
+def _in_folders(sources: _Sources, folders: "t.Iterable[str]") -> "t.List[HeldAnchor]":
     return sources.certificates(path for folder in folders for path in sources.listing(folder)[0])
 
 
@@ -157,7 +157,7 @@ def _trusted_in_folders(others: _Sources) -> "t.Dict[str, str]":
     return found
 
 
-def _configured(local: _Sources, others: _Sources) -> "t.Tuple[t.Dict[str, str], t.List[Held]]":
+def _configured(local: _Sources, others: _Sources) -> "t.Tuple[t.Dict[str, str], t.List[HeldAnchor]]":
     """(path by fingerprint of what /etc/ca-certificates.conf trusts, what it does not trust)."""
     path, folder = local.store.distrusted[0], local.store.distribution[0]
     local.contents[path] = local.read(path)
@@ -168,13 +168,13 @@ def _configured(local: _Sources, others: _Sources) -> "t.Tuple[t.Dict[str, str],
     return trusted, others.certificates(inactive)
 
 
-def in_force(store: stores.Store, observed: State) -> "t.List[Held]":
+def in_force(store: stores.Store, observed: TrustState) -> "t.List[HeldAnchor]":
     """What of the distrust counts: p11-kit passes over a folder that is called as another generation wants it."""
     folders = store.distrusted[:1] + store.vendors
     return [held for held in observed.distrusted if store.distrust != "folder" or os.path.dirname(held.path) in folders]
 
 
-def fingerprints_in_force(store: stores.Store, observed: State) -> "t.Set[str]":
+def fingerprints_in_force(store: stores.Store, observed: TrustState) -> "t.Set[str]":
     """Those of what is distrusted in a way that counts."""
     return {held.fingerprint for held in in_force(store, observed)}
 
@@ -201,7 +201,9 @@ def _read(store: stores.Store, path: str, overlay: "Overlay") -> "t.Tuple[t.Opti
         return None, None
 
 
-def _place(store: stores.Store, path: str, kept: "t.Optional[host_folder.Place]") -> "t.Union[str, host_folder.Place]":
+def _place(
+    store: stores.Store, path: str, kept: "t.Optional[host_folder.FolderEntry]"
+) -> "t.Union[str, host_folder.FolderEntry]":
     """Where a file is read: its path, what an interrupted change has kept of it, or without following any link."""
     if kept:
         if not stat.S_ISLNK(kept.folder.status(kept.name).st_mode):
@@ -210,7 +212,7 @@ def _place(store: stores.Store, path: str, kept: "t.Optional[host_folder.Place]"
             kept.name, dir_fd=kept.folder.descriptor)))
     if store.anchors is None:  # one file, which may be in a folder that others can write to
         folder, name = os.path.split(path)
-        return host_folder.Place(host_folder.hold(folder), name)
+        return host_folder.FolderEntry(host_folder.hold(folder), name)
     return _inside(store, path)
 
 
@@ -251,7 +253,7 @@ def _listing(store: stores.Store, folder: str, overlay: "Overlay") -> "t.Tuple[t
     return sorted(path for path in found if overlay.get(path, path) is not None), changed
 
 
-def certificates_in(path: str, data: bytes) -> "t.Iterator[Held]":
+def certificates_in(path: str, data: bytes) -> "t.Iterator[HeldAnchor]":
     """Yields what a source file holds, leniently: a block that can't be read is passed over, as p11-kit does."""
     position = 0
     for block, content in pem.certificate_blocks(data):
@@ -262,15 +264,15 @@ def certificates_in(path: str, data: bytes) -> "t.Iterator[Held]":
             name = before[mark + len(anchor_file.MARK):].split(b"\n")[0].decode("ascii", "replace").strip()
         start = block.start if mark < 0 else block.start - len(before) + mark
         end = block.end + len(data[block.end:block.end + 2]) - len(data[block.end:block.end + 2].lstrip(b"\r\n"))
-        yield Held(path, start, end, content, hashlib.sha256(content).hexdigest(),
-                   block.label in pem.CERTIFICATE_LABELS, name)
+        yield HeldAnchor(path, start, end, content, hashlib.sha256(content).hexdigest(),
+                         block.label in pem.CERTIFICATE_LABELS, name)
     if data[:1] == b"\x30" and position == 0:
         certificate = x509.parse_leniently(data)
         if certificate:
-            yield Held(path, 0, len(data), data, certificate.fingerprint, True, None)
+            yield HeldAnchor(path, 0, len(data), data, certificate.fingerprint, True, None)
 
 
-def _trusted_elsewhere(path: str, data: bytes, bare: bool) -> "t.Iterator[Held]":
+def _trusted_elsewhere(path: str, data: bytes, bare: bool) -> "t.Iterator[HeldAnchor]":
     """What a file outside of the local anchors makes trusted: p11-kit's own format says of each object whether."""
     if path.endswith(".p11-kit"):
         for part in data.split(b"[p11-kit-object-v1]"):
@@ -288,7 +290,7 @@ def find(store: stores.Store, path: str, fingerprint: str) -> "t.Optional[x509.C
     return None
 
 
-def known(store: stores.Store, observed: State, fingerprint: str) -> "t.Optional[x509.Certificate]":
+def known(store: stores.Store, observed: TrustState, fingerprint: str) -> "t.Optional[x509.Certificate]":
     """The certificate with that fingerprint, wherever a store has it, be it distrusted there; or None."""
     for held in observed.anchors + observed.distrusted:
         if held.fingerprint == fingerprint:
@@ -297,9 +299,9 @@ def known(store: stores.Store, observed: State, fingerprint: str) -> "t.Optional
     return find(store, path, fingerprint) if path else None
 
 
-def of_distribution(store: stores.Store, observed: State) -> "t.List[Held]":
+def of_distribution(store: stores.Store, observed: TrustState) -> "t.List[HeldAnchor]":
     """What is trusted without being a local anchor, as list of Held, by file."""
-    found: t.List[Held] = []
+    found: t.List[HeldAnchor] = []
     for path in sorted(set(observed.distribution.values())):
         found.extend(held for held in certificates_in(path, _read(store, path, {})[0] or b"")
                      if observed.distribution.get(held.fingerprint) == path)

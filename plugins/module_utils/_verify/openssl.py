@@ -48,7 +48,7 @@ class Trust(t.NamedTuple):
     directory: "t.Optional[str]"  # path of the hashed directory, or None
 
 
-class Verdict(t.NamedTuple):
+class OpensslVerdict(t.NamedTuple):
     accepted: bool
     errors: "t.List[t.Tuple[int, int, str]]"  # (number, depth, text as printed)
     # (subject as printed, whether it came from outside of the trust store), leaf first:
@@ -81,7 +81,7 @@ def find() -> OpenSSL:
     release = tuple(int(number) for number in version.groups()) if version else (0, 0, 0)
     if release < (1, 1, 0) or not directory:
         raise OpensslMissing("%s is %r; OpenSSL 1.1.0 or later is needed: install the package 'openssl'"
-                      % (command, printed.partition("\n")[0]))
+                             % (command, printed.partition("\n")[0]))
     return OpenSSL(command, printed.partition("\n")[0], release, directory.group(1))
 
 
@@ -176,12 +176,12 @@ def verify_command(
     return command + list(options) + (["-untrusted", chain] if chain else []) + [certificate]
 
 
-def parse_verdict(command: "t.List[str]", return_code: "t.Optional[int]", output: str) -> Verdict:
+def parse_verdict(command: "t.List[str]", return_code: "t.Optional[int]", output: str) -> OpensslVerdict:
     """A Verdict from what ``openssl verify -show_chain`` of one certificate printed (str)."""
     output = x509.printable_lines(output)
     errors = [(int(number), int(depth), text) for number, depth, text in ERROR.findall(output)]
     links = [(subject, bool(mark)) for subject, mark in LINK.findall(output)]
-    return Verdict(return_code == 0 and not errors, errors, links, command, return_code, output)
+    return OpensslVerdict(return_code == 0 and not errors, errors, links, command, return_code, output)
 
 
 def verify(
@@ -192,7 +192,7 @@ def verify(
     certificate: str,
     chain: "t.Optional[str]" = None,
     options: "t.Iterable[str]" = (),
-) -> Verdict:
+) -> OpensslVerdict:
     """Has openssl judge a certificate; the files are names in ``directory``, so that its words stay readable.
 
     options: more of openssl-verification-options(1), such as ``crl_options``.

@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import openssl
 
 
-class Store(t.NamedTuple):
+class TrustedStore(t.NamedTuple):
     trust: "openssl.Trust"  # where the anchors come from
     anchors: "t.List[x509.Certificate]"
     pool: "chains.Pool"     # the same, as chains.index
@@ -88,10 +88,10 @@ def written(usages: "t.Iterable[str]") -> str:
 
 
 def of_verdict(
-    verdict: "openssl.Verdict",
+    verdict: "openssl.OpensslVerdict",
     links: "t.List[chains.Link]",
     sent: "t.List[x509.Certificate]",
-    store: Store,
+    store: TrustedStore,
     purpose: str,
     now: int,
     server: bool = False,
@@ -124,7 +124,7 @@ def _explain(
     text: str,
     links: "t.List[chains.Link]",
     sent: "t.List[x509.Certificate]",
-    store: Store,
+    store: TrustedStore,
     purpose: str,
     now: int,
     server: bool,
@@ -151,18 +151,18 @@ def _explain(
     return who + sentence
 
 
-def _who(depth: int, link: chains.Link, store: Store) -> str:
+def _who(depth: int, link: chains.Link, store: TrustedStore) -> str:
     if not depth:
         return ""
     place = "sent in the chain" if link.source == chains.CHAIN else "an anchor of %s" % _store_name(store)
     return "%s, %s, " % (short(link.certificate.subject_der) if link.certificate else link.subject, place)
 
 
-def _store_name(store: Store) -> str:
+def _store_name(store: TrustedStore) -> str:
     return store.trust.given or "this host"
 
 
-def _not_trusted(number: int, who: str, certificate: x509.Certificate, sent: bool, store: Store) -> str:
+def _not_trusted(number: int, who: str, certificate: x509.Certificate, sent: bool, store: TrustedStore) -> str:
     """Errors 2 and 18 to 21: no path from this certificate to an anchor."""
     subject, issuer = short(certificate.subject_der), short(certificate.issuer_der)
     if number == 2:
@@ -183,7 +183,7 @@ def _not_trusted(number: int, who: str, certificate: x509.Certificate, sent: boo
         "certificate along with this one")
 
 
-def _near(certificate: x509.Certificate, store: Store) -> str:
+def _near(certificate: x509.Certificate, store: TrustedStore) -> str:
     """What the store has instead of the missing issuer."""
     if not store.anchors and not store.unread:
         return "; the store has no anchors at all"
@@ -238,7 +238,7 @@ def validity(certificate: x509.Certificate, now: int) -> "t.Optional[str]":
     return None
 
 
-def too_short(links: "t.List[chains.Link]", min_remaining: str, store: Store, now: int) -> "t.List[str]":
+def too_short(links: "t.List[chains.Link]", min_remaining: str, store: TrustedStore, now: int) -> "t.List[str]":
     """Sentences on certificates of the chain that are valid now, and for less than min_remaining (such as ``30d``)."""
     found, wanted = [], duration.seconds(min_remaining)
     for depth, link in enumerate(links):

@@ -100,7 +100,7 @@ def verify(
 def judge(
     items: "t.List[Item]",
     program: openssl.OpenSSL,
-    store: verify_reasons.Store,
+    store: verify_reasons.TrustedStore,
     tmpdir: "t.Optional[str]",
     now: int,
 ) -> "t.List[t.Dict[str, t.Any]]":
@@ -149,7 +149,9 @@ def _sendable(listed: "t.Iterable[bytes]") -> "t.List[str]":
     return [base64.b64encode(data).decode("ascii") for data in listed]
 
 
-def host(trust: "t.Optional[str]", name: "t.Optional[str]" = None) -> "t.Tuple[openssl.OpenSSL, verify_reasons.Store]":
+def host(
+    trust: "t.Optional[str]", name: "t.Optional[str]" = None
+) -> "t.Tuple[openssl.OpenSSL, verify_reasons.TrustedStore]":
     """(this host's OpenSSL, its Store of anchors); raises Failure."""
     if trust == "":  # what is trusted by default would be more than was meant
         raise Failure("'trust' is empty: name a file or a directory, or leave it out for what this host trusts")
@@ -163,7 +165,7 @@ def host(trust: "t.Optional[str]", name: "t.Optional[str]" = None) -> "t.Tuple[o
         raise Failure("the trust in %s can't be used: %s" % (name or trust, _why_empty(place)))
     place = place._replace(given=name or place.given)
     fault = functools.lru_cache(maxsize=None)(functools.partial(unloadable, place))  # the file is read once a run
-    return program, verify_reasons.Store(place, anchors, chains.index(anchors), openssl.unreadable(place), fault)
+    return program, verify_reasons.TrustedStore(place, anchors, chains.index(anchors), openssl.unreadable(place), fault)
 
 
 def unloadable(trust: openssl.Trust) -> "t.List[str]":
@@ -190,7 +192,7 @@ def _why_empty(place: openssl.Trust) -> str:
 
 
 def _result(
-    item: Item, program: openssl.OpenSSL, store: verify_reasons.Store, directory: str, now: int
+    item: Item, program: openssl.OpenSSL, store: verify_reasons.TrustedStore, directory: str, now: int
 ) -> "t.Dict[str, t.Any]":
     """The result of one certificate (dict)."""
     result: t.Dict[str, t.Any] = dict(
@@ -226,7 +228,7 @@ def _judgement(
     item: Item,
     material: Material,
     program: openssl.OpenSSL,
-    store: verify_reasons.Store,
+    store: verify_reasons.TrustedStore,
     directory: str,
     now: int,
 ) -> "t.Dict[str, t.Any]":
@@ -299,8 +301,8 @@ def _encoded(text: str) -> bytes:
 
 
 def _ask(
-    item: Item, material: Material, program: openssl.OpenSSL, store: verify_reasons.Store, directory: str
-) -> openssl.Verdict:
+    item: Item, material: Material, program: openssl.OpenSSL, store: verify_reasons.TrustedStore, directory: str
+) -> openssl.OpensslVerdict:
     """OpenSSL's verdict. It is given what was read here, as PEM, under the name that the user knows."""
     name = os.path.basename(item.path or "")
     name = name if PLAIN_NAME.match(name) and name not in ("untrusted.pem", "crls.pem") else "certificate.pem"
@@ -338,6 +340,6 @@ def _private_key(
     return True, [], warnings
 
 
-def _success(results: "t.List[t.Dict[str, t.Any]]", store: verify_reasons.Store) -> str:
+def _success(results: "t.List[t.Dict[str, t.Any]]", store: verify_reasons.TrustedStore) -> str:
     return "%d certificate%s verified against %s" % (
         len(results), "" if len(results) == 1 else "s", store.trust.given or "what this host trusts")

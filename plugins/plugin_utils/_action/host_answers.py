@@ -117,7 +117,7 @@ def _like(samples: c.Iterable[t.Any]) -> tuple[Shape, ...]:
                  for kind, one in kinds.items()) or ANYTHING
 
 
-class Budget:
+class SizeBudget:
     """How much of an answer has been read."""
 
     def __init__(self) -> None:
@@ -149,7 +149,7 @@ def checked(answer: t.Any, shape: Shape) -> Answer:
     """
     if not isinstance(answer, dict):
         raise Incomplete(f"it is {_described(answer)}, and no dictionary")
-    budget, failed = Budget(), answer.get("failed") is True
+    budget, failed = SizeBudget(), answer.get("failed") is True
     shown = {name: _cut(answer[name]) for name in SHOWN if answer.get(name)}
     kept: Answer = {name: one for name, one in shown.items() if one is not None}
     for name in ("warnings", "deprecations"):
@@ -164,7 +164,7 @@ def checked(answer: t.Any, shape: Shape) -> Answer:
     return kept
 
 
-def _value(value: t.Any, shape: Shape, name: str, budget: Budget, depth: int = 0) -> t.Any:
+def _value(value: t.Any, shape: Shape, name: str, budget: SizeBudget, depth: int = 0) -> t.Any:
     """A value as it is, without keys that are not documented; raises Wrong."""
     if value is None:
         if not shape.null:
@@ -192,7 +192,7 @@ def _value(value: t.Any, shape: Shape, name: str, budget: Budget, depth: int = 0
     return value
 
 
-def _element(value: t.Any, shape: Shape, name: str, budget: Budget, depth: int) -> t.Any:
+def _element(value: t.Any, shape: Shape, name: str, budget: SizeBudget, depth: int) -> t.Any:
     """The same for what is in a list or a dictionary, of which there is one Shape or a choice of them."""
     if shape.elements:
         return _value(value, shape.elements, name, budget, depth)
@@ -205,7 +205,7 @@ def _element(value: t.Any, shape: Shape, name: str, budget: Budget, depth: int) 
     return _value(value, own if own.keys or own.values else own._replace(values=ANYTHING), name, budget, depth)
 
 
-def _dictionary(value: Answer, shape: Shape, name: str, budget: Budget, depth: int) -> Answer:
+def _dictionary(value: Answer, shape: Shape, name: str, budget: SizeBudget, depth: int) -> Answer:
     if shape.keys is None:
         for key in value:
             if not isinstance(key, str) or len(key) > LONGEST_NAME:

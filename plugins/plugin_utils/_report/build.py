@@ -27,7 +27,7 @@ VIEW = ("address", "reachable", "finding", "protocol", "cipher", "key_exchange",
         "versions", "remaining_days")
 
 
-class Terms(t.NamedTuple):
+class ReportPolicy(t.NamedTuple):
     """What the report goes by: spans in seconds, ``now`` since the epoch."""
 
     title: str
@@ -36,7 +36,7 @@ class Terms(t.NamedTuple):
     anchors_remaining: int
 
 
-def build(gathered: dict[str, Value], terms: Terms) -> Value:
+def build(gathered: dict[str, Value], terms: ReportPolicy) -> Value:
     """The report on hosts: ``gathered`` has the results of modules as they were registered, by host and by kind.
 
     The kinds are those of KINDS, wanted in check mode. One that is missing was not asked for. Raises ValueError for
@@ -222,7 +222,7 @@ def _certificates(name: str, result: Value | None, found: findings.Findings) -> 
     return listed
 
 
-def _endpoints(gathered: dict[str, Value], found: findings.Findings, terms: Terms) -> list[Value]:
+def _endpoints(gathered: dict[str, Value], found: findings.Findings, terms: ReportPolicy) -> list[Value]:
     """Each endpoint once, with what is seen of it; hosts that see the same are told together."""
     seen: dict[tuple[str, str], dict[str, Value]] = {}
     for host, results in sorted(gathered.items(), key=lambda pair: findings.natural(pair[0])):
@@ -281,7 +281,7 @@ def _anchors(hosts: dict[str, Value]) -> dict[str, Value]:
 
 
 def _expiry(hosts: dict[str, Value], anchors: dict[str, Value], known: dict[str, Value], found: findings.Findings,
-            terms: Terms) -> None:
+            terms: ReportPolicy) -> None:
     """Findings on what ends soon. What a certificate is refused for is not said twice."""
     ending = {fingerprint: sentence for fingerprint in anchors
               if (sentence := found.ending(known[fingerprint]["not_after"], terms.anchors_remaining))}

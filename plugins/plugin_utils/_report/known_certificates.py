@@ -23,7 +23,7 @@ NOBODY = 9
 
 
 @dataclasses.dataclass
-class Entry:
+class KnownCertificate:
     """A certificate."""
 
     facts: Value = dataclasses.field(default_factory=lambda: dict.fromkeys(CERTIFICATE))
@@ -35,11 +35,11 @@ class Known:
     """What is known of all certificates, by fingerprint."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, KnownCertificate] = {}
 
     def learn(self, one: Value, host: str, by: int) -> None:
         """Adds what a host says of a certificate: one of READ_HERE, OWN, STORE and OTHERS."""
-        entry = self._entries.setdefault(one["fingerprint_sha256"], Entry())
+        entry = self._entries.setdefault(one["fingerprint_sha256"], KnownCertificate())
         said = {key: one[key] for key in CERTIFICATE if one.get(key) is not None}
         if "not_after" not in said:
             entry.facts.update({key: value for key, value in said.items() if entry.facts[key] is None})

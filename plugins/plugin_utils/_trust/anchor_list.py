@@ -66,7 +66,7 @@ def read(
     elements: list[dict[str, t.Any]],
     load: c.Callable[[str], bytes],
     collected: list[dict[str, t.Any]],
-    terms: anchor_policy.Terms,
+    terms: anchor_policy.AnchorPolicy,
 ) -> list[Anchor]:
     """Reads and judges the option ``anchors``; raises AnchorListError with all that is wrong with it.
 
@@ -139,7 +139,7 @@ def _read_one(
         yield Anchor(state, name, certificate.fingerprint, certificate, origin)
 
 
-def _objections(anchor: Anchor, terms: anchor_policy.Terms) -> list[str]:
+def _objections(anchor: Anchor, terms: anchor_policy.AnchorPolicy) -> list[str]:
     if anchor.state != "present" or anchor.certificate is None:
         return []
     label = f"{anchor.origin}: {_label(anchor)} is refused"

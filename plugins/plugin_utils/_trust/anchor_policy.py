@@ -27,7 +27,7 @@ RSASSA_PSS = "1.2.840.113549.1.1.10"
 WEAK_DIGESTS = {"1.3.14.3.2.26": "SHA-1", "1.2.840.113549.2.5": "MD5", "1.2.840.113549.2.2": "MD2"}
 
 
-class Terms(t.NamedTuple):
+class AnchorPolicy(t.NamedTuple):
     """What is let through. ``min_remaining`` in seconds; ``now`` in seconds since the epoch."""
 
     allow_expired: bool = False
@@ -36,7 +36,7 @@ class Terms(t.NamedTuple):
     now: float | None = None
 
 
-def objections(certificate: x509.Certificate, terms: Terms) -> list[str]:
+def objections(certificate: x509.Certificate, terms: AnchorPolicy) -> list[str]:
     """Why the certificate must not become an anchor; empty where it may.
 
     The rules: RFC 5280 section 4.2.1.9 and 4.2.1.3 (a CA says so, and may sign certificates), section 4.1.2.5
@@ -52,7 +52,7 @@ def objections(certificate: x509.Certificate, terms: Terms) -> list[str]:
         return [f"it is malformed: {error}"]
 
 
-def _judged(certificate: x509.Certificate, terms: Terms) -> list[str]:
+def _judged(certificate: x509.Certificate, terms: AnchorPolicy) -> list[str]:
     """What its extensions, its signature and its key have against it; raises DerError where they can't be read."""
     _refuse_ambiguous(certificate)
     is_ca, usage = x509.basic_constraints(certificate)[0], x509.key_usage(certificate)
@@ -138,7 +138,7 @@ def _loads(certificates: list[x509.Certificate]) -> bool:
     return context.cert_store_stats()["x509"] == len({one.fingerprint for one in certificates})
 
 
-def _time_objections(certificate: x509.Certificate, terms: Terms) -> list[str]:
+def _time_objections(certificate: x509.Certificate, terms: AnchorPolicy) -> list[str]:
     now = time.time() if terms.now is None else terms.now
     remaining = certificate.not_after - now
     if terms.allow_expired:

@@ -28,7 +28,7 @@ class Malformed(Failure, ValueError):
     """Bytes that are no certificate; the message is the rest of a sentence."""
 
 
-class Certificate(t.NamedTuple):
+class PathCertificate(t.NamedTuple):
     """One certificate. ``extensions`` by dotted OID; ``malformed`` says why they can't be read, else None."""
 
     object: x509.Certificate
@@ -44,7 +44,7 @@ class Certificate(t.NamedTuple):
     malformed: str | None
 
     def __eq__(self, other: t.Any) -> bool:
-        return isinstance(other, Certificate) and self.der == other.der
+        return isinstance(other, PathCertificate) and self.der == other.der
 
     def __hash__(self) -> int:
         return hash(self.der)
@@ -88,7 +88,7 @@ def label(name: bytes) -> str:
 
 
 @functools.lru_cache(maxsize=CACHED)
-def read(data: bytes) -> Certificate:
+def read(data: bytes) -> PathCertificate:
     """One certificate in DER; raises Malformed. Extensions that can't be read are a finding, and no error here."""
     try:
         with warnings.catch_warnings():
@@ -99,7 +99,7 @@ def read(data: bytes) -> Certificate:
             subject, issuer = found.subject.public_bytes(), found.issuer.public_bytes()
     except Exception as error:  # of many kinds, by version, as in module_utils/_pki/pkcs10.py
         raise Malformed(f"it can't be read as a certificate: {said(error)}")
-    return Certificate(
+    return PathCertificate(
         found, data, serial, version, subject, issuer, _spki(data), found.not_valid_before_utc.timestamp(),
         found.not_valid_after_utc.timestamp(), extensions, malformed)
 

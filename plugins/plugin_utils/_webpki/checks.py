@@ -37,7 +37,7 @@ except ImportError:  # _webpki.unable() says so
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import duration
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as plain_x509
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki import certificate as webpki_certificate
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.certificate import Certificate
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.certificate import PathCertificate
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.rules import Finding, finding
 
 POLICY_MAPPINGS = "2.5.29.33"  # as harmless; cryptography has no class for them
@@ -46,7 +46,7 @@ MAX_SERIAL_OCTETS = 20
 Findings = c.Iterator[Finding]
 
 
-class Place(t.NamedTuple):
+class PathPosition(t.NamedTuple):
     """Where in a path a certificate stands."""
 
     leaf: bool
@@ -58,13 +58,13 @@ class Place(t.NamedTuple):
         return not self.leaf
 
 
-def of_path(path: list[Certificate], purpose: str, now: float) -> Findings:
+def of_path(path: list[PathCertificate], purpose: str, now: float) -> Findings:
     """All findings on the certificates of a path, leaf first, each by itself and with the one above it.
 
     now: epoch seconds.
     """
     for depth, one in enumerate(path):
-        place = Place(not depth, depth == len(path) - 1, f"{one.label} " if depth else "")
+        place = PathPosition(not depth, depth == len(path) - 1, f"{one.label} " if depth else "")
         yield from validity(one, place, now)
         if one.malformed:
             yield finding("rfc5280-malformed", place.who + one.malformed)
@@ -81,7 +81,7 @@ def of_path(path: list[Certificate], purpose: str, now: float) -> Findings:
         yield from server_leaf(path[0])
 
 
-def validity(one: Certificate, place: Place, now: float) -> Findings:
+def validity(one: PathCertificate, place: PathPosition, now: float) -> Findings:
     if now > one.not_after:
         yield finding("rfc5280-validity", f"{place.who}expired {duration.spoken(int(now - one.not_after))} ago "
                                           f"({plain_x509.iso_time(int(one.not_after))})")
@@ -91,7 +91,7 @@ def validity(one: Certificate, place: Place, now: float) -> Findings:
                                           f"({plain_x509.iso_time(int(one.not_before))})")
 
 
-def form(one: Certificate, place: Place) -> Findings:
+def form(one: PathCertificate, place: PathPosition) -> Findings:
     """The fields that every certificate has (RFC 5280 section 4.1)."""
     inner, outer = webpki_certificate.fields(one.der)
     if inner[1] != outer:
@@ -108,7 +108,7 @@ def form(one: Certificate, place: Place) -> Findings:
         yield finding("rfc5280-ca-subject", f"{place.who}is a CA and has an empty subject name")
 
 
-def extensions(one: Certificate, place: Place) -> Findings:
+def extensions(one: PathCertificate, place: PathPosition) -> Findings:
     """Which extensions are critical (RFC 5280 section 4.2)."""
     known = {kind.oid.dotted_string for kind in PROCESSED + HARMLESS + NEVER_CRITICAL} | {POLICY_MAPPINGS}
     for oid, extension in one.extensions.items():
@@ -135,7 +135,7 @@ def named(kind: t.Any) -> str:
     return name[0].lower() + name[1:]
 
 
-def key(one: Certificate, place: Place, purpose: str) -> Findings:
+def key(one: PathCertificate, place: PathPosition, purpose: str) -> Findings:
     """Its key and its signature (CA/Browser Forum sections 6.1.1.3, 6.1.5, 7.1.3.2)."""
     try:
         public = one.object.public_key()
@@ -166,13 +166,13 @@ def _kind(public: t.Any) -> str:
     return type(public).__name__.lstrip("_").replace("PublicKey", "")
 
 
-def _signed(one: Certificate) -> str:
+def _signed(one: PathCertificate) -> str:
     oid = one.object.signature_algorithm_oid
     return {"sha1WithRSAEncryption": "SHA-1", "ecdsa-with-SHA1": "SHA-1", "md5WithRSAEncryption": "MD5"}.get(
         oid._name, oid._name.upper() if oid._name != "Unknown OID" else oid.dotted_string)
 
 
-def authority_key(one: Certificate, above: Certificate | None, place: Place) -> Findings:
+def authority_key(one: PathCertificate, above: PathCertificate | None, place: PathPosition) -> Findings:
     """Key identifiers (RFC 5280 sections 4.2.1.1 and 4.2.1.2, CA/Browser Forum section 7.1.2.1.3)."""
     authority = one.get(x509.AuthorityKeyIdentifier)
     if place.issuing and one.get(x509.SubjectKeyIdentifier) is None:
@@ -193,12 +193,12 @@ def authority_key(one: Certificate, above: Certificate | None, place: Place) -> 
                                            "number in it")
 
 
-def is_ca(one: Certificate) -> bool:
+def is_ca(one: PathCertificate) -> bool:
     constraints = one.get(x509.BasicConstraints)
     return bool(constraints and constraints.ca)
 
 
-def issuing(one: Certificate, place: Place) -> Findings:
+def issuing(one: PathCertificate, place: PathPosition) -> Findings:
     """What makes a certificate that of a CA (RFC 5280 sections 4.2.1.3 and 4.2.1.9)."""
     usage = one.get(x509.KeyUsage)
     if not is_ca(one):
@@ -211,7 +211,7 @@ def issuing(one: Certificate, place: Place) -> Findings:
         yield finding("rfc5280-key-cert-sign", f"{place.who}may not sign certificates: its keyUsage lacks keyCertSign")
 
 
-def path_length(path: list[Certificate], depth: int, place: Place) -> Findings:
+def path_length(path: list[PathCertificate], depth: int, place: PathPosition) -> Findings:
     """RFC 5280 section 4.2.1.9: the last certificate is not counted, and self-issued ones are not."""
     constraints = path[depth].get(x509.BasicConstraints)
     limit = constraints.path_length if constraints else None
@@ -221,7 +221,7 @@ def path_length(path: list[Certificate], depth: int, place: Place) -> Findings:
                                              f"this chain has {below}")
 
 
-def purposes(one: Certificate, place: Place, purpose: str) -> Findings:
+def purposes(one: PathCertificate, place: PathPosition, purpose: str) -> Findings:
     """Extended key usage, which limits what a CA may issue for too, and key usage of the leaf."""
     wanted, listed = PURPOSES.get(purpose), one.get(x509.ExtendedKeyUsage)
     if listed is not None and wanted:
@@ -247,7 +247,7 @@ def _purpose(oid: x509.ObjectIdentifier) -> str:
     return oid.dotted_string if oid._name == "Unknown OID" else oid._name
 
 
-def server_leaf(one: Certificate) -> Findings:
+def server_leaf(one: PathCertificate) -> Findings:
     """What a server's certificate must not be (CA/Browser Forum sections 7.1.2.7.8 and 7.1.2.7.11)."""
     usage = one.get(x509.KeyUsage)
     if is_ca(one):

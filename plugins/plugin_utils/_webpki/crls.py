@@ -21,11 +21,15 @@ except ImportError:  # _webpki.unable() says so
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as plain_x509
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki import checks
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.certificate import Certificate, label, said
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.certificate import (
+    PathCertificate,
+    label,
+    said,
+)
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.rules import Finding, finding
 
 
-class List(t.NamedTuple):
+class RevocationList(t.NamedTuple):
     """A revocation list. ``malformed`` says why its extensions can't be read, else None."""
 
     object: x509.CertificateRevocationList
@@ -42,7 +46,7 @@ class List(t.NamedTuple):
         return extension.value if extension else None
 
 
-def read(data: bytes) -> List:
+def read(data: bytes) -> RevocationList:
     """A list in DER; raises ValueError with the rest of a sentence."""
     try:
         found = x509.load_der_x509_crl(data)
@@ -50,12 +54,12 @@ def read(data: bytes) -> List:
     except Exception as error:  # of many kinds, by version, as in module_utils/_pki/pkcs10.py
         raise ValueError(f"it can't be read as a revocation list: {said(error)}")
     try:
-        return List(found, issuer, {one.oid.dotted_string: one for one in found.extensions}, None)
+        return RevocationList(found, issuer, {one.oid.dotted_string: one for one in found.extensions}, None)
     except Exception as error:
-        return List(found, issuer, {}, said(error))
+        return RevocationList(found, issuer, {}, said(error))
 
 
-def of_path(path: list[Certificate], lists: list[List], now: float) -> c.Iterator[Finding]:
+def of_path(path: list[PathCertificate], lists: list[RevocationList], now: float) -> c.Iterator[Finding]:
     """Findings on the revocation of each certificate of a path but its anchor; none where no list was given."""
     for one, issuer in zip(path, path[1:], strict=False) if lists else ():
         who = "" if one is path[0] else f"{one.label} "
@@ -77,7 +81,7 @@ def of_path(path: list[Certificate], lists: list[List], now: float) -> c.Iterato
                 break
 
 
-def _entry(one: List, certificate: Certificate) -> t.Any:
+def _entry(one: RevocationList, certificate: PathCertificate) -> t.Any:
     """A list's entry of a certificate, or None; one that takes back an earlier one is no revocation."""
     if certificate.serial < 0:
         return None  # none can be listed, and _webpki_rules minds it
@@ -97,7 +101,7 @@ def _of_entry(entry: t.Any) -> list[t.Any]:
         return []
 
 
-def is_signed(one: List, issuer: Certificate) -> bool:
+def is_signed(one: RevocationList, issuer: PathCertificate) -> bool:
     try:
         # A key of a kind that signs nothing is a TypeError.
         return one.object.is_signature_valid(issuer.object.public_key())  # type: ignore[arg-type]
@@ -119,7 +123,9 @@ def _revoked(entry: t.Any, who: str) -> c.Iterator[Finding]:
     yield finding("rfc5280-revoked", f"{who}is revoked since {day}{why}")
 
 
-def unusable(one: List, certificate: Certificate, issuer: Certificate, now: float) -> c.Iterator[Finding]:
+def unusable(
+    one: RevocationList, certificate: PathCertificate, issuer: PathCertificate, now: float
+) -> c.Iterator[Finding]:
     """Why a list, which is by the issuer's name, says nothing of a certificate; nothing where it does."""
     if one.malformed:
         yield finding("rfc5280-crl-malformed", f"{one.label} has an extension that can't be read: {one.malformed}")
@@ -136,7 +142,7 @@ def unusable(one: List, certificate: Certificate, issuer: Certificate, now: floa
                                                "this chain")
 
 
-def _dates(one: List, now: float) -> c.Iterator[Finding]:
+def _dates(one: RevocationList, now: float) -> c.Iterator[Finding]:
     begins, ends = one.object.last_update_utc.timestamp(), one.object.next_update_utc
     if ends is None:
         yield finding("rfc5280-crl-expired", f"{one.label} does not say when it ends (nextUpdate)")
@@ -147,7 +153,7 @@ def _dates(one: List, now: float) -> c.Iterator[Finding]:
         yield finding("rfc5280-crl-expired", f"{one.label} begins only at {plain_x509.iso_time(int(begins))}")
 
 
-def _extensions(one: List) -> c.Iterator[Finding]:
+def _extensions(one: RevocationList) -> c.Iterator[Finding]:
     known = {kind.oid.dotted_string for kind in PROCESSED}
     for kind in NEVER_CRITICAL:
         known.add(kind.oid.dotted_string)
@@ -165,7 +171,7 @@ def _extensions(one: List) -> c.Iterator[Finding]:
                                                    "here")
 
 
-def _scope(one: List, certificate: Certificate) -> c.Iterator[Finding]:
+def _scope(one: RevocationList, certificate: PathCertificate) -> c.Iterator[Finding]:
     """RFC 5280 section 6.3.3 b: which certificates a list is about."""
     point = one.get(x509.IssuingDistributionPoint)
     if point is None:
@@ -180,7 +186,7 @@ def _scope(one: List, certificate: Certificate) -> c.Iterator[Finding]:
         yield finding("rfc5280-crl-scope", f"{one.label} is of a distribution point that the certificate does not name")
 
 
-def _named_in(certificate: Certificate, full_name: t.Any) -> bool:
+def _named_in(certificate: PathCertificate, full_name: t.Any) -> bool:
     points = certificate.get(x509.CRLDistributionPoints) or ()
     named = [name for point in points for name in point.full_name or ()]
     return any(name in named for name in full_name)

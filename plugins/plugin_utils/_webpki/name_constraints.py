@@ -16,13 +16,13 @@ except ImportError:  # _webpki.unable() says so
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as plain_x509
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki import names as webpki_names
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.certificate import Certificate
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.certificate import PathCertificate
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.rules import Finding, finding
 
 MAX_COMPARISONS = 250_000  # of names with constraints in one path: what a second is long enough for
 
 
-def of_path(path: list[Certificate]) -> c.Iterator[Finding]:
+def of_path(path: list[PathCertificate]) -> c.Iterator[Finding]:
     """Findings on a path, leaf first: malformed constraints, and names that one above them does not allow."""
     spent = 0
     for depth in range(len(path) - 1, 0, -1):
@@ -68,7 +68,7 @@ class Name(t.NamedTuple):
     value: t.Any
 
 
-def subjects(one: Certificate) -> list[Name]:
+def subjects(one: PathCertificate) -> list[Name]:
     """All names that constraints bind: the subject and the alternative names, mail addresses in the subject too."""
     found = [Name(type(name), name.value) for name in one.get(x509.SubjectAlternativeName) or ()]
     if list(one.object.subject):

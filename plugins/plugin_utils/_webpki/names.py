@@ -24,7 +24,7 @@ except ImportError:
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as plain_x509
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import hostnames as x509_hostnames
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.certificate import Certificate
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.certificate import PathCertificate
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.rules import Finding, finding
 
 # RFC 1034 section 3.5 with RFC 1123 section 2.1, and a wildcard as the whole left-most label (RFC 9525 section 6.3).
@@ -38,7 +38,7 @@ def _suffixes() -> t.Any:
     return PublicSuffixList(only_icann=True) if PublicSuffixList is not None else None
 
 
-def of_leaf(leaf: Certificate, hostnames: list[str], ips: list[str], purpose: str) -> c.Iterator[Finding]:
+def of_leaf(leaf: PathCertificate, hostnames: list[str], ips: list[str], purpose: str) -> c.Iterator[Finding]:
     """Findings on the names of the certificate that is judged, and on those that it was asked for."""
     names_there = leaf.get(x509.SubjectAlternativeName)
     if purpose == "server" and names_there is None:
@@ -55,14 +55,14 @@ def of_leaf(leaf: Certificate, hostnames: list[str], ips: list[str], purpose: st
         yield from _wildcards(offered["dns"], hostnames)
 
 
-def alternative_names(leaf: Certificate) -> dict[str, list[str]]:
+def alternative_names(leaf: PathCertificate) -> dict[str, list[str]]:
     """{dns: [...], ip: [...]}, as _names takes them."""
     there = leaf.get(x509.SubjectAlternativeName) or ()
     return {"dns": [one.value for one in there if isinstance(one, x509.DNSName)],
             "ip": [str(one.value) for one in there if isinstance(one, x509.IPAddress)]}
 
 
-def _criticality(leaf: Certificate) -> c.Iterator[Finding]:
+def _criticality(leaf: PathCertificate) -> c.Iterator[Finding]:
     critical = leaf.is_critical(x509.SubjectAlternativeName)
     if critical and list(leaf.object.subject):
         yield finding("rfc5280-san-critical", "has critical subject alternative names beside a subject name")
@@ -103,7 +103,7 @@ def _is_too_wide(pattern: str) -> bool:
     return "." not in tail or _suffixes() is not None and _suffixes().publicsuffix(tail) == tail
 
 
-def _common_name(leaf: Certificate, offered: dict[str, list[str]]) -> c.Iterator[Finding]:
+def _common_name(leaf: PathCertificate, offered: dict[str, list[str]]) -> c.Iterator[Finding]:
     """A common name that is one of the alternative names must be written exactly as there (section 7.1.4.3).
 
     That it is one of them at all is asked for by that section too, and not looked at here: private CAs write people's

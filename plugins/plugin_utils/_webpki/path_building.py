@@ -14,7 +14,7 @@ except ImportError:  # _webpki.unable() says so
     pass
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.certificate import Certificate, label
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.certificate import PathCertificate, label
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.rules import Finding, finding
 
 MAX_SIGNATURES = 100  # as many as Go allows itself
@@ -29,25 +29,27 @@ class Exhausted(Failure):
 class Search:
     """Who issued what among some certificates. ``paths`` looks for paths; afterwards ``finding`` says why none."""
 
-    def __init__(self, sent: list[Certificate], anchors: list[Certificate], now: float, depth: int | None = None):
+    def __init__(
+        self, sent: list[PathCertificate], anchors: list[PathCertificate], now: float, depth: int | None = None
+    ) -> None:
         self.now, self.anchors, self.roots = now, set(anchors), {one.subject for one in anchors}
         self.depth = MAX_INTERMEDIATES if depth is None else depth
         self.signatures, self.steps = MAX_SIGNATURES, MAX_STEPS
-        self.by_subject: dict[bytes, list[Certificate]] = {}
+        self.by_subject: dict[bytes, list[PathCertificate]] = {}
         for one in dict.fromkeys([*anchors, *sent]):
             self.by_subject.setdefault(one.subject, []).append(one)
-        self.known: dict[tuple[Certificate, Certificate], bool] = {}
-        self.furthest: list[Certificate] = []
-        self.wrong_key: list[tuple[Certificate, Certificate]] = []
+        self.known: dict[tuple[PathCertificate, PathCertificate], bool] = {}
+        self.furthest: list[PathCertificate] = []
+        self.wrong_key: list[tuple[PathCertificate, PathCertificate]] = []
         self.cut = False
 
-    def paths(self, leaf: Certificate) -> c.Iterator[list[Certificate]]:
+    def paths(self, leaf: PathCertificate) -> c.Iterator[list[PathCertificate]]:
         """All paths, leaf first and anchor last; raises Exhausted."""
         if leaf in self.anchors:
             yield [leaf]
         yield from self._longer([leaf])
 
-    def _longer(self, path: list[Certificate]) -> c.Iterator[list[Certificate]]:
+    def _longer(self, path: list[PathCertificate]) -> c.Iterator[list[PathCertificate]]:
         self.steps -= 1
         if self.steps < 0:
             raise Exhausted(f"{MAX_STEPS} steps")
@@ -64,7 +66,7 @@ class Search:
             elif issuer not in self.anchors:
                 self.cut = True
 
-    def _candidates(self, path: list[Certificate]) -> list[Certificate]:
+    def _candidates(self, path: list[PathCertificate]) -> list[PathCertificate]:
         """Who may have issued the last one, by name. Anchors come first and what an anchor has issued by its name, then
         those whose key fits, then those that are valid now.
         """
@@ -77,7 +79,7 @@ class Search:
             bool(last.issuer_key_id and one.key_id and last.issuer_key_id != one.key_id),
             not one.not_before <= self.now <= one.not_after))
 
-    def _signed(self, one: Certificate, issuer: Certificate) -> bool:
+    def _signed(self, one: PathCertificate, issuer: PathCertificate) -> bool:
         pair = (one, issuer)
         if pair not in self.known:
             if not self.signatures:
@@ -104,7 +106,7 @@ class Search:
                                           "neither an anchor nor sent along")
 
 
-def _is_signed(one: Certificate, issuer: Certificate) -> bool:
+def _is_signed(one: PathCertificate, issuer: PathCertificate) -> bool:
     try:
         one.object.verify_directly_issued_by(issuer.object)
     except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):

@@ -17,10 +17,10 @@ except ImportError:  # _webpki.unable() says so
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import certificate as plain_x509
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import hostnames as x509_hostnames
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.certificate import Certificate
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.certificate import PathCertificate
 
 
-def objection(path: list[Certificate], name: str | None, now: float) -> str | None:
+def objection(path: list[PathCertificate], name: str | None, now: float) -> str | None:
     """What pyca has against a path (leaf first), as the rest of a sentence; None where it has nothing or can't judge.
 
     name: what a server's certificate is asked for, None for any other purpose or where no name was asked for.

@@ -22,7 +22,7 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki import
     pyca,
 )
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki import names as webpki_names
-from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.certificate import Certificate
+from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.certificate import PathCertificate
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki.rules import RULES, Finding, finding
 
 MIN_CRYPTOGRAPHY = 49  # 42 to 48 need seconds for some pathological chains
@@ -42,7 +42,7 @@ class Question(t.NamedTuple):
     max_intermediates: int | None = None
 
 
-class Verdict(t.NamedTuple):
+class StrictVerdict(t.NamedTuple):
     """``findings`` are those that count, ``waived`` those that do not; ``path`` has labels, leaf first."""
 
     accepted: bool
@@ -62,17 +62,17 @@ def unable() -> str | None:
 
 
 def judge(leaf: bytes, sent: list[bytes], anchors: list[bytes], question: Question,
-          lists: list[bytes] | None = None) -> Verdict:
+          lists: list[bytes] | None = None) -> StrictVerdict:
     """The verdict on a certificate. All certificates and revocation lists are DER; what of ``sent`` and ``anchors``
     can't be read is passed over, as something that nothing on the path needs.
     """
     try:
         one = webpki_certificate.read(leaf)
     except webpki_certificate.Malformed as error:
-        return Verdict(False, [finding("rfc5280-malformed", str(error))], [], [])
+        return StrictVerdict(False, [finding("rfc5280-malformed", str(error))], [], [])
     if len(sent) > MAX_SENT:
-        return Verdict(False, [finding("too-complex", f"came with {len(sent)} other certificates; {MAX_SENT} are the "
-                                                      "most that are looked at")], [], [one.label])
+        return StrictVerdict(False, [finding("too-complex", f"came with {len(sent)} other certificates; {MAX_SENT} are "
+                                             "the most that are looked at")], [], [one.label])
     given, unreadable = _lists(lists or [])
     search = path_building.Search(_readable(sent), _readable(anchors), question.now, question.max_intermediates)
     best = _best(one, search, question, given)
@@ -80,7 +80,7 @@ def judge(leaf: bytes, sent: list[bytes], anchors: list[bytes], question: Questi
     return best._replace(accepted=not findings, findings=findings)
 
 
-def _readable(listed: list[bytes]) -> list[Certificate]:
+def _readable(listed: list[bytes]) -> list[PathCertificate]:
     found = []
     for data in listed:
         try:
@@ -90,7 +90,7 @@ def _readable(listed: list[bytes]) -> list[Certificate]:
     return found
 
 
-def _lists(listed: list[bytes]) -> tuple[list[crls.List], list[Finding]]:
+def _lists(listed: list[bytes]) -> tuple[list[crls.RevocationList], list[Finding]]:
     found, unreadable = [], []
     for data in listed:
         try:
@@ -100,9 +100,11 @@ def _lists(listed: list[bytes]) -> tuple[list[crls.List], list[Finding]]:
     return found, unreadable
 
 
-def _best(leaf: Certificate, search: path_building.Search, question: Question, given: list[crls.List]) -> Verdict:
+def _best(
+    leaf: PathCertificate, search: path_building.Search, question: Question, given: list[crls.RevocationList]
+) -> StrictVerdict:
     """The verdict on the first path without a finding, else on that with the fewest."""
-    best: Verdict | None = None
+    best: StrictVerdict | None = None
     try:
         for number, path in enumerate(search.paths(leaf)):
             if number == MAX_PATHS:
@@ -115,18 +117,18 @@ def _best(leaf: Certificate, search: path_building.Search, question: Question, g
     except path_building.Exhausted as error:
         if best is None:
             found = finding("too-complex", f"has so many possible chains that the search was given up after {error}")
-            return Verdict(False, [found], [], [leaf.label])
+            return StrictVerdict(False, [found], [], [leaf.label])
     return best or _without_path(leaf, search, question)
 
 
-def _without_path(leaf: Certificate, search: path_building.Search, question: Question) -> Verdict:
+def _without_path(leaf: PathCertificate, search: path_building.Search, question: Question) -> StrictVerdict:
     """What can be said where no path leads to an anchor: why, and what is wrong with the certificate itself."""
     own = [search.finding(), *webpki_names.of_leaf(leaf, question.hostnames, question.ips, question.purpose)]
-    own += checks.validity(leaf, checks.Place(True, False, ""), question.now)
-    return Verdict(False, own, [], [one.label for one in search.furthest])
+    own += checks.validity(leaf, checks.PathPosition(True, False, ""), question.now)
+    return StrictVerdict(False, own, [], [one.label for one in search.furthest])
 
 
-def _of_path(path: list[Certificate], question: Question, given: list[crls.List]) -> Verdict:
+def _of_path(path: list[PathCertificate], question: Question, given: list[crls.RevocationList]) -> StrictVerdict:
     found = list(checks.of_path(path, question.purpose, question.now))
     if not path[0].malformed:
         found += webpki_names.of_leaf(path[0], question.hostnames, question.ips, question.purpose)
@@ -138,7 +140,7 @@ def _of_path(path: list[Certificate], question: Question, given: list[crls.List]
     if not counting and not waived and "pyca-verifier" not in question.waive:
         objection = pyca.objection(path, _first_name(question), question.now)
         counting += [finding("pyca-verifier", objection)] if objection else []
-    return Verdict(not counting, counting, waived, [one.label for one in path])
+    return StrictVerdict(not counting, counting, waived, [one.label for one in path])
 
 
 def _few(found: list[Finding]) -> list[Finding]:

@@ -38,7 +38,7 @@ def _answer() -> Shape:
 ANSWER = _answer()
 
 
-class Terms(t.NamedTuple):
+class StrictPolicy(t.NamedTuple):
     """What a task asks of the controller's engine."""
 
     waive: frozenset[str]
@@ -46,7 +46,7 @@ class Terms(t.NamedTuple):
     now: float
 
 
-def terms(waive: list[str], fail_on_error: bool) -> Terms:
+def terms(waive: list[str], fail_on_error: bool) -> StrictPolicy:
     """The Terms of a task; raises ValueError where this controller can't validate paths, or a name is no rule's."""
     problem = validate.unable()
     if problem:
@@ -54,10 +54,10 @@ def terms(waive: list[str], fail_on_error: bool) -> Terms:
     wrong = rules.not_waivable(waive)
     if wrong:
         raise ValueError("; ".join(wrong))
-    return Terms(frozenset(waive), fail_on_error, time.time())
+    return StrictPolicy(frozenset(waive), fail_on_error, time.time())
 
 
-def joined(answer: dict[str, t.Any], asked: Terms) -> dict[str, t.Any]:
+def joined(answer: dict[str, t.Any], asked: StrictPolicy) -> dict[str, t.Any]:
     """The module's answer with the controller's verdicts in it; raises host_answers.Wrong."""
     lists = [_decoded("crls", text) for text in answer.pop("crls", None) or []]
     results = [_joined(result, lists, asked) for result in answer["results"]]
@@ -67,7 +67,7 @@ def joined(answer: dict[str, t.Any], asked: Terms) -> dict[str, t.Any]:
     return {**answer, "failed": True} if failed and asked.fail_on_error else answer
 
 
-def _joined(result: dict[str, t.Any], lists: list[bytes], asked: Terms) -> dict[str, t.Any]:
+def _joined(result: dict[str, t.Any], lists: list[bytes], asked: StrictPolicy) -> dict[str, t.Any]:
     material = result.pop("material", None)
     if material is None:
         if result["verified"]:
@@ -100,7 +100,7 @@ def _read(leaf: bytes, now: float) -> dict[str, t.Any]:
         raise host_answers.Wrong(f"the certificate is none: {error}") from error
 
 
-def described(verdict: validate.Verdict) -> dict[str, t.Any]:
+def described(verdict: validate.StrictVerdict) -> dict[str, t.Any]:
     """A verdict as results show it."""
     return {"accepted": verdict.accepted, "chain": verdict.path,
             "reasons": [one.sentence for one in verdict.findings],
@@ -108,7 +108,7 @@ def described(verdict: validate.Verdict) -> dict[str, t.Any]:
             "waived": [one._asdict() for one in verdict.waived]}
 
 
-def consequences(verdict: validate.Verdict, accepted_there: bool, verified_there: bool) -> list[str]:
+def consequences(verdict: validate.StrictVerdict, accepted_there: bool, verified_there: bool) -> list[str]:
     """Sentences on what the two engines do not agree on.
 
     accepted_there: whether the host's OpenSSL accepts the chain. verified_there: whether nothing else is against it.

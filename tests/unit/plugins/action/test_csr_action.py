@@ -39,7 +39,8 @@ def request(*more, name="web1", alt_name=WEB1, usage=SERVER):
 def judged(monkeypatch):
     """The action's result where a host answers with a text in csr's place."""
     def run(text, **options):
-        monkeypatch.setattr(_private_key_guard.Action, "act", lambda self, task_vars: {"changed": False, "csr": text})
+        answer = {"changed": False, "csr": text}
+        monkeypatch.setattr(_private_key_guard.GuardedAction, "act", lambda self, task_vars: answer)
         action = object.__new__(csr_action.ActionModule)
         action._task = Task()
         action._task.args = {**OPTIONS, **options}

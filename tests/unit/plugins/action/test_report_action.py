@@ -16,7 +16,7 @@ FORMATS = {"html": "/r.html", "json": "/r.json", "prometheus": "/r.prom"}
 
 
 def texts(later=0, **hosts):
-    terms = report_build.Terms("Trust report", told.NOW + later, 30 * told.DAY, 180 * told.DAY)
+    terms = report_build.ReportPolicy("Trust report", told.NOW + later, 30 * told.DAY, 180 * told.DAY)
     return trust_report._texts(FORMATS, report_build.build({"web1": {}, **hosts}, terms))
 
 

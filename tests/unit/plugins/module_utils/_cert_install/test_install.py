@@ -99,7 +99,7 @@ def test_a_certificate_is_valid_from_its_first_second(web1):
     now, (one,) = 2 * 10 ** 9, install.read_offer(Corp.web.pem)[0]
     older = one._replace(not_before=now - 9, not_after=now + 100, fingerprint="0f")
     newer = one._replace(not_before=now, not_after=now + 200, fingerprint="f0")
-    state = cert_install_plan.State(cert_install_plan.Key(web1.at("web.key"), None, one.spki_der), None, {}, "")
+    state = cert_install_plan.InstallState(cert_install_plan.Key(web1.at("web.key"), None, one.spki_der), None, {}, "")
     for at, expected in ((now - 1, older), (now, newer)):
         assert cert_install_plan.choose(cert_install_plan.Offer([older, newer], {}), state, at).leaf == expected
 
@@ -177,7 +177,7 @@ def test_no_byte_of_a_key_is_in_a_result(web1):
 
 def test_differences_of_two_certificates():
     now = int(time.time())
-    state = cert_install_plan.State(None, None, {}, "")
+    state = cert_install_plan.InstallState(None, None, {}, "")
     assert cert_install_plan.installed(state) == (None, [])
     offer = install.read_offer(Corp.web.pem)
     with pytest.raises(cert_install_plan.InstallationError, match="none of the certificates belongs"):

@@ -60,6 +60,7 @@ def test_older_means_issued_earlier_and_ending_no_later(web1, begins, ends, stay
     (live,) = install.read_offer(Corp.web.pem)[0]
     offered = live._replace(not_before=live.not_before + begins, not_after=live.not_after + ends, fingerprint="0f")
     key = cert_install_plan.Key(web1.at("web.key"), None, live.spki_der)
-    state = cert_install_plan.State(key, None, {"path": cert_install_plan.Held(web1.at("web.crt"), [live], None)}, "")
-    kept = cert_install_plan.newer_in_use(cert_install_plan.Choice(offered, [], key, ""), state, live.not_before)
+    installed = {"path": cert_install_plan.InstalledFile(web1.at("web.crt"), [live], None)}
+    state = cert_install_plan.InstallState(key, None, installed, "")
+    kept = cert_install_plan.newer_in_use(cert_install_plan.Selection(offered, [], key, ""), state, live.not_before)
     assert bool(kept) is stays and (not kept or kept.leaf == live)

@@ -87,7 +87,7 @@ def test_what_certutil_lists():
     "name", ["corp-root", "a:b", u"B\u00fccher \"CA\"", "x" * 1000, "two\nlines", " ", "-n", "(1)"])
 def test_a_nickname_says_whose_it_is_and_which(name):
     nickname = nss_plan.nickname(name, A.fingerprint)
-    held = nss_plan.Held(nickname, A.fingerprint, A.der, "C,,")
+    held = nss_plan.NssEntry(nickname, A.fingerprint, A.der, "C,,")
     assert ":" not in nickname and "\n" not in nickname and len(nickname) < 300
     assert nss_plan.name_of(held) is not None
     assert nss_plan.name_of(held._replace(fingerprint=TWIN.fingerprint)) is None, "somebody renamed it"
@@ -101,7 +101,7 @@ def database(held=(), there=True, protected=False, path="/home/alice/.pki/nssdb"
 
 def held(pair, trust="C,,", name=None):
     nickname = nss_plan.nickname(name, pair.fingerprint) if name else "by hand " + pair.fingerprint[:4]
-    return nss_plan.Held(nickname, pair.fingerprint, pair.der, trust)
+    return nss_plan.NssEntry(nickname, pair.fingerprint, pair.der, trust)
 
 
 def want(pair, state="present", name=None):
@@ -126,7 +126,7 @@ def carried_out(databases, steps):
             else:
                 former = now.get(step.fingerprint)
                 key = "u" if former and "u" in former.trust else ""
-                now[step.fingerprint] = nss_plan.Held(
+                now[step.fingerprint] = nss_plan.NssEntry(
                     former.nickname if former else step.nickname, step.fingerprint, step.certificate.der,
                     ",".join(part + key for part in step.trust.split(",")))
         after.append(one._replace(there=there, held=list(now.values())))
@@ -182,12 +182,12 @@ def test_only_the_trust_that_nss_asks_for_counts(pair, trust, vouches):
     there = [database([held(pair, trust)])]
     planned = plan(there, want(pair))
     assert (planned.steps == []) == vouches
-    (told,) = nss_result.report(nss_converge.Outcome(planned, there, []))["anchors"]
+    (told,) = nss_result.report(nss_converge.NssOutcome(planned, there, []))["anchors"]
     assert told["found_in"] == [one.path for one in there if vouches]
 
 
 def test_no_name_is_nobodys_name():
-    unnamed = nss_plan.Held("", A.fingerprint, A.der, "C,,")
+    unnamed = nss_plan.NssEntry("", A.fingerprint, A.der, "C,,")
     assert plan([database([unnamed])], trust_plan.Wanted("absent", "", "", None)).steps == []
 
 
@@ -233,14 +233,14 @@ def test_a_database_that_is_not_there_is_made_for_something_only():
     assert plan(missing, want(A, "absent"), purge="all").steps == []
     planned = plan(missing, want(A))
     assert [step.action for step in planned.steps] == ["create", "install"]
-    told = nss_result.report(nss_converge.Outcome(planned, missing, []))
+    told = nss_result.report(nss_converge.NssOutcome(planned, missing, []))
     assert told["diff"]["after"].startswith("database: /home/alice/.pki/nssdb\ntrusted in /home/alice/.pki/nssdb: CN=")
 
 
 def test_a_distrusted_root_whose_issuing_ca_stays_trusted_is_warned_of():
     before = [database([held(ISSUING)])]
     planned = plan(before, want(A, "distrusted"))
-    told = nss_result.report(nss_converge.Outcome(planned, carried_out(before, planned.steps), []))
+    told = nss_result.report(nss_converge.NssOutcome(planned, carried_out(before, planned.steps), []))
     assert "CN=Issuing stays trusted in /home/alice/.pki/nssdb" in told["warnings"][0]
     assert hashlib.sha256(A.der).hexdigest() == told["anchors"][0]["fingerprint_sha256"]
 

@@ -12,7 +12,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils._tls import co
 
 
 def budget(seconds=1.0):
-    return connection.Budget(seconds)
+    return connection.TimeBudget(seconds)
 
 
 def finding(function, *arguments):
@@ -92,7 +92,7 @@ def test_names(monkeypatch):
 
 
 def test_the_budget_bounds_each_step_and_all():
-    one = connection.Budget(10)
+    one = connection.TimeBudget(10)
     now = time.monotonic()
     assert 9 < one.step() - now <= 10.1 and 0.9 < one.step(0.1) - now < 1.1
     one.end = now + 3

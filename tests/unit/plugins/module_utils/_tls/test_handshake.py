@@ -23,7 +23,7 @@ def shake(talk, seconds=2.0, **options):
         sock = socket.create_connection(("127.0.0.1", server.port))
         stream = handshake.Stream(sock, handshake.context(**options), "web1.example.com", seconds)
         try:
-            took = stream.handshake(connection.Budget(seconds).step())
+            took = stream.handshake(connection.TimeBudget(seconds).step())
             assert took > 0
             return None, stream
         except connection.ConnectionFailure as error:
@@ -137,9 +137,9 @@ def test_a_client_certificate_is_wanted():
     with servers.Server(servers.tls(servers.context(WEB, version=0x304, client_ca=ROOT), idle)) as server:
         sock = socket.create_connection(("127.0.0.1", server.port))
         stream = handshake.Stream(sock, handshake.context(), None, 2)
-        stream.handshake(connection.Budget(2).step())
+        stream.handshake(connection.TimeBudget(2).step())
         with pytest.raises(handshake.Alert) as error:
-            stream.read(connection.Budget(2).step())
+            stream.read(connection.TimeBudget(2).step())
         stream.close()
     assert "the alert 'certificate required': it wants a client certificate" in str(error.value)
 
@@ -148,13 +148,13 @@ def test_an_alert_is_read_where_nothing_can_be_sent_any_more():
     with servers.Server(servers.tls(servers.context(WEB, version=0x304, client_ca=ROOT), idle)) as server:
         sock = socket.create_connection(("127.0.0.1", server.port))
         stream = handshake.Stream(sock, handshake.context(), None, 2)
-        stream.handshake(connection.Budget(2).step())
+        stream.handshake(connection.TimeBudget(2).step())
         time.sleep(0.1)
         with pytest.raises(handshake.Alert):
             for _number in range(3):
-                stream.write(b"GET / HTTP/1.1\r\n\r\n", connection.Budget(2).step())
+                stream.write(b"GET / HTTP/1.1\r\n\r\n", connection.TimeBudget(2).step())
                 time.sleep(0.05)
-            stream.read(connection.Budget(2).step())
+            stream.read(connection.TimeBudget(2).step())
         stream.close()
 
 
@@ -167,12 +167,12 @@ def test_a_connection_that_breaks_later(number):
     with servers.Server(talk) as server:
         sock = socket.create_connection(("127.0.0.1", server.port))
         stream = handshake.Stream(sock, handshake.context(), None, 2)
-        stream.handshake(connection.Budget(2).step())
+        stream.handshake(connection.TimeBudget(2).step())
         with pytest.raises(connection.ConnectionFailure) as error:
             for _number in range(5):
-                stream.write(b"x", connection.Budget(2).step())
+                stream.write(b"x", connection.TimeBudget(2).step())
                 time.sleep(0.05)
-            stream.read(connection.Budget(2).step())
+            stream.read(connection.TimeBudget(2).step())
         stream.close()
     assert str(error.value) == "the server resets the connection after the handshake"
 
@@ -190,9 +190,9 @@ def test_a_client_certificate_is_shown(number, tmp_path):
         sock = socket.create_connection(("127.0.0.1", server.port))
         made = handshake.context(certificate=(str(tmp_path / "c.pem"), str(tmp_path / "k.pem"), "secret"))
         stream = handshake.Stream(sock, made, None, 2)
-        stream.handshake(connection.Budget(2).step())
-        assert stream.read(connection.Budget(2).step()) == b"welcome"
-        assert stream.read(connection.Budget(2).step()) == b""
+        stream.handshake(connection.TimeBudget(2).step())
+        assert stream.read(connection.TimeBudget(2).step()) == b"welcome"
+        assert stream.read(connection.TimeBudget(2).step()) == b""
         stream.close()
     assert seen == [((("commonName", "client"),),)]
 
@@ -224,7 +224,7 @@ def test_what_was_read_before_is_used():
     a, b = socket.socketpair()
     stream = handshake.Stream(a, handshake.context(), None, 1, pending=b"SSH-2.0-x\r\n")
     with pytest.raises(connection.ConnectionFailure) as error:
-        stream.handshake(connection.Budget(1).step())
+        stream.handshake(connection.TimeBudget(1).step())
     assert "SSH" in str(error.value)
     a.close(), b.close()
 

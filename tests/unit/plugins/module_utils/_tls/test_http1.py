@@ -19,7 +19,7 @@ def over_tls(talk, function, seconds=2.0):
     with servers.Server(servers.tls(SETTINGS, talk)) as server:
         sock = socket.create_connection(("127.0.0.1", server.port))
         stream = handshake.Stream(sock, handshake.context(), None, seconds)
-        budget = connection.Budget(seconds)
+        budget = connection.TimeBudget(seconds)
         stream.handshake(budget.step())
         try:
             return function(stream, budget.step())

@@ -22,7 +22,7 @@ MISSING = "the server does not send CN=Corp Issuing CA 1; browsers may hide this
 
 def examine(*sent, **options):
     anchors = [x509.parse(pair.der) for pair in options.get("anchors", [ROOT])]
-    store = verify_reasons.Store(None, anchors, chains.index(anchors), [])
+    store = verify_reasons.TrustedStore(None, anchors, chains.index(anchors), [])
     return presented_chain.examine([x509.parse(pair.der) for pair in sent], store, int(time.time()))
 
 

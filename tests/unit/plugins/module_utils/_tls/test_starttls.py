@@ -61,7 +61,7 @@ def begin(protocol, talk, seconds=1.0):
     """Has a protocol spoken with a talker; returns the finding, None where TLS may begin."""
     with servers.Server(talk) as server, socket.create_connection(("127.0.0.1", server.port)) as sock:
         try:
-            starttls.begin(protocol, sock, "web1.example.com", connection.Budget(seconds))
+            starttls.begin(protocol, sock, "web1.example.com", connection.TimeBudget(seconds))
         except connection.ConnectionFailure as error:
             return str(error)
         return None
@@ -82,7 +82,7 @@ def test_what_was_read_before_counts():
     """A proxy's answer may bring the server's greeting along."""
     with servers.Server(script(equals(b"STLS\r\n"), b"+OK begin\r\n")) as server:
         with socket.create_connection(("127.0.0.1", server.port)) as sock:
-            starttls.begin("pop3", sock, "web1", connection.Budget(1), b"+OK ready\r\n")
+            starttls.begin("pop3", sock, "web1", connection.TimeBudget(1), b"+OK ready\r\n")
 
 
 def test_active_directory_writes_long_lengths():

@@ -41,7 +41,7 @@ def endpoint(**item):
 
 
 def terms(trust=None, program=NEW, scratch="/tmp"):
-    return clients.Terms(5.0, trust, program, scratch)
+    return clients.ClientPolicy(5.0, trust, program, scratch)
 
 
 def command(client, one, **options):
@@ -223,7 +223,7 @@ def test_that_nobody_is_asked_is_no_success(trust, monkeypatch):
     outcome = look(trust, {"host": "192.0.2.1"}, clients=["curl", "java"], require=["installed"])
     assert not outcome["requirements_met"] and not outcome["results"][0]["accepted"]
     assert outcome["msg"] == "none of the clients is installed on this host that were to be asked: curl, java"
-    answers = {"java": clients.Answer(None, "not tried: it can't"), "curl": clients.Answer(True, "")}
+    answers = {"java": clients.ClientAnswer(None, "not tried: it can't"), "curl": clients.ClientAnswer(True, "")}
     told = {tuple(require): client_info._result("web", endpoint(), answers, require) for require in (
         ["java"], ["installed"], ["curl"])}
     assert told["java",]["violations"] == ["java was not tried: it can't"]

@@ -36,13 +36,13 @@ def numbered(first, behind):
 
 def held(certificates, folder, name="managed"):
     paths = [Counted("%s/%s.pem" % (folder, one.fingerprint)) for one in certificates]
-    return [trust_state.Held(path, 0, len(one.der), one.der, one.fingerprint, True, name)
+    return [trust_state.HeldAnchor(path, 0, len(one.der), one.der, one.fingerprint, True, name)
             for path, one in zip(paths, certificates)]
 
 
 def state(anchors, distrusted=(), untidy=(), trusted=()):
     fingerprints = frozenset(one.fingerprint for one in trusted)
-    return trust_state.State(
+    return trust_state.TrustState(
         files={one.path: one.der for one in list(anchors) + list(distrusted)}, untidy=dict.fromkeys(untidy, "its mode"),
         anchors=list(anchors), distrusted=list(distrusted), distribution={},
         extracted=dict.fromkeys(BUNDLES, (fingerprints, 1.0)), changed=0, interrupted=False)

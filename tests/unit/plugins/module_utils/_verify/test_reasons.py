@@ -17,7 +17,7 @@ WEB = at_now.server(issuer=ROOT)
 
 def store(*anchors):
     anchors = [x509.parse(pair.der) for pair in anchors]
-    return verify_reasons.Store(openssl.Trust(None, "/cert.pem", "/certs"), anchors, chains.index(anchors), [])
+    return verify_reasons.TrustedStore(openssl.Trust(None, "/cert.pem", "/certs"), anchors, chains.index(anchors), [])
 
 
 def test_near_names_of_which_two_look_alike_are_written_out():

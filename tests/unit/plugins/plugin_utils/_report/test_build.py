@@ -25,7 +25,8 @@ def fp(facts):
 
 def build(gathered):
     """The report, which is as its schema says and can be told by JSON alone."""
-    made = report_build.build(gathered, report_build.Terms("Trust report", told.NOW, 30 * told.DAY, 50 * told.DAY))
+    policy = report_build.ReportPolicy("Trust report", told.NOW, 30 * told.DAY, 50 * told.DAY)
+    made = report_build.build(gathered, policy)
     jsonschema.validate(made, SCHEMA, cls=jsonschema.Draft202012Validator)
     assert json.loads(json.dumps(made)) == made
     return made

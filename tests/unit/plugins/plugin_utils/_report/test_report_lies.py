@@ -39,7 +39,8 @@ def whole(own, *anchors):
 
 def build(gathered):
     """The report in all its forms, each of which can be read by who reads it."""
-    made = report_build.build(gathered, report_build.Terms("Trust report", told.NOW, 30 * told.DAY, 50 * told.DAY))
+    policy = report_build.ReportPolicy("Trust report", told.NOW, 30 * told.DAY, 50 * told.DAY)
+    made = report_build.build(gathered, policy)
     jsonschema.validate(made, SCHEMA, cls=jsonschema.Draft202012Validator)
     json.dumps(made, allow_nan=False)
     assert page.html(made).startswith("<!doctype html>") or page.html(made)

@@ -22,7 +22,7 @@ VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "path
 
 
 def build(gathered, title="Trust report"):
-    return report_build.build(gathered, report_build.Terms(title, told.NOW, 30 * told.DAY, 180 * told.DAY))
+    return report_build.build(gathered, report_build.ReportPolicy(title, told.NOW, 30 * told.DAY, 180 * told.DAY))
 
 
 def samples(made):
@@ -140,7 +140,7 @@ def test_what_ends_soon_does_so_everywhere():
     gathered = {"web1": {"trust": told.trust(told.anchor(ROOT)), "certificates": told.results(
         told.verified(soon, ISSUING, ROOT))}}
     for least, kinds, leaf, lane in ((1.5, ["certificate-expires"], "ends soon", "soon"), (1.25, [], "good", "later")):
-        made = report_build.build(gathered, report_build.Terms("", told.NOW, int(least * told.DAY), 0))
+        made = report_build.build(gathered, report_build.ReportPolicy("", told.NOW, int(least * told.DAY), 0))
         assert [one["kind"] for one in made["findings"]] == kinds
         issuing, = chains.trees(made)[0].below()
         assert issuing.certificates()[0].status == leaf

@@ -31,7 +31,7 @@ PSS_SHA1, PSS_SHA256 = (raw_pki.tlv(48, raw_pki.tlv(0xA0, raw_pki.tlv(48, raw_pk
 
 
 def objections(pair, now=NOW, **terms):
-    return anchor_policy.objections(x509.parse(pair.der), anchor_policy.Terms(now=now, **terms))
+    return anchor_policy.objections(x509.parse(pair.der), anchor_policy.AnchorPolicy(now=now, **terms))
 
 
 @pytest.mark.parametrize("kind", ["ec", "p384", "rsa", "ed25519"])
@@ -91,7 +91,7 @@ def test_weak_signatures():
 
     for pair, refused in ((issuing, True), (ROOT, False)):
         swapped = _swap_algorithm(pair.der, sha256, sha1)
-        found = anchor_policy.objections(x509.parse(swapped), anchor_policy.Terms(now=NOW))
+        found = anchor_policy.objections(x509.parse(swapped), anchor_policy.AnchorPolicy(now=NOW))
         assert [("signed with SHA-1" in objection) for objection in found] == ([True] if refused else [])
 
 
@@ -139,7 +139,7 @@ def test_keys_that_nobody_accepts(key, sentence):
         .add_extension(builder.BasicConstraints(True, None), True).sign(ROOT.key, hashes.SHA256())
     )
     found = anchor_policy.objections(
-        x509.parse(certificate.public_bytes(serialization.Encoding.DER)), anchor_policy.Terms(now=NOW))
+        x509.parse(certificate.public_bytes(serialization.Encoding.DER)), anchor_policy.AnchorPolicy(now=NOW))
     assert len(found) == bool(sentence) and (sentence or "") in "".join(found)
 
 
@@ -152,7 +152,7 @@ def element(**given):
 
 def read(*elements, load=None, collected=None, **terms):
     return anchor_list.read(
-        list(elements), load or {}.__getitem__, collected or [], anchor_policy.Terms(now=NOW, **terms))
+        list(elements), load or {}.__getitem__, collected or [], anchor_policy.AnchorPolicy(now=NOW, **terms))
 
 
 def refusal(*elements, **options):
@@ -267,7 +267,7 @@ def test_one_that_would_is_taken_away_all_the_same():
     (raw_pki.BRAINPOOL, "its key")])
 def test_what_pyca_alone_refuses_is_a_note(raw, part):
     certificate = x509.parse(raw.der)
-    assert anchor_policy.objections(certificate, anchor_policy.Terms()) == []
+    assert anchor_policy.objections(certificate, anchor_policy.AnchorPolicy()) == []
     assert list(anchor_policy.unloadable([certificate])) == []
     (note,) = anchor_policy.notes(certificate)
     assert note == f"OpenSSL loads it; tools that use pyca/cryptography can't read {part}"
@@ -294,7 +294,8 @@ def test_a_feature_of_tls_without_a_name_is_a_note():
     raw_pki.extension(x509.BASIC_CONSTRAINTS, b"\x30\x05"), raw_pki.extension(x509.KEY_USAGE, b"\3"),
     raw_pki.extension(x509.EXTENDED_KEY_USAGE, b"\2\1\1")])
 def test_extensions_that_nobody_can_read_are_refused(extension):
-    (objection,) = anchor_policy.objections(x509.parse(raw_pki.root(more=[extension]).der), anchor_policy.Terms())
+    certificate = x509.parse(raw_pki.root(more=[extension]).der)
+    (objection,) = anchor_policy.objections(certificate, anchor_policy.AnchorPolicy())
     assert objection.startswith("it is malformed: ")
 
 
@@ -315,7 +316,7 @@ def test_the_controllers_openssl_is_asked_too(monkeypatch):
     ("curve-that-cryptography-lacks", None), ("unknown-critical-extension", None)])
 def test_cases_that_people_have(case, words):
     (certificate,) = pem.read_certificates(shared_cases.read(case).encode())
-    found = anchor_policy.objections(certificate, anchor_policy.Terms())
+    found = anchor_policy.objections(certificate, anchor_policy.AnchorPolicy())
     assert [words in one for one in found] == [True] if words else not found
     assert bool(anchor_policy.notes(certificate)) == (case not in READ_BY_PYCA)
 
@@ -324,5 +325,6 @@ def test_digests_of_rsassa_pss():
     issuing = pki.issue("Issuing", ROOT, ca=True)
     for parameters, refused in ((b"", True), (raw_pki.tlv(48), True), (PSS_SHA1, True), (PSS_SHA256, False)):
         algorithm = raw_pki.tlv(48, raw_pki.oid("1.2.840.113549.1.1.10"), parameters)
-        found = anchor_policy.objections(x509.parse(_with_algorithm(issuing.der, algorithm)), anchor_policy.Terms())
+        certificate = x509.parse(_with_algorithm(issuing.der, algorithm))
+        found = anchor_policy.objections(certificate, anchor_policy.AnchorPolicy())
         assert found == (["it is signed with SHA-1, which TLS clients refuse: have it reissued"] if refused else [])

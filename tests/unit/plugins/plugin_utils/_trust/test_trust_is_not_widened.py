@@ -84,7 +84,7 @@ def refusal(element: dict, data: bytes, **terms: object) -> str:
     given = {**dict.fromkeys(("name", "src", "content", "path", "fingerprint")), "state": "present", **element}
     with pytest.raises(anchor_list.AnchorListError) as error:
         anchor_list.read([given], lambda _src: data, [{"pem": data.decode("ascii", "replace")}],
-                         anchor_policy.Terms(**terms))
+                         anchor_policy.AnchorPolicy(**terms))
     return str(error.value)
 
 

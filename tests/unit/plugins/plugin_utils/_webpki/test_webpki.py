@@ -18,7 +18,7 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._webpki import
 def test_good_chains():
     web = at_now.server(issuer=ISSUING, ips=["192.0.2.1"])
     verdict = judge(web, ISSUING, ips=["192.0.2.1"])
-    assert verdict == validate.Verdict(True, [], [], [f"CN={NAME}", "CN=Corp Issuing", "CN=Corp Root"])
+    assert verdict == validate.StrictVerdict(True, [], [], [f"CN={NAME}", "CN=Corp Issuing", "CN=Corp Root"])
     assert judge(web, ISSUING, ROOT).accepted  # with its root sent along
     assert judge(web, anchors=[ISSUING]).accepted  # an intermediate as the only anchor
     assert judge(web, ISSUING, names=[]).accepted

@@ -96,7 +96,7 @@ def test_a_chain_that_breaks_one_rule(rule, chain, sentence):
 def test_the_smallest_allowed_rsa_key():
     rsa_leaf = webpki_certificate.read(at_now.server(issuer=ISSUING, key_type="rsa").der)
     assert rsa_leaf.object.public_key().key_size == checks.MIN_RSA_BITS
-    assert list(checks.key(rsa_leaf, checks.Place(True, False, ""), "server")) == []
+    assert list(checks.key(rsa_leaf, checks.PathPosition(True, False, ""), "server")) == []
 
 
 def test_a_ca_without_a_subject():
@@ -125,7 +125,7 @@ def test_rules_of_roots():
 
 def test_serial_numbers_count_below_the_anchor():
     """No library makes such certificates any more."""
-    below_it, anchor = checks.Place(True, False, ""), checks.Place(False, True, "CN=Corp Root ")
+    below_it, anchor = checks.PathPosition(True, False, ""), checks.PathPosition(False, True, "CN=Corp Root ")
     for serial in (0, -1, 2 ** 159):
         odd = webpki_certificate.read(ROOT.der)._replace(serial=serial)
         assert [one.rule for one in checks.form(odd, below_it)] == ["rfc5280-serial"]
@@ -140,7 +140,7 @@ def test_two_algorithms_in_an_anchor():
     sha256, sha384 = bytes.fromhex("2a8648ce3d040302"), bytes.fromhex("2a8648ce3d040303")
     inner, found, outer = ROOT.der.rpartition(sha256)
     odd = webpki_certificate.read(inner + sha384 + outer)
-    assert found and [one.rule for one in checks.form(odd, checks.Place(False, True, ""))] == [
+    assert found and [one.rule for one in checks.form(odd, checks.PathPosition(False, True, ""))] == [
         "rfc5280-algorithms-differ"]
 
 
