@@ -28,7 +28,7 @@ UNSENT = host_answers.Shape("list", elements=host_answers.Shape("str", False))
 ANSWER = host_answers.extended(
     host_answers.optional(host_answers.documented("ca_trust_anchor")), collected=COLLECTED, unsent=UNSENT)
 # What a host that has been looked at says of itself where it is left as it is.
-LOOKED_AT = ("store", "bundle", "extracted", "anchors", "plan", "diff", "changed")
+LOOKED_AT = ("store", "bundle", "extracted", "anchors", "plan", "changed")
 # What a certificate of the list says, which was read here.
 READ_HERE = ("subject", "issuer", "serial", "not_before", "not_after")
 
@@ -187,7 +187,7 @@ def settled(answer: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
     """The module's result where a look at the host has found that it is to be left as it is, else None."""
     if answer is None or None in [answer.get(name) for name in LOOKED_AT] + [answer.get("warnings", [])]:
         return None
-    return {name: answer[name] for name in (*LOOKED_AT, "warnings") if answer.get(name) or name != "warnings"}
+    return {name: answer[name] for name in (*LOOKED_AT, "diff", "warnings") if name in LOOKED_AT or answer.get(name)}
 
 
 def missing(answer: dict[str, t.Any]) -> str | None:

@@ -14,8 +14,8 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import b
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _pipelined_query
 from ansible_collections.fleetpki.host_trust.plugins.plugin_utils._trust import anchor_list
 
-LOOKED_AT = {"store": "redhat", "bundle": "/b", "extracted": False, "anchors": [], "plan": [], "diff": {},
-             "changed": False, "warnings": []}
+LOOKED_AT = {"store": "redhat", "bundle": "/b", "extracted": False, "anchors": [], "plan": [],
+             "diff": {"before": "", "after": ""}, "changed": False, "warnings": []}
 
 
 def test_what_a_look_needs_is_packed_and_what_changes_hosts_is_not():
@@ -112,8 +112,9 @@ def test_a_play_gets_of_an_answer_what_it_expects_and_nothing_else():
     hostile = {**LOOKED_AT, "ansible_facts": {"x": 1}, "_ansible_no_log": True, "failed": False, "warnings": ["w"]}
     assert anchor_list.settled(LOOKED_AT) == {name: LOOKED_AT[name] for name in LOOKED_AT if name != "warnings"}
     assert anchor_list.settled(hostile) == {**LOOKED_AT, "warnings": ["w"]}
-    for name in LOOKED_AT:
+    for name in set(LOOKED_AT) - {"diff"}:
         assert anchor_list.settled({**LOOKED_AT, name: None}) is None, name
+    assert "diff" not in anchor_list.settled({**LOOKED_AT, "diff": None})
     assert anchor_list.settled(None) is None and anchor_list.settled({"unsent": []}) is None
     assert anchor_list.unsent({"unsent": ["aa", 1, None]}) == {"aa"}
     assert anchor_list.unsent(None) == anchor_list.unsent(LOOKED_AT) == anchor_list.unsent({"unsent": 1}) == set()
