@@ -153,50 +153,52 @@ def trusting(certificate: x509.Certificate, trust: str = ",,") -> str:
 
 
 def _steps(database: Database, wanted: "t.List[trust_plan.Wanted]", purge: str) -> "t.List[NssStep]":
-    steps = []
     held = {one.fingerprint: one for one in database.held}
-
-    def step(
-        action: str,
-        want: trust_plan.Wanted,
-        reason: str,
-        do: str,
-        nick: "t.Optional[str]" = None,
-        trust: "t.Optional[str]" = None,
-    ) -> None:
-        steps.append(NssStep(action, database.path, want.fingerprint, want.certificate, want.name, reason,
-                             do, nick, trust, said_of(held.get(want.fingerprint))))
-
-    def take(held: NssEntry, want: trust_plan.Wanted, reason: str) -> None:
-        if "u" in held.trust:  # somebody's own certificate with its key: it stays, and is not trusted any more
-            step("remove", want, reason, "write", held.nickname, ",,")
-        else:
-            step("remove", want, reason, "delete", held.nickname)
-
-    for want in wanted:
-        one = held.get(want.fingerprint)
-        name = want.name or (want.certificate and x509.common_name(want.certificate.subject_der)) or ""
-        nick = one.nickname if one else want.fingerprint and nickname(name, want.fingerprint)
-        if want.state == "present":
-            if want.certificate is None:
-                step("install", want, "it is not known yet", "write")
-            elif one is None:
-                step("install", want, "the database does not hold it", "write", nick, trusting(want.certificate))
-            elif not vouches(one):
-                action = "undistrust" if is_distrusted(one) else "install"
-                step(action, want, "it is distrusted there" if is_distrusted(one) else "it is there and not trusted",
-                     "write", nick, trusting(want.certificate, one.trust))
-        elif want.state == "absent" and one and is_anchor(one):
-            take(one, want, "wanted absent")
-        elif want.state == "distrusted" and not (one and is_distrusted(one)):
-            step("distrust", want, "nothing distrusts it yet", "write", nick, DISTRUST)
+    steps = [step for want in wanted for step in _steps_for(database, held.get(want.fingerprint), want)]
     listed = {want.fingerprint for want in wanted}
     for one in database.held if purge != "none" else ():
         ours = name_of(one) is not None and is_anchor(one)
         if one.fingerprint not in listed and (ours or purge == "all" and is_trusted(one) and "u" not in one.trust):
             gone = trust_plan.Wanted("absent", name_of(one), one.fingerprint, x509.parse_leniently(one.der))
-            take(one, gone, "not listed (purge: %s)" % purge)
+            steps.append(_removal(database, one, gone, "not listed (purge: %s)" % purge))
     if steps and not database.there:
         steps.insert(0, NssStep("create", database.path, None, None, None, "it is not there", "create", None, None,
                                 None))
     return steps
+
+
+def _steps_for(
+    database: Database, held: "t.Optional[NssEntry]", want: trust_plan.Wanted
+) -> "t.Iterator[NssStep]":
+    """What is to be done for one certificate, of which the database may hold something."""
+    name = want.name or (want.certificate and x509.common_name(want.certificate.subject_der)) or ""
+    nick = held.nickname if held else want.fingerprint and nickname(name, want.fingerprint)
+    if want.state == "present":
+        if want.certificate is None:
+            yield _step(database, held, want, "install", "it is not known yet")
+        elif held is None:
+            step = _step(database, held, want, "install", "the database does not hold it")
+            yield step._replace(nickname=nick, trust=trusting(want.certificate))
+        elif not vouches(held):
+            step = _step(database, held, want, *(
+                ("undistrust", "it is distrusted there") if is_distrusted(held) else
+                ("install", "it is there and not trusted")))
+            yield step._replace(nickname=nick, trust=trusting(want.certificate, held.trust))
+    elif want.state == "absent" and held and is_anchor(held):
+        yield _removal(database, held, want, "wanted absent")
+    elif want.state == "distrusted" and not (held and is_distrusted(held)):
+        step = _step(database, held, want, "distrust", "nothing distrusts it yet")
+        yield step._replace(nickname=nick, trust=DISTRUST)
+
+
+def _step(
+    database: Database, held: "t.Optional[NssEntry]", want: trust_plan.Wanted, action: str, reason: str
+) -> NssStep:
+    return NssStep(action, database.path, want.fingerprint, want.certificate, want.name, reason, "write", None, None,
+                   said_of(held))
+
+
+def _removal(database: Database, held: NssEntry, want: trust_plan.Wanted, reason: str) -> NssStep:
+    step = _step(database, held, want, "remove", reason)._replace(nickname=held.nickname)
+    # Somebody's own certificate with its key stays, and is not trusted any more.
+    return step._replace(trust=",,") if "u" in held.trust else step._replace(do="delete")

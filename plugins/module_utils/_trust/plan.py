@@ -166,55 +166,78 @@ def by_fingerprint(listed: "t.Iterable[One]") -> "t.Dict[t.Optional[str], t.List
 def _steps(
     store: stores.Store, observed: trust_state.TrustState, wanted: "t.List[Wanted]", purge: str
 ) -> "t.List[Step]":
-    steps = []
+    steps = _steps_for(store, observed, wanted)
+    listed = {want.fingerprint for want in wanted}
+    if purge != "none":
+        purged = _purged(observed, listed, purge)
+        listed.update(step.fingerprint for step in purged)
+        steps += purged
+    steps += _without_refused(observed, listed)
+    return steps + _repairs(observed, {one.path for one in steps})
+
+
+def _step(action: str, path: str, want: Wanted, reason: str) -> Step:
+    return Step(action, path, want.fingerprint, want.certificate, want.name, reason)
+
+
+def _of_host(state: str, held: trust_state.HeldAnchor) -> Wanted:
+    """What the host holds, as if it were listed."""
+    return Wanted(state, held.name, held.fingerprint, x509.parse_leniently(held.der))
+
+
+def _steps_for(store: stores.Store, observed: trust_state.TrustState, wanted: "t.List[Wanted]") -> "t.List[Step]":
+    """What is to be done for what is listed."""
+    steps: t.List[Step] = []
     local, distrust = by_fingerprint(observed.anchors), by_fingerprint(observed.distrusted)
     in_force = trust_state.fingerprints_in_force(store, observed)
     blocked = proof.blocked_keys(store, observed, wanted)
-
-    def step(action: str, path: str, want: Wanted, reason: str) -> None:
-        steps.append(Step(action, path, want.fingerprint, want.certificate, want.name, reason))
-
     for want in wanted:
         held, blocks = local.get(want.fingerprint, []), distrust.get(want.fingerprint, [])
         if want.state == "present":
-            for path in _paths(blocks):
-                step("undistrust", path, want, "it is distrusted there")
+            steps += [_step("undistrust", path, want, "it is distrusted there") for path in _paths(blocks)]
             _refuse_blocked_key(blocked, want)
             if not any(one.plain for one in held):
-                step("install", _anchor_path(store, want), want, "no local anchor holds it")
-        else:
-            for path in _paths(held):
-                step("remove", path, want, "wanted %s" % want.state)
+                steps.append(_step("install", _anchor_path(store, want), want, "no local anchor holds it"))
+            continue
+        steps += [_step("remove", path, want, "wanted %s" % want.state) for path in _paths(held)]
         if want.state == "distrusted":
-            if store.distrust is None:
-                raise PlanError("%s can't be distrusted in a bundle, which only lists what is trusted: "
-                                "use state: absent" % proof.label(want.certificate))
+            _refuse_distrust_in_bundle(store, want)
             if want.fingerprint not in in_force:
-                for path in _distrust_paths(store, observed, want):
-                    step("distrust", path, want, "nothing distrusts it yet")
-    listed = {want.fingerprint for want in wanted}
-    if purge != "none":
-        for path, fingerprint in collections.OrderedDict.fromkeys(
-                (held.path, held.fingerprint) for held in observed.anchors
-                if held.fingerprint not in listed and (purge == "all" or held.name is not None)):
-            one = local[fingerprint][0]
-            gone = Wanted("absent", one.name, fingerprint, x509.parse_leniently(one.der))
-            step("remove", path, gone, "not listed (purge: %s)" % purge)
-            listed.add(fingerprint)
-    refused = {one.fingerprint for one in observed.refusals}
-    for one in observed.anchors:
-        if one.name is not None and one.fingerprint in refused - listed:
-            gone = Wanted("absent", one.name, one.fingerprint, x509.parse_leniently(one.der))
-            step("remove", one.path, gone, "this host's OpenSSL does not load it, and with it no other certificate of "
-                                           "the bundle")
-    touched = {one.path for one in steps}
-    first = {one.path: one for one in reversed(observed.anchors + observed.distrusted)}
-    for path in sorted(observed.untidy):
-        one = first[path]
-        if path not in touched:
-            ours = Wanted("present", one.name, one.fingerprint, x509.parse_leniently(one.der))
-            step("repair", path, ours, observed.untidy[path])
+                steps += [_step("distrust", path, want, "nothing distrusts it yet")
+                          for path in _distrust_paths(store, observed, want)]
     return steps
+
+
+def _purged(observed: trust_state.TrustState, listed: "t.Set[str]", purge: str) -> "t.List[Step]":
+    """Local anchors that are not listed: those of ours, or all; each file once."""
+    first: t.Dict[t.Tuple[str, str], trust_state.HeldAnchor] = collections.OrderedDict()
+    for held in observed.anchors:
+        if held.fingerprint not in listed and (purge == "all" or held.name is not None):
+            first.setdefault((held.path, held.fingerprint), held)
+    local = by_fingerprint(observed.anchors)
+    return [_step("remove", path, _of_host("absent", local[fingerprint][0]), "not listed (purge: %s)" % purge)
+            for path, fingerprint in first]
+
+
+def _without_refused(observed: trust_state.TrustState, listed: "t.Set[str]") -> "t.List[Step]":
+    """Anchors of ours that keep OpenSSL from loading the bundle."""
+    refused = {one.fingerprint for one in observed.refusals} - listed
+    return [_step("remove", one.path, _of_host("absent", one),
+                  "this host's OpenSSL does not load it, and with it no other certificate of the bundle")
+            for one in observed.anchors if one.name is not None and one.fingerprint in refused]
+
+
+def _repairs(observed: trust_state.TrustState, touched: "t.Set[str]") -> "t.List[Step]":
+    """Files of ours with a wrong owner or mode, but for those that are written or removed anyway."""
+    first = {one.path: one for one in reversed(observed.anchors + observed.distrusted)}
+    return [_step("repair", path, _of_host("present", first[path]), observed.untidy[path])
+            for path in sorted(observed.untidy) if path not in touched]
+
+
+def _refuse_distrust_in_bundle(store: stores.Store, want: Wanted) -> None:
+    if store.distrust is None:
+        raise PlanError("%s can't be distrusted in a bundle, which only lists what is trusted: "
+                        "use state: absent" % proof.label(want.certificate))
 
 
 def _paths(held: "t.Iterable[trust_state.HeldAnchor]") -> "t.List[str]":

@@ -167,6 +167,18 @@ class StoreError(Failure):
     """The store can't be used on this host; ``facts`` go into the module's result."""
 
 
+def _bundle(store: Store, given: "t.Optional[str]", root: str) -> Store:
+    """The row of a single PEM file, for the one that is named."""
+    if not given or not os.path.isabs(given):
+        raise StoreError("bundle_path: %s is not given from / on" % (given or "(empty)"))
+    path = files.resolve(root, given, own=True)
+    if os.path.lexists(path) and not os.path.isfile(path):  # or a device would be replaced, through a link
+        raise StoreError("bundle_path: %s is there, and is not a regular file" % given)
+    folder, base = os.path.split(path)
+    stage = os.path.join(folder, ".%s.host_trust" % base)
+    return store._replace(root=root, bundles=((ANY_PURPOSE, path),), staging=((folder, stage),))
+
+
 def choose(name: str, bundle_path: "t.Optional[str]", root: str) -> Store:
     """The row of STORES for this host, with paths inside ``root``.
 
@@ -181,16 +193,13 @@ def choose(name: str, bundle_path: "t.Optional[str]", root: str) -> Store:
         name = store_of_family(root)
     store = STORES[name]
     if name == "bundle":
-        if not bundle_path or not os.path.isabs(bundle_path):
-            raise StoreError("bundle_path: %s is not given from / on" % (bundle_path or "(empty)"))
-        path = files.resolve(root, bundle_path, own=True)
-        if os.path.lexists(path) and not os.path.isfile(path):  # or a device would be replaced, through a link
-            raise StoreError("bundle_path: %s is there, and is not a regular file" % bundle_path)
-        folder, base = os.path.split(path)
-        stage = os.path.join(folder, ".%s.host_trust" % base)
-        return store._replace(root=root, bundles=((ANY_PURPOSE, path),), staging=((folder, stage),))
+        return _bundle(store, bundle_path, root)
     _require_tools(store, root)
+    return _resolved(store, root)
 
+
+def _resolved(store: Store, root: str) -> Store:
+    """The row with paths inside ``root``, as they are there."""
     def inside(path: str) -> str:
         return files.resolve(root, path)
 

@@ -78,11 +78,8 @@ TIMES = {
 CURVES = {"1.2.840.10045.3.1.7": "P-256", "1.3.132.0.34": "P-384", "1.3.132.0.35": "P-521", "1.3.132.0.10": "secp256k1"}
 
 
-def parse(data: bytes) -> Certificate:
-    """Reads one DER certificate; raises DerError for anything else, trailing bytes included.
-
-    The extensions' values are read only when they are asked for, by the functions below; these raise DerError too.
-    """
+def _to_be_signed(data: bytes) -> "t.Tuple[int, t.List[t.Tuple[int, int, int, int]]]":
+    """(version, the other elements of the TBSCertificate); raises DerError (RFC 5280 section 4.1)."""
     content, end = der.expect(data, 0, len(data), der.SEQUENCE)
     if end != len(data):
         raise der.DerError("%d stray bytes behind the certificate" % (len(data) - end))
@@ -99,6 +96,15 @@ def parse(data: bytes) -> Certificate:
     tags = [field[0] for field in fields[:6]]
     if tags != [der.INTEGER] + [der.SEQUENCE] * 5:
         raise der.DerError("not a certificate")
+    return version, fields
+
+
+def parse(data: bytes) -> Certificate:
+    """Reads one DER certificate; raises DerError for anything else, trailing bytes included.
+
+    The extensions' values are read only when they are asked for, by the functions below; these raise DerError too.
+    """
+    version, fields = _to_be_signed(data)
     serial, algorithm, issuer, validity, subject, spki = fields[:6]
     oid_start, oid_end = der.expect(data, algorithm[2], algorithm[3], der.OID)
     times = list(der.children(data, validity[2], validity[3]))
