@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """The base of all that this collection raises."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import typing as t
 
@@ -17,5 +14,5 @@ class Failure(Exception):
     """
 
     def __init__(self, message: str = "", **facts: t.Any) -> None:
-        super(Failure, self).__init__(message)
+        super().__init__(message)
         self.facts = facts

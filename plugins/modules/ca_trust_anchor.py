@@ -4,10 +4,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The anchors of a host's trust store: the host's side."""
 
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
-
 DOCUMENTATION = r"""
 module: ca_trust_anchor
 short_description: Decide which certificate authorities a host trusts, and prove it

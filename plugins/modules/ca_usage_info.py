@@ -4,10 +4,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which certificates of a host a CA still stands behind."""
 
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
-
 DOCUMENTATION = r"""
 module: ca_usage_info
 short_description: Tell which certificates in use on a host were issued by certificate authorities

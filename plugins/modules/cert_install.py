@@ -4,10 +4,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Certificate, chain and key put in place together, once they are proven."""
 
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
-
 DOCUMENTATION = r"""
 module: cert_install
 short_description: Install a certificate with its chain, once the host has proven it
@@ -78,6 +74,7 @@ options:
         other kinds of names literally.
     type: list
     elements: str
+    aliases: [subjectAltName]
   trust:
     description:
       - The anchors to judge against, as a PEM file on the host or a directory that C(openssl rehash) made.
@@ -302,7 +299,7 @@ ARGUMENTS = {
     "privatekey_passphrase": {"type": "str", "no_log": True},
     "src": {"type": "list", "elements": "str"},  # the action plugin makes content of it; what comes here are names
     "content": {"type": "str"},
-    "subject_alt_name": {"type": "list", "elements": "str"},
+    "subject_alt_name": {"type": "list", "elements": "str", "aliases": ["subjectAltName"]},
     "trust": {"type": "path"},
     "trust_content": {"type": "str"},
     "purpose": {"type": "str", "choices": ["server", "client", "any"], "default": "server"},

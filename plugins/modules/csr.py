@@ -4,10 +4,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A private key and a certificate signing request."""
 
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
-
 DOCUMENTATION = r"""
 module: csr
 short_description: Make a private key and a certificate signing request
@@ -66,6 +62,7 @@ options:
         request. Without it, whatever its CA has made of it, it must be for the key and for all names, and have time
         left.
     type: str
+    aliases: [ownca_content]
   honour:
     description:
       - What the CA of O(ca_content) takes over from the request, as O(fleetpki.host_trust.signed_cert#module:honour).

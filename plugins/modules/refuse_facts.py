@@ -3,10 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Documentation alone: all of it is in plugins/action/refuse_facts.py."""
 
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
-
 DOCUMENTATION = r"""
 module: refuse_facts
 short_description: Fail for a host whose facts have the names of this collection's variables

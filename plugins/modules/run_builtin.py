@@ -3,10 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Documentation alone: all of it is in plugins/action/run_builtin.py."""
 
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
-
 DOCUMENTATION = r"""
 module: run_builtin
 short_description: Run a module of ansible.builtin, and keep only what is expected of its answer

@@ -4,10 +4,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which of a host's TLS clients accept a server."""
 
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
-
 DOCUMENTATION = r"""
 module: tls_client_info
 short_description: Ask every TLS client of a host whether it accepts a server

@@ -4,10 +4,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A live TLS handshake with real servers, looked at closely."""
 
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
-
 DOCUMENTATION = r"""
 module: tls_endpoint_info
 short_description: Look closely at TLS servers, by handshakes from a host
@@ -126,7 +122,7 @@ options:
       - Whether to find out if the server keeps HTTP/1.1 connections, by two GET requests on one.
     type: bool
     default: false
-  path:
+  http_path:
     description:
       - The path that these requests ask for.
     type: str
@@ -240,7 +236,7 @@ EXAMPLES = r"""
         client_privatekey_path: /etc/pki/tls/private/client.key
         client_privatekey_passphrase: "{{ vault_client_passphrase }}"
         proxy: http://proxy.example.com:3128
-    path: /health
+    http_path: /health
     require:
       - trusted
       - keep_alive
@@ -612,7 +608,7 @@ ARGUMENTS = {
     "resumption": {"type": "bool", "default": True},
     "http": {"type": "bool", "default": True},
     "keep_alive": {"type": "bool", "default": False},
-    "path": {"type": "str", "default": "/"},
+    "http_path": {"type": "str", "default": "/"},
     "versions": {"type": "bool", "default": False},
     "min_remaining": {"type": "str"},
     "min_protocol": {"type": "str", "choices": list(handshake.VERSIONS)},

@@ -3,10 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What hosts have told, as a page, a JSON file and metrics. All of it is in plugins/action/trust_report.py."""
 
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
-
 DOCUMENTATION = r"""
 module: trust_report
 short_description: Write what hosts have told of their trust as a page, a JSON file and metrics

@@ -23,7 +23,7 @@ from real_servers import CLIENT, ISSUING, PLAIN, ROOT, RSA, SERVERS, WAYS, WEB, 
 pytestmark = pytest.mark.clients
 
 WISHES = ["trusted", "complete_chain", "ordered_chain", "resumption", "keep_alive", "forward_secrecy"]
-OPTIONS = {"trust": "/trust.pem", "timeout": 15, "path": "/index.html", "versions": True, "require": WISHES,
+OPTIONS = {"trust": "/trust.pem", "timeout": 15, "http_path": "/index.html", "versions": True, "require": WISHES,
            "min_protocol": "TLSv1.2"}
 HIDDEN = "the server does not send CN=Corp Issuing CA 1; browsers may hide this"
 WANTS = "the server refuses the handshake with the alert 'certificate required': it wants a client certificate"
@@ -111,8 +111,8 @@ def test_client_certificates_and_http2(fleet):
     assert [result["violations"] for result in results] == [[]] * 6
     assert [result["alpn"] for result in results] == [None] * 3 + ["h2"] * 3
     # Apache asks for it only where a request wants to go, after the handshake.
-    later = look(fleet, [{"port": real.AFTERWARDS}, {"port": real.AFTERWARDS, **shown}], path="/private/index.html",
-                 require=["trusted"])
+    later = look(fleet, [{"port": real.AFTERWARDS}, {"port": real.AFTERWARDS, **shown}],
+                 http_path="/private/index.html", require=["trusted"])
     assert [result["http"]["status"] for result in later] == [403, 200]
     assert [result["violations"] for result in later] == [[], []]
 

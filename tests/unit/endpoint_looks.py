@@ -15,7 +15,7 @@ ISSUING = pki.root("Corp Issuing CA 1", issuer=ROOT)
 WEB = pki.server("web1.example.com", ISSUING, ips=["127.0.0.1"])
 CLIENT = pki.issue("client", ROOT, purposes=["client"])
 DEFAULTS = {"endpoints": None, "host": None, "port": None, "server_name": None, "timeout": 2.0, "resumption": False,
-            "http": False, "keep_alive": False, "path": "/", "versions": False, "min_remaining": None,
+            "http": False, "keep_alive": False, "http_path": "/", "versions": False, "min_remaining": None,
             "min_protocol": None, "require": []}
 
 

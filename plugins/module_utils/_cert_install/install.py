@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """Certificate, chain and key put in place together, after this host's OpenSSL accepted them: what cert_install does."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import collections
 import contextlib

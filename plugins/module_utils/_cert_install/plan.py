@@ -5,9 +5,6 @@
 
 Pure: it knows what was offered and what was found on the host, and touches neither.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import collections
 import typing as t

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """How code of ours runs on a host without Ansible's: this file, and the call that is put below it, are the program."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import base64
 import json

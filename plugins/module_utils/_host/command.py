@@ -5,9 +5,6 @@
 
 AnsibleModule.run_command knows neither bound.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import contextlib
 import os
@@ -38,7 +35,7 @@ class _Command(Running):
             with contextlib.suppress(OSError):
                 # With its children, which could hold what it writes to open.
                 os.killpg(self.pid, signal.SIGKILL) if self.leads else self.kill()
-        super(_Command, self).__exit__(*problem)
+        super().__exit__(*problem)
 
 
 def run(

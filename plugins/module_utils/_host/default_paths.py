@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """Where a system keeps its TLS keys and certificates, for files that are named without a folder."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import os
 import typing as t

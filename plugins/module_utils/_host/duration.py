@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """Spans of time as people write them (``30d``, ``1d12h``) and as sentences say them (``3 days``)."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import re
 import typing as t

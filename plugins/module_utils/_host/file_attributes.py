@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """Modes, owners and labels of the files that modules write, and keys that got into options where none belongs."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import grp
 import pwd

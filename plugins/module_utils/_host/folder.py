@@ -6,9 +6,6 @@
 Whoever owns a folder can rename it, or put a link in its place, between two system calls of anybody else. So a folder
 is opened once, without following a link, and then checked; names inside it are given together with its descriptor.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import contextlib
 import os
@@ -18,7 +15,7 @@ HOLD = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC  # needs no rig
 LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Folder(object):
+class Folder:
     """A folder and its descriptor, which is closed together with the object."""
 
     def __init__(self, path: str, descriptor: int) -> None:

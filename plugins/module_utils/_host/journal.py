@@ -10,9 +10,6 @@ files will be afterwards, so that check mode sees what the next run will see.
 Every folder is opened once and then used by its descriptor. So nobody who can rename folders can lead a change, between
 two system calls, to another place.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import contextlib
 import errno

@@ -6,9 +6,6 @@
 Between two renames a kill leaves new files beside old ones. Whoever writes compares keys with certificates in the next
 run, and repairs it; what the killed run left beside is removed then.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import contextlib
 import os

@@ -6,9 +6,6 @@
 Root must not write into a user's folders: a link planted there would lead it to any file of the system, and what reads
 a user's configuration as root runs what the user put into it.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import json
 import os

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """The end of every module: its result, or why there is none."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import typing as t
 

@@ -5,9 +5,6 @@
 
 All of them or none. Everything in a database is done with the rights of the user whom it belongs to.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import base64
 import collections

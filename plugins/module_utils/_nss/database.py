@@ -8,9 +8,6 @@ Which certificates there are, and their nicknames, is read from the file itself,
 certificates by nickname only, and several may share one). What each is trusted for is what certutil says, as NSS
 sees it. Nothing is written but by certutil, which a running browser stands.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import base64
 import contextlib

@@ -6,9 +6,6 @@
 Trust is written as certutil does: a letter for each use of a certificate, for TLS, mail and code. C is a CA trusted for
 servers, T one for clients, P a trusted peer, p is distrust, u says that its private key is there.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import collections
 import re

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """The options of csr, selfsigned_cert, signed_cert and crl, put together from what they share."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import typing as t
 
@@ -88,7 +85,7 @@ def csr() -> "Spec":
     """All options of csr."""
     return dict(REQUEST, create_subject_key_identifier={"type": "bool", "default": False},
                 certificate_path={"type": "path"}, chain_path={"type": "path"}, fullchain_path={"type": "path"},
-                renew_before={"type": "str", "default": "0"}, ca_content={"type": "str"}, honour=HONOUR)
+                renew_before={"type": "str", "default": "0"}, ca_content=AUTHORITY["ca_content"], honour=HONOUR)
 
 
 def selfsigned_cert() -> "Spec":

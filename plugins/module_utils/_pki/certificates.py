@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """Certificates (RFC 5280): read, compared with what is wanted, issued."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import datetime
 import os

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """Revocation lists (CRL, RFC 5280 section 5): read, compared with what is to be revoked, signed."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import calendar
 import os

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """The one gate for the package ``cryptography``, which key and certificate work needs (trust work does not)."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import os
 import re

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """A private key and a certificate signing request in one go, and a look at the certificate that came of it."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import os
 import time

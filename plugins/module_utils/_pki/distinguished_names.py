@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """Distinguished names (RFC 5280 section 4.1.2.6) as lists of text in their order: ``["C=DE", "O=Corp", "CN=web1"]``."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import re
 import typing as t

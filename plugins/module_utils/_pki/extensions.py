@@ -6,9 +6,6 @@
 Facts are a dict: the option's name -> list of text, text, or True; and ``critical``, the list of those that are.
 What is not there has no key. So two of them are compared as values, whatever the order and the encoding.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import re
 import typing as t

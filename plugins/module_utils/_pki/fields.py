@@ -6,9 +6,6 @@
 Facts are those of extensions.py and besides ``subject`` and ``issuer`` (lists of text), ``key_type``, ``public_key``
 (SHA-256, hex) and ``digest`` (of the signature; None for Ed25519 and Ed448).
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import functools
 import typing as t

@@ -6,9 +6,6 @@
 cryptography writes such keys, too, but with 2,048 iterations, and no release lets its callers choose more: its
 encryption_builder() is for PKCS#12 and OpenSSH alone.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import hashlib
 import os

@@ -6,9 +6,6 @@
 A key is never replaced unless that is asked for, and while a certificate is in use with it, its successor waits
 beside it (``web.key.next``) until its own certificate is there: see cert_install.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import os
 import typing as t

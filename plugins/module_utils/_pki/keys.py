@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """Private keys: made, read, written as PKCS#8 (RFC 5958), and the digests that go with them."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import hashlib
 import typing as t

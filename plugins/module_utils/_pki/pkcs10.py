@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """Certificate signing requests (PKCS #10, RFC 2986): read, compared, built."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import os
 import typing as t

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """A private key and a self-signed certificate in one go: a leaf to test with, or a root CA."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import os
 import time

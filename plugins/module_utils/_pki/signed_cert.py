@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """A CA signs a request: what it takes over, what it decides itself, what it refuses."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import time
 import typing as t

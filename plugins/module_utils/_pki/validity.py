@@ -6,9 +6,6 @@
 All times are whole seconds since the epoch (int). Relative times are counted from now, in every run anew: that they
 move on is no drift.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import calendar
 import re

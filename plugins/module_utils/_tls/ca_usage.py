@@ -5,9 +5,6 @@
 
 Issuers are found by name and key identifier; no signature is checked.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import collections
 import errno

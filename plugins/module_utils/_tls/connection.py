@@ -5,9 +5,6 @@
 
 What goes wrong is a ConnectionFailure, a sentence that somebody can act upon.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import errno
 import re
@@ -43,7 +40,7 @@ class ConnectionFailure(Failure):
     """Why there is no usable connection, as a sentence."""
 
 
-class TimeBudget(object):
+class TimeBudget:
     """Bounds for each step and for all of them; seconds on the monotonic clock."""
 
     def __init__(self, seconds: float) -> None:
@@ -99,7 +96,7 @@ def proxy_place(text: str) -> "t.Tuple[str, int]":
     return match.group(1).strip("[]"), int(match.group(2))
 
 
-class Plain(object):
+class Plain:
     """A socket before TLS, read by lines and by bytes, until ``deadline``."""
 
     def __init__(self, sock: socket.socket, deadline: float, who: str, seconds: float) -> None:

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """A list of endpoints looked at and judged: what the module tls_endpoint_info does. Plain values in and out."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import time
 import typing as t
@@ -47,7 +44,7 @@ def look(
     except ValueError as error:
         raise Failure(str(error))
     wanted = probe.ProbeOptions(
-        timeout=given["timeout"], path=given["path"], http=given["http"],
+        timeout=given["timeout"], path=given["http_path"], http=given["http"],
         resumption=given["resumption"] or "resumption" in given["require"],
         keep_alive=given["keep_alive"] or "keep_alive" in given["require"],
         versions=given["versions"] or given["min_protocol"] is not None)
@@ -78,8 +75,8 @@ def _check(given: "t.Dict[str, t.Any]") -> None:
         raise Failure("'endpoints' is empty: there is nothing to look at")
     if not 0 < given["timeout"] <= 600:
         raise Failure("timeout: %g is not between 0 and 600 seconds" % given["timeout"])
-    if not http1.PATH.match(given["path"]):
-        raise Failure("path: %r is not the path of a URL: it begins with /, without blanks" % given["path"])
+    if not http1.PATH.match(given["http_path"]):
+        raise Failure("http_path: %r is not the path of a URL: it begins with /, without blanks" % given["http_path"])
     if given["min_remaining"] is not None:
         try:
             duration.of_option("min_remaining", given["min_remaining"])

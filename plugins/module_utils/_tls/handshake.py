@@ -6,9 +6,6 @@
 The bytes go through memory, not through an ssl.SSLSocket: so the time of a step as a whole is bounded, and what
 a server says in the clear is seen, be it TLS or not.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import re
 import socket
@@ -120,7 +117,7 @@ def reason(error: Exception) -> str:
     return (getattr(error, "reason", None) or (words.group(1) if words else str(error))).lower().replace("_", " ")
 
 
-class Stream(object):
+class Stream:
     """TLS over a connected socket."""
 
     def __init__(

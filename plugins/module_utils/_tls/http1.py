@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """HTTP/1.1 on a TLS connection, as much as it takes to time the first byte and to see whether it is kept alive."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import http.client
 import io
@@ -33,7 +30,7 @@ class _Body(io.RawIOBase):
     """A TLS stream as a file, until ``deadline``."""
 
     def __init__(self, stream: "handshake.Stream", deadline: float) -> None:
-        super(_Body, self).__init__()
+        super().__init__()
         self.stream, self.deadline, self.begin = stream, deadline, time.monotonic()
         self.first_byte: t.Optional[float] = None
 

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """The TCP sockets that listen on this host, and the certificates that they show to who connects."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import collections
 import errno

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """The chain that a server sent: complete, in order, nothing too much? Pure functions; no signature is checked."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import typing as t
 

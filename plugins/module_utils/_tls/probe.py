@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """One endpoint, looked at closely: handshakes, resumption, HTTP, versions. No verdict: see _endpoints."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import hashlib
 import socket
@@ -82,7 +79,7 @@ def look(
     return Seen(result, looker.chain, looker.untried, looker.speaks_tls, looker.shown, looker.cut_off)
 
 
-class _Looker(object):
+class _Looker:
     """The state of looking at one endpoint."""
 
     def __init__(

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """What can be read in the clear of a server's part of a TLS handshake (RFC 5246, RFC 8446): pure functions."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import struct
 import typing as t

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """What was wished of an endpoint and is not so, a sentence each. Pure functions over results."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import typing as t
 

@@ -7,9 +7,6 @@ signature, OCSP staple.
 s_client gets a socket in a private directory, and a thread carries the bytes between it and the server. So proxy,
 STARTTLS and their limits of time are the same as everywhere here, and no option of s_client is needed for them.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import calendar
 import contextlib

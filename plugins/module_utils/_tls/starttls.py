@@ -4,9 +4,6 @@
 """What is said before TLS begins, protocol by protocol. Each talker leaves a connection on which the server waits for a
 ClientHello, or raises Finding.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import re
 import socket

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """A host's TLS clients asked for servers: what the module tls_client_info does. Plain values in and out."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import shutil
 import sys

@@ -7,9 +7,6 @@ A client is a row of CLIENTS. Commands are called once for each server; programs
 long to start, once for all of them (_client_programs). Each uses the trust that it has on this host by itself, and
 verifies the server's name.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import collections
 import os

@@ -5,9 +5,6 @@
 
 The chain that the server sends is fetched with openssl, which also judges it, by the anchors that ``keytool`` lists.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import os
 import re

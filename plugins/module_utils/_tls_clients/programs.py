@@ -7,9 +7,6 @@ Each is called with: seconds for a connection, a PEM file of anchors or "", a PE
 its key or "", and for each server its address, its port and the name that is verified. For each server it prints a
 line: ``OK`` and the protocol version, or ``NO`` and why, in its own words.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 PYTHON = r"""
 import signal, socket, ssl, sys

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """An anchor as it is written into a store: the name of its file, and what says there that it is ours."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import re
 import unicodedata

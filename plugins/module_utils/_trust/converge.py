@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """A trust store brought to what is wanted: observe, plan, apply, prove; all of it or nothing."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import os
 import time

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """A trust store looked at: observe and plan, nothing more. All that a host runs where nothing is to be done."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import os
 import typing as t

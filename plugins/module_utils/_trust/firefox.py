@@ -6,9 +6,6 @@
 The policy is SecurityDevices with p11-kit's trust module, and not Certificates.Install: what that imports stays in the
 profiles for ever, whereas through p11-kit a CA that the system does not trust any more is refused by Firefox, too.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import collections
 import copy

@@ -6,9 +6,6 @@
 The form is that of the JDK's class ``sun.security.provider.JavaKeyStore``: big-endian numbers, texts with their length
 before them, a keyed SHA-1 of all of it at the end, which is not looked at.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import struct
 import typing as t
@@ -45,7 +42,7 @@ def _certificate_of(reader: "_Reader", version: int) -> bytes:
     return reader.block(">I")
 
 
-class _Reader(object):
+class _Reader:
     """Bytes, read from their beginning on."""
 
     def __init__(self, data: bytes) -> None:

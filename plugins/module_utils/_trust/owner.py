@@ -6,9 +6,6 @@
 Whoever owns a folder, or one above it, can put a link in the place of anything in it, at any moment. Root would follow
 it to any file of the system; the user gets no further than the user's own rights.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import errno
 import os

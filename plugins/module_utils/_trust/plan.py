@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """From what a trust store holds and what is wanted of it to the steps between: pure, nothing is touched here."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import collections
 import os

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """Whether what is extracted from a trust store shows what is wanted of it: pure, nothing is touched here."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import collections
 import os

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """What ca_trust_anchor tells of an Outcome: the anchors, the plan and the diff, as plain JSON values."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import os
 import typing as t

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Private to this collection: may change without notice.
 """What a trust store holds: its anchors, what it distrusts, the distribution's certificates, the extracted bundles."""
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import contextlib
 import hashlib
@@ -84,7 +81,7 @@ def observe(
                       None if recovered and journal.hidden else recovered and journal.interrupted, refusals)
 
 
-class _Sources(object):
+class _Sources:
     """Reads the files that a store is made from, and keeps what it has read.
 
     What can't be read is nothing, and a sentence in ``unread``; where that is None, it is a files.FilesError.

@@ -6,9 +6,6 @@
 A new trust store is a new row in STORES. What the rows' facts rest on: update-ca-trust(8) and p11-kit's trust module
 for ``redhat``, update-ca-certificates(8) for ``debian``.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import collections
 import glob

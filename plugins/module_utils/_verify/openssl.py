@@ -5,9 +5,6 @@
 
 Works with OpenSSL 1.1.0 and later, with the standard library alone.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import os
 import re

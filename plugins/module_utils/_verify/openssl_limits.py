@@ -5,9 +5,6 @@
 
 Which OpenSSL refuses what was tried with 1.1.1, 3.0 and 3.5: tests/integration/test_openssl_limits.py.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import re
 import typing as t

@@ -8,9 +8,6 @@ Ansible's own downloads do, in the distribution's shared library. The program ``
 (in /usr/local), 'openssl x509' reads files in another way than TLS clients, and each question would be a process.
 A duplicate counts once; a certificate that is expired or not a CA counts like any other.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import tempfile
 import typing as t

@@ -5,9 +5,6 @@
 
 Each continues 'FILE (CN=...): '. Names are shortened to their common names; the results have them in full.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import typing as t
 

@@ -5,9 +5,6 @@
 
 Reads files and asks ``openssl``; changes nothing. Everything comes in and goes out as plain values.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import base64
 import collections

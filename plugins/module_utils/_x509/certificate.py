@@ -6,9 +6,6 @@
 It describes certificates; it does not judge them. Whether one may be trusted is decided on the controller
 (plugin_utils/_trust/anchor_policy.py) and by OpenSSL.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import functools
 import hashlib

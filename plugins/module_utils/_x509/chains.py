@@ -5,9 +5,6 @@
 
 No signature is checked here. Whether a chain is accepted is OpenSSL's to say; this says what it consists of.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import collections
 import difflib

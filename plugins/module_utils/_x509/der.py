@@ -6,9 +6,6 @@
 It works on offsets into one ``bytes`` object, so that a store of hundreds of certificates is walked without
 copying. Every length is checked against its surroundings: whatever the input, the answer is a value or DerError.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import functools
 import typing as t

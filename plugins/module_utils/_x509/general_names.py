@@ -5,9 +5,6 @@
 
 Strings are the plain values; they are brought into one form, so that equal names are equal strings.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import ipaddress
 import re

@@ -5,9 +5,6 @@
 
 Only subject alternative names count, never the common name (RFC 9525 section 2).
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import ipaddress
 import typing as t

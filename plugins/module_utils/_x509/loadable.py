@@ -8,9 +8,6 @@ and our own reader (_x509) are more lenient. This reader follows the templates i
 names, integers and object identifiers are decoded when a certificate is loaded; public keys, times (but for their
 length) and extension values are not. tests/fuzz/openssl_loads.py compares it with OpenSSL byte by byte.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import contextlib
 import functools

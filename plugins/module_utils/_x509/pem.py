@@ -6,9 +6,6 @@
 One reader for controller and host, standard library alone. What it can't read it refuses with a sentence that says
 what the file is and how to convert it. It never quotes what it read: it may be a private key.
 """
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
 
 import base64
 import binascii

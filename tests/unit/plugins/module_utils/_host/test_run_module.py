@@ -14,7 +14,7 @@ class Ended(Exception):
     pass
 
 
-class Module(object):
+class Module:
     """What is asked of AnsibleModule, which ends the process."""
 
     def __init__(self, diff=False):

@@ -130,7 +130,7 @@ def test_min_remaining(trust):
     ({"endpoints": [{"host": "x", "alpn": ["h2,http/1.1"]}]}, "has a name that can't be one"),
     ({"host": "x", "timeout": 0.0}, "timeout: 0 is not between 0 and 600 seconds"),
     ({"host": "x", "timeout": 601.0}, "timeout: 601 is not"),
-    ({"host": "x", "path": "health"}, "path: 'health' is not the path of a URL"),
+    ({"host": "x", "http_path": "health"}, "http_path: 'health' is not the path of a URL"),
     ({"host": "x", "min_remaining": "soon"}, "min_remaining: 'soon' is no span of time"),
 ])
 def test_options_that_cannot_be_meant(trust, options, sentence):
