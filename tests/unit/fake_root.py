@@ -72,8 +72,8 @@ class FakeRoot:
                                                   or purposes is not None and purpose not in purposes):
                         continue
                     stream.write(pem.to_pem(one.der))
-        if self.store.others:
-            with open(self.store.others, "w") as stream:
+        if self.store.untrusted_bundle:
+            with open(self.store.untrusted_bundle, "w") as stream:
                 stream.write("".join(pem.to_pem(one.der) for one in held))
         if self.store.hashed:
             self.link(held)

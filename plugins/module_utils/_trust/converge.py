@@ -56,7 +56,7 @@ def converge(
             journal.undo(clean=False)
             if store.extract:
                 trust_extract.remove(trust_extracted.scraps(store))
-                trust_extract.run(store.again, store.root)
+                trust_extract.run(store.extract_fresh, store.root)
             journal.clean()
         elif idle:
             journal.clean()
@@ -82,7 +82,8 @@ def _apply(store: stores.Store, outcome: Outcome, purge: str, journal: host_jour
         if extracts:
             kept = trust_extract.keep(store)
             _preview(store, outcome, purge)
-            after = _until_proven(store, outcome, purge, store.extract, store.again, lambda: _live(store, outcome))
+            after = _until_proven(
+                store, outcome, purge, store.extract, store.extract_fresh, lambda: _live(store, outcome))
         else:
             after = trust_state.observe(store, recovered=False, loads=openssl_loads.refusals)
             if not store.extract:  # with extract: never, nothing is proven
@@ -161,12 +162,12 @@ def _live(store: stores.Store, outcome: Outcome) -> "t.Tuple[trust_state.TrustSt
         changed = observed.extracted[path][1]
         if changed is not None and changed == outcome.before.extracted[path][1] and is_made(path):
             found.append("%s was not made anew" % path)
-    if store.aside and os.path.isdir(store.aside) and is_made(store.aside):
-        bundle, there = store.bundles[0][1], trust_extracted.hashed(store.root, store.aside)[0]
+    if store.directory_hash and os.path.isdir(store.directory_hash) and is_made(store.directory_hash):
+        bundle, there = store.bundles[0][1], trust_extracted.hashed(store.root, store.directory_hash)[0]
         wanted = {want.fingerprint for want in outcome.plan.wanted if want.state == "present"}
         trusted = observed.extracted[bundle][0]
         if there - trusted or (wanted & trusted) - there:
-            found.append("%s does not hold the same certificates as %s" % (store.aside, bundle))
+            found.append("%s does not hold the same certificates as %s" % (store.directory_hash, bundle))
     return observed, found
 
 
@@ -179,7 +180,7 @@ def _take_back(
     said = "Nothing was changed: the store is as it was before"
     before = {path: fingerprints for path, (fingerprints, _time) in outcome.before.extracted.items()}
     if kept is not None and not _holds(store, before):
-        code, _output = trust_extract.run(store.again, store.root)
+        code, _output = trust_extract.run(store.extract_fresh, store.root)
         trust_extract.empty_keystore(store)
         if not _holds(store, before):
             trust_extract.put_back(store, kept)

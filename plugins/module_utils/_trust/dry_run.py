@@ -41,7 +41,7 @@ def look(
 def left_over(store: stores.Store) -> bool:
     """Whether a run that was killed has left something to be taken away, though nothing is to be changed."""
     return host_journal.Journal(store.staging).left_over() or bool(
-        store.instead and stores.is_bridge(store.instead, store.bundles[0][1]))
+        store.fallback_bundle and stores.is_bridge(store.fallback_bundle, store.bundles[0][1]))
 
 
 def told(store: stores.Store, outcome: TrustOutcome, check_mode: bool) -> "t.Dict[str, t.Any]":

@@ -29,15 +29,15 @@ def bridge(store: stores.Store) -> "t.Iterator[None]":
     EL 10's does so, and in between a host would find no root at all. The bundle is replaced at once.
     """
     bundle = store.bundles[0][1]
-    if store.instead and not os.path.lexists(store.instead):
+    if store.fallback_bundle and not os.path.lexists(store.fallback_bundle):
         with contextlib.suppress(EnvironmentError):  # then it is as it would be without
-            os.symlink(stores.bridge_to(store.instead, bundle), store.instead)
+            os.symlink(stores.bridge_to(store.fallback_bundle, bundle), store.fallback_bundle)
     try:
         yield
     finally:
-        if store.instead and stores.is_bridge(store.instead, bundle):
+        if store.fallback_bundle and stores.is_bridge(store.fallback_bundle, bundle):
             with contextlib.suppress(EnvironmentError):
-                os.unlink(store.instead)
+                os.unlink(store.fallback_bundle)
 
 
 def remove(scraps: "t.Set[t.Tuple[str, float]]") -> None:

@@ -59,7 +59,7 @@ def regular(
 
 def bundle_paths(store: stores.Store) -> "t.List[str]":
     """Paths of all PEM bundles that a store extracts (of the bundle store: itself)."""
-    return [path for _purpose, path in store.bundles] + ([store.others] if store.others else [])
+    return [path for _purpose, path in store.bundles] + ([store.untrusted_bundle] if store.untrusted_bundle else [])
 
 
 def bundle(path: str, contents: "t.Optional[t.Mapping[str, bytes]]" = None) -> "Extracted":
@@ -145,7 +145,7 @@ def keystore(java: stores.Keystore) -> "t.Tuple[t.Dict[str, str], t.Optional[flo
 def scraps(store: stores.Store) -> "t.Set[t.Tuple[str, float]]":
     """What an extract has not finished yet, as set of (path, time of its change); one that was killed leaves it."""
     found = set()
-    for path in (path for pattern in store.scraps for path in glob.glob(pattern)):
+    for path in (path for pattern in store.temp_patterns for path in glob.glob(pattern)):
         with contextlib.suppress(EnvironmentError):
             found.add((path, os.lstat(path).st_mtime))
     return found

@@ -167,7 +167,7 @@ def _steps(
     listed = {want.fingerprint for want in wanted}
     if purge != "none":
         purged = _purged(observed, listed, purge)
-        listed.update(step.fingerprint for step in purged)
+        listed.update(step.fingerprint or "" for step in purged)
         steps += purged
     steps += _without_refused(observed, listed)
     return steps + _repairs(observed, {one.path for one in steps})

@@ -44,7 +44,7 @@ def expected_bundles(
              and (number == 0 or observed.extracted[path][1] is not None)]  # later releases drop all but the first
     if found[:1] == [store.bundles[0][1]]:
         found += stores.mirrors(store)
-    return found or [path for path in [store.others] if path and observed.extracted[path][1] is not None]
+    return found or [path for path in [store.untrusted_bundle] if path and observed.extracted[path][1] is not None]
 
 
 def deviations(
@@ -67,10 +67,10 @@ def deviations(
         elif want.state == "distrusted" and found:
             reasons.append("%s still holds %s, which is distrusted" % (found[0], label(want.certificate)))
         elif want.state == "absent" and want.fingerprint not in observed.distribution and want.fingerprint not in local:
-            if store.others and not found and want.fingerprint in observed.extracted[store.others][0]:
-                # What is distrusted is in there, too, with a note that says so.
-                if want.fingerprint not in distrusted:
-                    found = [store.others]
+            # What is distrusted is in this one, too, with a note that says so.
+            if not found and want.fingerprint not in distrusted:
+                found = [path for path in [store.untrusted_bundle]
+                         if path and want.fingerprint in observed.extracted[path][0]]
             if found:
                 reasons.append("%s still holds %s, which is removed" % (found[0], label(want.certificate)))
     if purge != "none" and store.anchors:
@@ -89,7 +89,8 @@ def unloadable(store: stores.Store, observed: trust_state.TrustState) -> "t.List
     The bundle of what fits no purpose also holds what is distrusted, and nothing that can be done here keeps it out.
     """
     distrusted = trust_state.fingerprints_in_force(store, observed)
-    counting = [one for one in observed.refusals if one.path != store.others or one.fingerprint not in distrusted]
+    counting = [one for one in observed.refusals
+                if one.path != store.untrusted_bundle or one.fingerprint not in distrusted]
     sources = source_paths(observed)
     return [loadable.explain(path, [one for one in counting if one.path == path], sources)
             for path in collections.OrderedDict.fromkeys(one.path for one in counting)]

@@ -140,7 +140,8 @@ def _notes(store: "stores.Store", after: trust_state.TrustState, want: trust_pla
                          "refuse" % (weak, weak))
         if want.fingerprint in after.distribution:
             notes.append("it is trusted by the distribution, too (%s)" % after.distribution[want.fingerprint])
-        if store.others and proof.expected_bundles(store, after, want.certificate) == [store.others]:
+        untrusted = store.untrusted_bundle
+        if untrusted and proof.expected_bundles(store, after, want.certificate) == [untrusted]:
             notes.append("it is not for TLS servers (extended key usage: %s), so the TLS bundle leaves it out"
                          % ", ".join(x509.extended_key_usage(want.certificate) or []))
     return notes

@@ -29,50 +29,52 @@ class Keystore(t.NamedTuple):
     # the extract makes the keystore anew, and what follows does not matter:
     hook: "t.Optional[str]"
     settings: "t.Tuple[str, str]"  # (file, text in it that switches the hook off)
-    needs: str  # command without which the hook does nothing
+    requires: str  # command without which the hook does nothing
 
 
 class Store(t.NamedTuple):
     name: str
-    root: str  # of the system that it belongs to; all paths below are those of this machine, inside it
-    families: "t.Tuple[str, ...]"  # os-release's ID and ID_LIKE that stand for it
+    root: str = "/"  # of the system that it belongs to; all paths below are those of this machine, inside it
+    families: "t.Tuple[str, ...]" = ()  # os-release's ID and ID_LIKE that stand for it
     # Folder of local anchors, one certificate a file; None where they are one file, the bundle:
-    anchors: "t.Optional[str]"
-    suffix: str  # of the anchors' file names
-    recursive: bool  # whether files in subfolders count, and then only those with the suffix; else every file does
-    distrust: "t.Optional[str]"  # how certificates are distrusted: "folder", "configuration" or None
-    distrusted: "t.Tuple[str, ...]"  # places of that: the folders, or the configuration file
+    anchors: "t.Optional[str]" = None
+    suffix: str = ""  # of the anchors' file names
+    # Whether files in subfolders count, and then only those with the suffix; else every file does:
+    recursive: bool = False
+    distrust: "t.Optional[str]" = None  # how certificates are distrusted: "folder", "configuration" or None
+    distrusted: "t.Tuple[str, ...]" = ()  # places of that: the folders, or the configuration file
     # Folders of the same names beside the distribution's certificates, of which only the one that counts is chosen:
-    vendors: "t.Tuple[str, ...]"
-    distribution: "t.Tuple[str, ...]"  # where the distribution's own certificates are
+    vendors: "t.Tuple[str, ...]" = ()
+    distribution: "t.Tuple[str, ...]" = ()  # where the distribution's own certificates are
     # Extracted PEM bundles: (purpose that a certificate needs to be in it, path):
-    bundles: "t.Tuple[t.Tuple[t.Optional[str], str], ...]"
-    hashed: "t.Optional[str]"  # folder of hashed links (openssl-rehash(1)) that OpenSSL looks issuers up in, or None
-    instead: "t.Optional[str]"  # the file that it reads where that is there: the links don't count then
-    keystore: "t.Optional[Keystore]"  # Java's
-    unproven: "t.Tuple[str, ...]"  # sentences on what should follow the store, and can't be looked into
-    others: "t.Optional[str]"  # extracted bundle of what fits no purpose, or None
-    extract: "Command"  # makes the extracted store; empty: there is none beside the anchors
-    again: "Command"  # the same from scratch, for another attempt
+    bundles: "t.Tuple[t.Tuple[t.Optional[str], str], ...]" = ()
+    # Folder of hashed links (openssl-rehash(1)) that OpenSSL looks issuers up in:
+    hashed: "t.Optional[str]" = None
+    fallback_bundle: "t.Optional[str]" = None  # the file that it reads where that is there: the links don't count then
+    keystore: "t.Optional[Keystore]" = None  # Java's
+    unproven: "t.Tuple[str, ...]" = ()  # sentences on what should follow the store, and can't be looked into
+    untrusted_bundle: "t.Optional[str]" = None  # extracted bundle of what fits no purpose, or None
+    extract: "Command" = ()  # makes the extracted store; empty: there is none beside the anchors
+    extract_fresh: "Command" = ()  # the same from scratch, for another attempt
     # Patterns of what a killed extract leaves: it stays for ever, or the next one takes it up again:
-    scraps: "t.Tuple[str, ...]"
-    sources: "Command"  # writes what a bundle should hold, but for purpose and file; empty: all there is
+    temp_patterns: "t.Tuple[str, ...]" = ()
+    sources: "Command" = ()  # writes what a bundle should hold, but for purpose and file; empty: all there is
     # Option of that command that writes the same into another folder, and what it needs to be there:
-    preview: "t.Optional[t.Tuple[str, t.Tuple[str, ...]]]"
-    extracted: str  # what the preview's folder stands for
-    aside: "t.Optional[str]"  # folder of hashed links that the extract fills besides, for programs that are told of it
-    tools: "t.Dict[str, str]"  # by command: the package that brings it
-    staging: "t.Tuple[t.Tuple[str, str], ...]"  # (folder whose files are changed, folder beside it to stage them in)
+    preview: "t.Optional[t.Tuple[str, t.Tuple[str, ...]]]" = None
+    extracted: str = ""  # what the preview's folder stands for
+    # Folder of hashed links that the extract fills besides, for programs that are told of it:
+    directory_hash: "t.Optional[str]" = None
+    tools: "t.Sequence[t.Tuple[str, str]]" = ()  # by command: the package that brings it
+    # (folder whose files are changed, folder beside it to stage them in):
+    staging: "t.Tuple[t.Tuple[str, str], ...]" = ()
 
 
 STORES = collections.OrderedDict((store.name, store) for store in [
     Store(
         name="redhat",
-        root="/",
         families=("rhel", "fedora", "centos"),
         anchors="/etc/pki/ca-trust/source/anchors",
         suffix=".pem",
-        recursive=False,
         distrust="folder",
         # blocklist is read from p11-kit 0.24 on (EL 9), blacklist before (EL 8); each ignores the other.
         distrusted=("/etc/pki/ca-trust/source/blocklist", "/etc/pki/ca-trust/source/blacklist"),
@@ -85,78 +87,43 @@ STORES = collections.OrderedDict((store.name, store) for store in [
                  ("code_signing", "/etc/pki/ca-trust/extracted/pem/objsign-ca-bundle.pem")),
         # From EL 10 on: before, OpenSSL reads the bundle.
         hashed="/etc/pki/tls/certs",
-        instead="/etc/pki/tls/cert.pem",
+        fallback_bundle="/etc/pki/tls/cert.pem",
         # p11-kit makes it from the same sources as the bundles. On EL 8, nobody is told when that fails.
         keystore=Keystore("/etc/pki/ca-trust/extracted/java/cacerts", "", None, ("", ""), ""),
-        unproven=(),
-        others="/etc/pki/ca-trust/extracted/openssl/ca-bundle.trust.crt",
+        untrusted_bundle="/etc/pki/ca-trust/extracted/openssl/ca-bundle.trust.crt",
         extract=("update-ca-trust", "extract"),
-        again=("update-ca-trust", "extract"),
-        scraps=("/etc/pki/ca-trust/extracted/*/*." + 6 * "[A-Za-z0-9]",),  # of mkstemp(3)
+        extract_fresh=("update-ca-trust", "extract"),
+        temp_patterns=("/etc/pki/ca-trust/extracted/*/*." + 6 * "[A-Za-z0-9]",),  # of mkstemp(3)
         sources=("trust", "extract", "--overwrite", "--format=pem-bundle", "--filter=ca-anchors"),
         preview=("--output", ("openssl", "pem", "java", "edk2")),
         extracted="/etc/pki/ca-trust/extracted",
-        aside="/etc/pki/ca-trust/extracted/pem/directory-hash",
-        tools={"update-ca-trust": "ca-certificates", "trust": "p11-kit-trust"},
+        directory_hash="/etc/pki/ca-trust/extracted/pem/directory-hash",
+        tools=(("trust", "p11-kit-trust"), ("update-ca-trust", "ca-certificates")),
         staging=(("/etc/pki/ca-trust/source", "/etc/pki/ca-trust/.host_trust"),),
     ),
     Store(
         name="debian",
-        root="/",
         families=("debian", "ubuntu"),
         anchors="/usr/local/share/ca-certificates",
         suffix=".crt",
         recursive=True,
         distrust="configuration",
         distrusted=("/etc/ca-certificates.conf",),
-        vendors=(),
         distribution=("/usr/share/ca-certificates",),
         bundles=((ANY_PURPOSE, "/etc/ssl/certs/ca-certificates.crt"),),
         hashed="/etc/ssl/certs",
-        instead=None,
         # update-ca-certificates tells ca-certificates-java of local certificates that came, but not of those that went.
         keystore=Keystore("/etc/ssl/certs/java/cacerts", "debian:", "/etc/ca-certificates/update.d/jks-keystore",
                           ("/etc/default/cacerts", "cacerts_updates=no"), "java"),
-        unproven=(),
-        others=None,
         extract=("update-ca-certificates",),
         # It makes the links of new files only: those that an attempt before has missed want this.
-        again=("update-ca-certificates", "--fresh"),
-        scraps=("/etc/ssl/certs/ca-certificates.crt.new",),
-        sources=(),
-        preview=None,
+        extract_fresh=("update-ca-certificates", "--fresh"),
+        temp_patterns=("/etc/ssl/certs/ca-certificates.crt.new",),
         extracted="/etc/ssl/certs",
-        aside=None,
-        tools={"update-ca-certificates": "ca-certificates", "openssl": "openssl"},
+        tools=(("openssl", "openssl"), ("update-ca-certificates", "ca-certificates")),
         staging=(("/usr/local/share/ca-certificates", "/usr/local/share/.host_trust"), ("/etc", "/etc/.host_trust")),
     ),
-    Store(
-        name="bundle",
-        root="/",
-        families=(),
-        anchors=None,
-        suffix="",
-        recursive=False,
-        distrust=None,
-        distrusted=(),
-        vendors=(),
-        distribution=(),
-        bundles=(),
-        hashed=None,
-        instead=None,
-        keystore=None,
-        unproven=(),
-        others=None,
-        extract=(),
-        again=(),
-        scraps=(),
-        sources=(),
-        preview=None,
-        extracted="",
-        aside=None,
-        tools={},
-        staging=(),
-    ),
+    Store(name="bundle"),
 ])
 
 
@@ -202,7 +169,7 @@ def _resolved(store: Store, root: str) -> Store:
 
     outside = root.rstrip("/")
     hashed = store.hashed and inside(store.hashed)
-    instead = store.instead and os.path.join(root, store.instead.lstrip("/"))
+    instead = store.fallback_bundle and os.path.join(root, store.fallback_bundle.lstrip("/"))
     bundle = inside(store.bundles[0][1])
     if hashed and (not os.path.isdir(hashed)
                    or instead and os.path.lexists(instead) and not is_bridge(instead, bundle)):
@@ -218,14 +185,14 @@ def _resolved(store: Store, root: str) -> Store:
         distribution=tuple(inside(path) for path in store.distribution),
         bundles=tuple((purpose, inside(path)) for purpose, path in store.bundles),
         hashed=hashed,
-        instead=instead if hashed else None,
+        fallback_bundle=instead if hashed else None,
         keystore=None if locked else keystore,
         unproven=("%s is PKCS#12, and not JKS: whether Java trusts what this host trusts is not proven"
                   % keystore.path,) if keystore and locked else (),
-        others=store.others and inside(store.others),
-        scraps=tuple(glob.escape(outside) + inside(pattern)[len(outside):] for pattern in store.scraps),
+        untrusted_bundle=store.untrusted_bundle and inside(store.untrusted_bundle),
+        temp_patterns=tuple(glob.escape(outside) + inside(pattern)[len(outside):] for pattern in store.temp_patterns),
         extracted=inside(store.extracted),
-        aside=store.aside and inside(store.aside),
+        directory_hash=store.directory_hash and inside(store.directory_hash),
         staging=tuple((inside(folder), inside(stage)) for folder, stage in store.staging),
     )
 
@@ -243,7 +210,7 @@ def _keystore(store: Store, root: str) -> "t.Optional[Keystore]":
     if not keystore.hook:
         return keystore if os.path.isfile(keystore.path) else None
     if not (os.path.isfile(keystore.path) and os.access(files.resolve(root, keystore.hook), os.X_OK)
-            and find_command(keystore.needs, root) and os.path.isdir(os.path.join(root, "proc/self"))):
+            and find_command(keystore.requires, root) and os.path.isdir(os.path.join(root, "proc/self"))):
         return None
     try:
         with open(files.resolve(root, keystore.settings[0]), "rb") as stream:
@@ -265,7 +232,8 @@ def _is_pkcs12(path: str) -> bool:
 def is_the_systems(path: str, root: str) -> bool:
     """Whether the file (a real path) is one that a system's store is extracted to, or that it is extracted from."""
     for store in STORES.values():
-        extracted = [each for _purpose, each in store.bundles] + ([store.others] if store.others else [])
+        extracted = [each for _purpose, each in store.bundles]
+        extracted += [store.untrusted_bundle] if store.untrusted_bundle else []
         if path in [files.resolve(root, each) for each in extracted] or any(
                 path.startswith(files.resolve(root, folder) + "/") for folder in store.distribution):
             return True
@@ -355,11 +323,10 @@ def find_command(name: str, root: str) -> "t.Optional[str]":
 
 
 def _require_tools(store: Store, root: str) -> None:
-    missing = [command for command in sorted(store.tools) if not find_command(command, root)]
-    if missing:
-        packages = sorted({store.tools[command] for command in missing})
-        raise missing_packages("the store %s needs the command %s" % (store.name, " and ".join(missing)),
-                               packages, root)
+    packages = {command: package for command, package in store.tools if not find_command(command, root)}
+    if packages:
+        raise missing_packages("the store %s needs the command %s" % (store.name, " and ".join(packages)),
+                               sorted(set(packages.values())), root)
 
 
 def missing_packages(what: str, packages: "t.List[str]", root: str = "/") -> StoreError:

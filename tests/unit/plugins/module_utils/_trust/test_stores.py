@@ -66,7 +66,8 @@ def test_all_paths_are_inside_the_root(tmp_path):
     store = stores.choose("auto", None, root)
     assert store.anchors == root + "/elsewhere/ca-trust/source/anchors"
     paths = list(store.distrusted + store.distribution) + [path for _purpose, path in store.bundles]
-    assert all(path.startswith(root + "/") for path in paths + [store.others, store.extracted] + list(store.staging[0]))
+    paths += [store.untrusted_bundle, store.extracted, *store.staging[0]]
+    assert all(path.startswith(root + "/") for path in paths)
 
 
 def test_the_distrust_folder_that_is_there_comes_first(tmp_path):
@@ -131,7 +132,7 @@ def test_which_files_are_the_systems(tmp_path, kind):
     root = fake_root.FakeRoot(tmp_path / "root", kind)
     (tmp_path / "root" / "etc" / "app.pem").write_text(u"")
     own = [path for _purpose, path in root.store.bundles] + [folder + "/x.pem" for folder in root.store.distribution]
-    own += [root.store.others] * bool(root.store.others)
+    own += [root.store.untrusted_bundle] * bool(root.store.untrusted_bundle)
     assert all(stores.is_the_systems(path, root.path) and not stores.is_the_systems(path, "/") for path in own)
     assert not stores.is_the_systems(root.path + "/etc/app.pem", root.path)
 

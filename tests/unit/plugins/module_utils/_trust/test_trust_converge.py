@@ -149,7 +149,7 @@ def test_the_diff_has_a_line_for_each_change(system):
 def test_a_ca_for_clients_is_proven_where_it_does_appear(redhat):
     done = converge(redhat, want(CLIENTS))
     result = trust_result.report(redhat.store, done, False)
-    assert result["anchors"][0]["found_in"] == [redhat.store.others]
+    assert result["anchors"][0]["found_in"] == [redhat.store.untrusted_bundle]
     assert "the TLS bundle leaves it out" in result["anchors"][0]["notes"][0]
     assert actions(converge(redhat, want(CLIENTS))) == []
 

@@ -76,7 +76,7 @@ def test_what_a_killed_run_left_is_cleaned_though_nothing_changes(system):
 def test_half_an_extracted_file_goes_in_the_recovery(system):
     """Also where nothing but the extract was going on: the next one of Debian's would append to it."""
     converge(system, want(A))
-    (pattern,) = system.store.scraps
+    (pattern,) = system.store.temp_patterns
     scrap = pattern.replace("/*/*.", "/pem/tls-ca-bundle.pem.").replace("[A-Za-z0-9]", "x")
     system.write(scrap, B.pem.encode())
     host_journal.Journal(system.store.staging).change({}, ())

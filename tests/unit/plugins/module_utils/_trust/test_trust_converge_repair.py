@@ -65,7 +65,7 @@ def test_a_removed_ca_for_clients_is_looked_for_where_it_was(redhat):
 def test_a_distrusted_ca_may_stay_in_the_bundle_of_all_certificates(redhat):
     """p11-kit lists it there as distrusted, so another extract would not remove it."""
     converge(redhat, want(A, "distrusted"))
-    with open(redhat.store.others, "a") as stream:
+    with open(redhat.store.untrusted_bundle, "a") as stream:
         stream.write(A.pem)
     assert actions(converge(redhat, want(A, "absent"))) == []
 

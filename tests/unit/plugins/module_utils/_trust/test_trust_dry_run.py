@@ -70,7 +70,7 @@ def test_what_a_killed_run_has_left_is_to_be_taken_away(system, leave):
 
 def test_so_is_a_link_that_stands_in_for_the_hashed_ones(redhat):
     converge(redhat, want(A))
-    os.symlink(stores.bridge_to(redhat.store.instead, redhat.store.bundles[0][1]), redhat.store.instead)
+    os.symlink(stores.bridge_to(redhat.store.fallback_bundle, redhat.store.bundles[0][1]), redhat.store.fallback_bundle)
     assert is_taken_away(redhat)
 
 

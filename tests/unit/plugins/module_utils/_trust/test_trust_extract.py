@@ -35,7 +35,7 @@ def test_other_peoples_extract_at_the_same_time_is_waited_out(system, monkeypatc
     monkeypatch.setattr(trust_extract, "run", busy)
     assert converge(system, want(A)).extracted
     # Debian's makes the links of new files only: what an attempt has missed is made from scratch.
-    assert tries == [system.store.extract, system.store.again, system.store.again]
+    assert tries == [system.store.extract, system.store.extract_fresh, system.store.extract_fresh]
 
 
 def test_a_failed_extract_is_retried_even_if_the_bundles_are_right(system, monkeypatch):
@@ -76,7 +76,7 @@ def test_the_preview_is_checked_before_the_live_store_changes(redhat, monkeypatc
 
 @pytest.mark.parametrize("grows", [False, True])
 def test_half_an_extracted_file_goes_before_the_next_attempt_unless_it_grows(system, monkeypatch, grows):
-    (pattern,) = system.store.scraps
+    (pattern,) = system.store.temp_patterns
     scrap = pattern.replace("/*/*.", "/pem/tls-ca-bundle.pem.").replace("[A-Za-z0-9]", "x")
     left = []
 
@@ -128,7 +128,7 @@ def test_openssl_has_the_bundle_while_hashed_links_are_made_anew(redhat, monkeyp
     redhat.said = (0, "")
     os.symlink(redhat.store.bundles[0][1], link)  # as on EL 9
     store = stores.choose("auto", None, redhat.path)
-    assert store.hashed is None and store.instead is None
+    assert store.hashed is None and store.fallback_bundle is None
     trust_converge.converge(store, [want(B)])
     assert os.readlink(link) == redhat.store.bundles[0][1]
 
@@ -136,7 +136,7 @@ def test_openssl_has_the_bundle_while_hashed_links_are_made_anew(redhat, monkeyp
 def test_a_bundle_that_could_not_be_written_shows_though_the_command_succeeds(redhat, monkeypatch):
     """EL 8's does; later releases make fewer bundles, and leave those that they find."""
     monkeypatch.setattr(trust_converge, "RETRY_AFTER_SECONDS", (0,))
-    bundle = redhat.store.others
+    bundle = redhat.store.untrusted_bundle
 
     def leaves_it(command, root):
         done = redhat.run(command, root)
@@ -155,14 +155,14 @@ def test_the_folder_for_other_programs_holds_what_the_bundle_does(redhat, monkey
     """p11-kit passes over a source that it can't read, be it of distrust; each of its runs reads them anew."""
     monkeypatch.setattr(trust_converge, "RETRY_AFTER_SECONDS", (0,))
     redhat.write("usr/bin/update-ca-trust", b"trust extract $DEST/pem/directory-hash", 0o755)
-    os.mkdir(redhat.store.aside)
-    said = "%s does not hold the same certificates as %s" % (redhat.store.aside, redhat.store.bundles[0][1])
+    os.mkdir(redhat.store.directory_hash)
+    said = "%s does not hold the same certificates as %s" % (redhat.store.directory_hash, redhat.store.bundles[0][1])
 
     def holds(*pairs):
-        for name in os.listdir(redhat.store.aside):
-            os.unlink(os.path.join(redhat.store.aside, name))
+        for name in os.listdir(redhat.store.directory_hash):
+            os.unlink(os.path.join(redhat.store.directory_hash, name))
         for number, pair in enumerate(pairs):
-            redhat.write(os.path.join(redhat.store.aside, "%08x.0" % number), pair.pem.encode())
+            redhat.write(os.path.join(redhat.store.directory_hash, "%08x.0" % number), pair.pem.encode())
     monkeypatch.setattr(trust_extract, "run", redhat.run)
     for wrong in [], [A, B]:
         holds(*wrong)
