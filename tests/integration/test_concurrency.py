@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pki
 import plays
@@ -93,9 +94,10 @@ with files.lock(sys.argv[1], float(sys.argv[2])): print("held", flush=True); sys
 
 def test_who_waits_too_long_is_told_for_whom(hosts):
     """An error that names process, command and since when. How long modules wait: test_waiting.py of the unit tests."""
-    code = (plays.ROOT / "plugins" / "module_utils" / "_host" / "files.py").read_bytes()
+    code = [Path("plugins/module_utils", *parts) for parts in (("_failure.py",), ("_host", "files.py"))]
     for name, host in hosts.items():
-        host.write("/srv/code/ansible_collections/fleetpki/host_trust/plugins/module_utils/_host/files.py", code)
+        for path in code:
+            host.write(f"/srv/code/ansible_collections/fleetpki/host_trust/{path}", (plays.ROOT / path).read_bytes())
         held = subprocess.Popen([*host.ssh, f"python3 -c '{LOCKED_BY}' /etc/ssl 1"], stdin=subprocess.PIPE,
                                 stdout=subprocess.PIPE, text=True)
         try:
