@@ -156,7 +156,7 @@ def pair_scenarios():
     request = {"csr": {**at(path="web.csr", privatekey_path="web.key", certificate_path="web.crt"),
                        "common_name": "web1.example.com", "ca_content": issuing.pem}}
     made = {"selfsigned_cert": {**at(path="web.crt", privatekey_path="web.key"), "common_name": "web1.example.com"}}
-    ca = {"selfsigned_cert": {**at(path="ca.crt", privatekey_path="ca.key"), "profile": "root_ca",
+    ca = {"selfsigned_cert": {**at(path="ca.crt", privatekey_path="ca.key"), "purpose": "root_ca",
                               "common_name": "Own CA"}}
     by_ca = at(ca_path="ca.crt", ca_privatekey_path="ca.key")
     signed = {"signed_cert": {**at(path="web.crt", fullchain_path="web.pem", csr_path="web.csr"), **by_ca}}
