@@ -256,7 +256,7 @@ def test_nothing_of_it_is_anywhere(fleet, tmp_path):
     assert recap and int(recap.group(1)) == 5, first[-3000:].decode()  # with endpoints that can't be looked at
     report = (folder / "report" / "report.json").read_text()
     assert all(f"{option}_passphrase is wrong, or the file is damaged" in report for option in (
-        "privatekey_path", "client_privatekey_path")), report
+        "privatekey", "client_privatekey")), report
     second, more = run(fleet, folder, [*WORKS, *REFUSED, *at_once], "--check", python="/usr/bin/python3",
                        ANSIBLE_STDOUT_CALLBACK="ansible.posix.json")
     results = results_of(second)
