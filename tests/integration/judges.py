@@ -11,10 +11,6 @@ import json
 import subprocess
 from pathlib import Path
 
-from leaking import leaks as leaks
-from leaking import private_numbers as private_numbers
-from leaking import secret as secret
-
 PURPOSES = {"server": "1.3.6.1.5.5.7.3.1", "client": "1.3.6.1.5.5.7.3.2"}
 
 

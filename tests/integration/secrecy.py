@@ -12,7 +12,7 @@ import time
 import typing as t
 from pathlib import Path
 
-import judges
+import leaking
 import podman
 from cryptography.hazmat.primitives import serialization
 
@@ -87,8 +87,9 @@ def passphrase(text: str) -> Secret:
 def private_key(name: str, pem: bytes | str, passphrase: str | None = None) -> Secret:
     """A private key: its number as bytes, hexadecimal and base64, and its file in PEM and DER."""
     pem = pem.encode() if isinstance(pem, str) else pem
-    parts = judges.private_numbers(serialization.load_pem_private_key(pem, passphrase.encode() if passphrase else None))
-    body = judges.secret(pem)
+    key = serialization.load_pem_private_key(pem, passphrase.encode() if passphrase else None)
+    parts = leaking.private_numbers(key)
+    body = leaking.secret(pem)
     if b"ENCRYPTED" in pem:  # it begins with how it is encrypted, which others have in common with it
         body = body[-48:]
     words = [body[start:start + 24].encode() for start in range(0, len(body) - 23, 24)]

@@ -8,6 +8,7 @@ The tests share their hosts; each has a folder of its own there.
 from __future__ import annotations
 
 import judges
+import leaking
 import pki
 import plays
 import podman
@@ -90,7 +91,7 @@ def test_drift_with_reasons_and_what_openssl_makes_of_it(hosts):
                         f"stat -c %a issuing.crl; {verify} web.crt 2>&1; {verify} mail.crt 2>&1", check=False).stdout
         assert said.startswith("640\n") and "web.crt: OK" in said and "mail.crt: OK" not in said, said
         assert "certificate revoked" in said and host.run("ls", "-A", "/srv").stdout == "ca\n", said
-    assert PASSPHRASE not in play.output and not judges.leaks(play.output, ISSUING.key_pem())
+    assert PASSPHRASE not in play.output and not leaking.leaks(play.output, ISSUING.key_pem())
 
 
 def test_bad_input_is_refused_and_the_list_stays(hosts):
@@ -111,4 +112,4 @@ def test_bad_input_is_refused_and_the_list_stays(hosts):
         assert result.get("failed") and sentence in result["msg"] and "\n" not in result["msg"], (options, result)
     assert judges.looks(host, "/srv/ca") == before
     assert PASSPHRASE not in play.output and "not correct" not in play.output
-    assert not judges.leaks(play.output, ISSUING.key_pem(), ROOT.key_pem(), ISSUING.key_pem(PASSPHRASE))
+    assert not leaking.leaks(play.output, ISSUING.key_pem(), ROOT.key_pem(), ISSUING.key_pem(PASSPHRASE))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 
 import judges
+import leaking
 import pki
 import plays
 import podman
@@ -87,7 +88,7 @@ def test_every_kind_of_key_and_every_field(hosts):
             assert wanted in text, (name, wanted, text)
         assert text.index("DE") < text.index("Corp") < text.index("Web") < text.index("bücher.example")
         keys = [host.read(f"{folder}/{kind}.key") for kind in [*KINDS, "web"]]
-        assert not judges.leaks(play.output, *keys)
+        assert not leaking.leaks(play.output, *keys)
 
 
 def test_drift_with_reasons_and_keys_that_stay(hosts):
@@ -161,13 +162,13 @@ def test_a_refusal_reaches_the_user_and_nothing_is_left_behind(hosts):
          "'web1.example.com' has no type that is known here: write DNS:web1.example.com"),
     ]
     before = judges.looks(host, folder)
-    play = plays.run(hosts.inventory, [csr(folder, common_name="web1.example.com", **options) for options, _ in cases],
-                     "-vvv", hosts="debian13")
+    tasks = [csr(folder, common_name="web1.example.com", **options) for options, _sentence in cases]
+    play = plays.run(hosts.inventory, tasks, "-vvv", hosts="debian13")
     for (options, sentence), result in zip(cases, play.of("debian13"), strict=True):
         assert result.get("failed") and not result["changed"] and sentence in result["msg"], (options, result)
         assert "\n" not in result["msg"] and "Traceback" not in str(result), result["msg"]
     assert judges.looks(host, folder) == before
-    assert not judges.leaks(play.output, pair.key_pem(), pair.key_pem(PASSPHRASE))
+    assert not leaking.leaks(play.output, pair.key_pem(), pair.key_pem(PASSPHRASE))
     assert PASSPHRASE not in play.output and "not correct" not in play.output
 
 
@@ -188,7 +189,7 @@ def test_file_systems_that_are_full_or_read_only():
         assert fixed["failed"] and "Read-only file system; mount it writable" in fixed["msg"], fixed
         assert host.run("ls", "-A", "/small", "/fixed").stdout == "/fixed:\n\n/small:\n"
         assert host.run("sh", "-c", "ls -lA /room; sha256sum /room/*").stdout.strip() == before["stdout"]
-        assert not judges.leaks(play.output, host.read("/room/web.key"))
+        assert not leaking.leaks(play.output, host.read("/room/web.key"))
 
 
 BARE = """#!/bin/sh

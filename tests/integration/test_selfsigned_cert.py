@@ -11,6 +11,7 @@ import itertools
 
 import conftest
 import judges
+import leaking
 import pki
 import plays
 import podman
@@ -62,7 +63,7 @@ def test_first_and_converged_run_everywhere_and_a_server_with_it(hosts):
         assert "Verify return code: 0 (ok)" in served, (name, served)
         serial = host.run("openssl", "x509", "-in", f"{tls}/certs/web.crt", "-noout", "-serial").stdout.strip()
         assert serial.lower() == f"serial={done['serial'].zfill(len(serial) - 7)}" and len(serial) > 7 + 32, serial
-        assert not judges.leaks(play.output, host.read(f"{tls}/private/web.key"))
+        assert not leaking.leaks(play.output, host.read(f"{tls}/private/web.key"))
 
 
 def test_drift_and_renewal_with_reasons(hosts):
@@ -132,7 +133,7 @@ def test_a_root_ca_stays_what_it_is(hosts):
         assert host.run("openssl", "pkey", "-in", "/root/offline.key", "-passin", f"pass:{PASSPHRASE}", "-noout",
                         check=False).returncode == 0
         assert host.run("ls", "-A", folder).stdout == "web.crt\n"
-        assert not judges.leaks(play.output, host.read("/root/offline.key"))
+        assert not leaking.leaks(play.output, host.read("/root/offline.key"))
     assert PASSPHRASE not in play.output and "not correct" not in play.output
 
 
@@ -177,7 +178,7 @@ def test_bad_input_is_refused_and_nothing_is_left_behind(hosts):
     for (options, sentence), result in zip(cases, play.of("el8"), strict=True):
         assert result.get("failed") and sentence in result["msg"] and "\n" not in result["msg"], (options, result)
     assert judges.looks(host, folder) == before
-    assert not judges.leaks(play.output, pair.key_pem(), pair.key_pem(PASSPHRASE))
+    assert not leaking.leaks(play.output, pair.key_pem(), pair.key_pem(PASSPHRASE))
     assert PASSPHRASE not in play.output and "not correct" not in play.output
     with podman.Host("full", "el9", options=["--tmpfs=/small:size=4k"]) as small:
         (result,) = plays.run(f"{small.container},", [selfsigned("/small/", common_name="web1")],

@@ -11,6 +11,7 @@ import sys
 
 import conftest
 import judges
+import leaking
 import pki
 import plays
 import podman
@@ -124,7 +125,7 @@ def test_a_fleet_from_nothing_to_its_certificates(hosts, ca):
                         f"-purpose sslserver -verify_hostname {name}.example.com web.crt; stat -c '%a %U' "
                         f"{tls}/private/web.key web.csr web.crt web.pem").stdout
         assert said.splitlines() == ["web.crt: OK", "600 root", *["644 root"] * 3], said
-        assert not judges.leaks(done.output, host.read(f"{tls}/private/web.key"), (ca / "issuing.key").read_text())
+        assert not leaking.leaks(done.output, host.read(f"{tls}/private/web.key"), (ca / "issuing.key").read_text())
     assert PASSPHRASE not in done.output + foreseen.output
 
 
@@ -241,8 +242,8 @@ def test_drift_with_reasons(hosts, ca):
     assert sorted(kept) == [f"{folder}web.crt", f"{folder}web.pem"], kept
     old = hosts["debian13"].run("openssl", "x509", "-in", kept[f"{folder}web.crt"], "-noout", "-fingerprint").stdout
     assert old != hosts["debian13"].run("openssl", "x509", "-in", f"{folder}web.crt", "-noout", "-fingerprint").stdout
-    assert not judges.leaks(play.output, hosts["debian13"].read(f"{folder}web.key"), namesake.key_pem(),
-                            stranger.key_pem(), (ca / "issuing.key").read_text())
+    assert not leaking.leaks(play.output, hosts["debian13"].read(f"{folder}web.key"), namesake.key_pem(),
+                             stranger.key_pem(), (ca / "issuing.key").read_text())
     assert PASSPHRASE not in play.output
 
 
@@ -275,6 +276,6 @@ def test_a_refusal_reaches_the_user_and_nothing_is_left_behind(hosts, ca):
         assert result["failed"] and not result["changed"] and sentence in result["msg"], (sentence, result["msg"])
         assert "\n" not in result["msg"] and "Traceback" not in str(result), result["msg"]
     for output in (play.output, here.output):
-        assert not judges.leaks(output, leaf.key_pem(), (ca / "issuing.key").read_text())
+        assert not leaking.leaks(output, leaf.key_pem(), (ca / "issuing.key").read_text())
         assert PASSPHRASE not in output and "not correct" not in output
     assert judges.looks(host, folder) == before

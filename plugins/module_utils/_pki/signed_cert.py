@@ -70,7 +70,7 @@ def _request(options: "t.Dict[str, t.Any]") -> pkcs10.Request:
     if (int(size) < keys.MIN_RSA_BITS) if kind == "RSA" else request.facts["key_type"] not in keys.TYPES:
         raise Failure("the request %s (%s) can't be signed: its key is %s, and current clients refuse "
                       "that; use one of %s" % (
-                                   name, _subject(request.facts), request.facts["key_type"], ", ".join(keys.TYPES)))
+                          name, _subject(request.facts), request.facts["key_type"], ", ".join(keys.TYPES)))
     return request
 
 

@@ -18,7 +18,8 @@ class Module:
     """What is asked of AnsibleModule, which ends the process."""
 
     def __init__(self, diff=False):
-        self._diff, self.warned, self.warn = diff, [], lambda warning: self.warned.append(warning)
+        self._diff, self.warned = diff, []
+        self.warn = self.warned.append
 
     def exit_json(self, **result):
         raise Ended(dict(result, failed=False))

@@ -92,7 +92,7 @@ def test_a_key_of_another_ca(bench):
     bench.write("ca.key", ROOT.key_pem())
     for run in (bench.signed, bench.crl):
         with pytest.raises(Failure, match="the private key .*ca.key does not belong to the CA's certificate .*ca.crt "
-                                           r"\(CN=Corp Issuing \(SHA-256 ") as error:
+                                          r"\(CN=Corp Issuing \(SHA-256 ") as error:
             run(path="out")
         assert_clear(error.value, ROOT.key_pem(), CA.key_pem())
 

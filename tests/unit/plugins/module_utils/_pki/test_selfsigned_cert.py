@@ -84,7 +84,7 @@ def test_a_root_whose_key_is_elsewhere_is_never_made_anew(bench):
                   {"organization_name": "x"}):
         for check in (True, False):
             with pytest.raises(Failure, match="a new key would make it another CA, which nobody trusts. Bring the key "
-                                               "back; or remove the certificate") as error:
+                                              "back; or remove the certificate") as error:
                 bench.selfsigned(check, **dict(ROOT, **given))
             text = assert_clear(error.value, SECRET)
             assert bench.path("web.key") in text and "CN=Corp Root, SHA-256 " in text

@@ -58,7 +58,7 @@ def test_each_wish(wish, facts, sentences):
 def test_one_sentence_for_one_reason():
     missing = "the server does not send CN=Corp Issuing CA 1; browsers may hide this"
     assert violations(["trusted", "complete_chain"], trusted=False, complete_chain=False, reasons=[missing],
-                 chain_findings=[flaw("missing", missing)]) == [missing]
+                      chain_findings=[flaw("missing", missing)]) == [missing]
 
 
 def test_protocols():

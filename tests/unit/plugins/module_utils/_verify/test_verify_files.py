@@ -45,7 +45,7 @@ def test_no_permission_is_answered_with_become(monkeypatch):
     assert verify({"path": "/a"})[1] == "/a: " + sentence
     assert why(Corp.web, privatekey_path="/a").endswith("the private key /a can't be used: " + sentence)
     with pytest.raises(Failure, match="the trust in /a can't be used: it can't be read: Permission denied; "
-                                                  "does the task need 'become'"):
+                                      "does the task need 'become'"):
         verify({"path": "/a"}, trust="/a")
 
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: fleetpki.host_trust contributors
 """Prints docs/options.md: every option of every module, by its name. Reads what ansible-doc tells of the modules."""
@@ -15,7 +14,7 @@ import typing as t
 COLLECTION = "fleetpki.host_trust"
 HEAD = """<!-- SPDX-FileCopyrightText: fleetpki.host_trust contributors -->
 <!-- SPDX-License-Identifier: GPL-3.0-or-later -->
-<!-- Made by tools/option-table. -->
+<!-- Made by tools/option_table.py. -->
 
 # All options of all modules
 
