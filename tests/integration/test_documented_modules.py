@@ -159,7 +159,8 @@ def test_filters_say_it_once(place):
         "plugins/filter/tls_matrix.py", "Say who accepts whom"))).of("web1")
     assert done[0]["msg"] == {refused["reasons"][0]: ["web1: web2"]}
     assert [line.split() for line in done[1]["msg"]][1] == ["web1", "REFUSED", "(all)"]
-    of_modules(place, documented.tasks("plugins/filter/variables_that_differ.py", "Read the CA once for all hosts"))
+    run(place, of_modules(documented.tasks(
+        "plugins/filter/variables_that_differ.py", "Read the CA once for all hosts")))
     fail = documented.tasks("plugins/filter/tls_refusals.py", "Fail if anybody is refused")
     with pytest.raises(AssertionError, match="curl refuses it: it has expired"):
         run(place, of_modules(fail))
