@@ -13,7 +13,6 @@ import typing as t
 
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._cert_install import plan as cert_install_plan
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._cert_install.plan import InstallationError
-from ansible_collections.fleetpki.host_trust.plugins.module_utils._failure import Failure
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._host import default_paths, duration, files, replace
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._trust import stores
 from ansible_collections.fleetpki.host_trust.plugins.module_utils._verify import openssl
@@ -113,10 +112,7 @@ def _converge(
     options: "t.Dict[str, t.Any]", offer: cert_install_plan.Offer, check_mode: bool, tmpdir: "t.Optional[str]", now: int
 ) -> "t.Dict[str, t.Any]":
     """Observe, plan, verify, apply, prove."""
-    try:
-        program = openssl.find()
-    except openssl.OpensslMissing as error:
-        raise Failure(str(error), missing_packages=["openssl"])
+    program = openssl.find()
     state = observe(options, program)
     choice = cert_install_plan.choose(offer, state, now)
     kept = cert_install_plan.newer_in_use(choice, state, now)

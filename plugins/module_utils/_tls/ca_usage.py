@@ -240,10 +240,7 @@ def _shown(given: "t.Dict[str, t.Any]", tmpdir: "t.Optional[str]") -> "t.List[li
     """What the listeners of this host show (list of listeners.Shown)."""
     if not 0 < given["timeout"] <= 60:
         raise Failure("timeout: %g is not between 0 and 60 seconds" % given["timeout"])
-    try:
-        program = openssl.find()
-    except openssl.OpensslMissing as error:
-        raise Failure(str(error), missing_packages=["openssl"])
+    program = openssl.find()
     wanted = [one for one in listeners.listening() if one.port not in given["ignore_ports"]]
     with futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         answers = list(pool.map(lambda one: listeners.shown(

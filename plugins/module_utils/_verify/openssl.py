@@ -56,7 +56,10 @@ class OpensslVerdict(t.NamedTuple):
 
 
 class OpensslMissing(Failure):
-    """There is no openssl on this host, or none that can be used."""
+    """There is no openssl on this host, or none that can be used; the fact missing_packages is what to install."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, missing_packages=["openssl"])
 
 
 class PrivateKeyError(Failure, ValueError):

@@ -152,10 +152,7 @@ def host(
     """(this host's OpenSSL, its Store of anchors); raises Failure."""
     if trust == "":  # what is trusted by default would be more than was meant
         raise Failure("'trust' is empty: name a file or a directory, or leave it out for what this host trusts")
-    try:
-        program = openssl.find()
-    except openssl.OpensslMissing as error:
-        raise Failure(str(error), missing_packages=["openssl"])
+    program = openssl.find()
     place = openssl.trust_at(trust, program)
     anchors = chains.read_anchors(openssl.trust_files(place))
     if trust and not anchors:
