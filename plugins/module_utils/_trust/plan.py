@@ -15,6 +15,7 @@ from ansible_collections.fleetpki.host_trust.plugins.module_utils._x509 import p
 
 if t.TYPE_CHECKING:
     Names = t.Dict[t.Tuple[bool, str], t.List[str]]  # as ``_names`` has them
+    Anchors = t.Dict[t.Optional[str], t.List[trust_state.HeldAnchor]]  # the local ones, by fingerprint
 
 
 class Wanted(t.NamedTuple):
@@ -51,7 +52,7 @@ def plan(
     store: stores.Store, observed: trust_state.TrustState, wanted: "t.List[Wanted]", purge: str = "none",
     extract: str = "auto"
 ) -> Plan:
-    """The Plan that makes ``observed`` (state.State) what is ``wanted`` (list of Wanted).
+    """The Plan that makes ``observed`` (TrustState) what is ``wanted`` (list of Wanted).
 
     purge: ``none``, ``managed`` (anchors of ours that are not wanted any more) or ``all`` (every local one).
     extract: ``auto`` (when the extracted store is not what is wanted, or will not be), ``always``, ``never``.
@@ -163,10 +164,11 @@ def by_fingerprint(listed: "t.Iterable[One]") -> "t.Dict[t.Optional[str], t.List
 def _steps(
     store: stores.Store, observed: trust_state.TrustState, wanted: "t.List[Wanted]", purge: str
 ) -> "t.List[Step]":
-    steps = _steps_for(store, observed, wanted)
+    local = by_fingerprint(observed.anchors)
+    steps = _steps_for(store, observed, local, wanted)
     listed = {want.fingerprint for want in wanted}
     if purge != "none":
-        purged = _purged(observed, listed, purge)
+        purged = _purged(observed, local, listed, purge)
         listed.update(step.fingerprint or "" for step in purged)
         steps += purged
     steps += _without_refused(observed, listed)
@@ -182,10 +184,12 @@ def _of_host(state: str, held: trust_state.HeldAnchor) -> Wanted:
     return Wanted(state, held.name, held.fingerprint, x509.parse_leniently(held.der))
 
 
-def _steps_for(store: stores.Store, observed: trust_state.TrustState, wanted: "t.List[Wanted]") -> "t.List[Step]":
+def _steps_for(
+    store: stores.Store, observed: trust_state.TrustState, local: "Anchors", wanted: "t.List[Wanted]"
+) -> "t.List[Step]":
     """What is to be done for what is listed."""
     steps: t.List[Step] = []
-    local, distrust = by_fingerprint(observed.anchors), by_fingerprint(observed.distrusted)
+    distrust = by_fingerprint(observed.distrusted)
     in_force = trust_state.fingerprints_in_force(store, observed)
     blocked = proof.blocked_keys(store, observed, wanted)
     for want in wanted:
@@ -205,15 +209,15 @@ def _steps_for(store: stores.Store, observed: trust_state.TrustState, wanted: "t
     return steps
 
 
-def _purged(observed: trust_state.TrustState, listed: "t.Set[str]", purge: str) -> "t.List[Step]":
+def _purged(
+    observed: trust_state.TrustState, local: "Anchors", listed: "t.Set[str]", purge: str
+) -> "t.List[Step]":
     """Local anchors that are not listed: those of ours, or all; each file once."""
-    first: t.Dict[t.Tuple[str, str], trust_state.HeldAnchor] = collections.OrderedDict()
-    for held in observed.anchors:
-        if held.fingerprint not in listed and (purge == "all" or held.name is not None):
-            first.setdefault((held.path, held.fingerprint), held)
-    local = by_fingerprint(observed.anchors)
+    places = collections.OrderedDict.fromkeys(
+        (held.path, held.fingerprint) for held in observed.anchors
+        if held.fingerprint not in listed and (purge == "all" or held.name is not None))
     return [_step("remove", path, _of_host("absent", local[fingerprint][0]), "not listed (purge: %s)" % purge)
-            for path, fingerprint in first]
+            for path, fingerprint in places]
 
 
 def _without_refused(observed: trust_state.TrustState, listed: "t.Set[str]") -> "t.List[Step]":
