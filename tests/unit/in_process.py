@@ -25,6 +25,7 @@ class Modules:
     def __init__(self, folder, scratch, monkeypatch):
         self.folder, self.scratch, self.monkeypatch = folder, scratch, monkeypatch
         self.keys = []
+        self.code = None  # what the last one exited with
 
     def write(self, name, text):
         (self.folder / name).write_text(text, encoding="ascii")
@@ -43,8 +44,9 @@ class Modules:
         self.monkeypatch.setattr(basic, "_ANSIBLE_ARGS", arguments)
         self.monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)  # from ansible-core 2.19 on
         module = importlib.import_module(f"{MODULES}.{name}")
-        with contextlib.redirect_stdout(io.StringIO()) as printed, pytest.raises(SystemExit):
+        with contextlib.redirect_stdout(io.StringIO()) as printed, pytest.raises(SystemExit) as end:
             module.main()
+        self.code = end.value.code
         return json.loads(printed.getvalue()), printed.getvalue()
 
     def refused(self, name, options, *hidden):

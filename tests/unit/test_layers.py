@@ -17,13 +17,24 @@ LAYERS = (("_failure",), ("_x509",), ("_host",), ("_verify",), ("_pki", "_trust"
           ("_nss", "_cert_install", "_tls_clients"))
 
 
+def trees(folder="."):
+    """The syntax trees of the files below a folder of plugins, with their paths."""
+    for path in sorted((PLUGINS / folder).rglob("*.py")):
+        yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def classes():
+    """All classes: (path, node)."""
+    return [(path, node) for path, tree in trees() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+
+
 def packages(kind):
     """What each package, or file beside them, of a folder of plugins imports of that folder: {name: {name}}."""
     found = {}
-    for path in (PLUGINS / kind).rglob("*.py"):
+    for path, tree in trees(kind):
         name = path.relative_to(PLUGINS / kind).parts[0].removesuffix(".py")
         found.setdefault(name, set())
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(OURS + kind):
                 inside = node.module[len(OURS + kind):].split(".")[1:2]
                 found[name] |= {inside[0]} if inside else {one.name for one in node.names}
@@ -56,11 +67,7 @@ def test_a_package_has_several_modules_with_plain_names(kind):
 
 def test_all_that_is_raised_has_one_base():
     """Failure: what ends modules knows no other. A class of ours that is an exception is one, or of one."""
-    bases = {}
-    for path in PLUGINS.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef):
-                bases[node.name] = {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+    bases = {node.name: {ast.unparse(base).rpartition(".")[2] for base in node.bases} for _path, node in classes()}
     ours = {"Failure"}
     while more := {name for name, above in bases.items() if above & ours} - ours:
         ours |= more
@@ -72,18 +79,15 @@ def test_all_that_is_raised_has_one_base():
 def test_no_class_has_the_name_of_another():
     """But those that Ansible looks for by their names, and DOCUMENTATION's fragments."""
     named = {}
-    for path in PLUGINS.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef):
-                named.setdefault(node.name, []).append(path.name)
+    for path, node in classes():
+        named.setdefault(node.name, []).append(path.name)
     twice = {name: paths for name, paths in named.items() if len(paths) > 1}
     assert set(twice) == {"ActionModule", "FilterModule", "ModuleDocFragment"}
 
 
 def test_modules_end_in_one_way():
     """main() is an AnsibleModule and how it is run: no errors are caught there."""
-    for path in (PLUGINS / "modules").glob("[a-z]*.py"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+    for path, tree in trees("modules"):
         mains = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
         assert all(node.end_lineno - node.lineno < 8 for node in mains), path
         assert not any(isinstance(node, ast.Attribute) and node.attr == "fail_json" for node in ast.walk(tree)), path
@@ -98,7 +102,7 @@ def test_nobody_imports_controllers_code_on_hosts():
 
 
 def test_imports_do_not_undo_an_underscore():
-    for path in PLUGINS.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path, tree in trees():
+        for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(OURS):
                 assert not [one.name for one in node.names if one.name == f"_{one.asname}"], path

@@ -6,14 +6,12 @@ from __future__ import annotations
 
 import errno
 import importlib
-import json
 import os
 from pathlib import Path
 
+import in_process
 import pytest
-from ansible.module_utils import basic
 
-PLUGINS = "ansible_collections.fleetpki.host_trust.plugins"
 CA = {"ca_path": "/nosuch/ca.crt", "ca_privatekey_path": "/nosuch/ca.key"}
 # Options that are enough, and what it begins with then.
 MODULES = {
@@ -34,27 +32,22 @@ MODULES = {
 
 
 def test_none_is_missing_here():
-    folder = Path(importlib.import_module(f"{PLUGINS}.modules.csr").__file__).parent
+    folder = Path(importlib.import_module(f"{in_process.MODULES}.csr").__file__).parent
     with_main = {path.stem for path in folder.glob("[a-z]*.py") if "def main(" in path.read_text(encoding="utf-8")}
     assert with_main == set(MODULES)
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_an_error_that_nobody_expected_is_a_sentence(name, monkeypatch, capsys):
-    module = importlib.import_module(f"{PLUGINS}.modules.{name}")
+def test_an_error_that_nobody_expected_is_a_sentence(name, modules, monkeypatch):
     options, begins_with = MODULES[name]
     place, function = begins_with.split(".")
 
     def fail(*_arguments, **_options):
         raise OSError(errno.EIO, os.strerror(errno.EIO), "/etc/broken")
 
+    module = importlib.import_module(f"{in_process.MODULES}.{name}")
     monkeypatch.setattr(getattr(module, place), function, fail)
     # In check mode nothing asks for the folders first, which are not there.
-    arguments = {"ANSIBLE_MODULE_ARGS": {**options, "_ansible_check_mode": True}}
-    monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps(arguments).encode())
-    monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-    with pytest.raises(SystemExit) as end:
-        module.main()
-    result = json.loads(capsys.readouterr().out)
-    assert end.value.code == 1 and result["failed"]
+    result, _printed = modules.run(name, {**options, "_ansible_check_mode": True})
+    assert modules.code == 1 and result["failed"]
     assert result["msg"] == "/etc/broken can't be used: Input/output error"
