@@ -28,7 +28,7 @@ class ActionModule(base.Action):
     _supports_async = False
 
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """See _action.Action."""
+        """See base.Action."""
         result = self.begun(task_vars)
         execute = functools.partial(self._execute_module, task_vars=task_vars)
         try:

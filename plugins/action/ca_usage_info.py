@@ -20,6 +20,6 @@ class ActionModule(_private_key_guard.GuardedAction):
     ANSWER = host_answers.documented("ca_usage_info")
 
     def texts(self) -> c.Mapping[str, t.Any]:
-        """See _no_keys.Action."""
+        """See _private_key_guard.GuardedAction."""
         return {f"{option}[{number}]": text for option in ("authorities", "successors")
                 for number, text in enumerate(check_type_list(self._task.args.get(option) or []))}

@@ -23,7 +23,7 @@ class ActionModule(base.Action):
     _supports_async = False
 
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """See _action.Action."""
+        """See base.Action."""
         result = self.begun(task_vars)
         try:
             _private_key_guard.refuse(self._task.args, ("content", "trust_content"))

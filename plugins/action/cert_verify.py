@@ -24,7 +24,7 @@ class ActionModule(base.Action):
     ANSWER = verdicts.ANSWER
 
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """See _action.Action."""
+        """See base.Action."""
         result = self.begun(task_vars)
         given = dict(self._task.args)
         try:

@@ -33,7 +33,7 @@ class ActionModule(_private_key_guard.GuardedAction):
     ANSWER = host_answers.documented("csr")
 
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """See _action.Action."""
+        """See base.Action."""
         answer = super().act(task_vars)
         if answer.get("csr") is None or answer.get("failed"):
             return answer

@@ -17,6 +17,6 @@ class ActionModule(base.Action):
     _requires_connection = False
 
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """See _action.Action."""
+        """See base.Action."""
         self.validate_argument_spec({})
         return {**self.begun(task_vars), "changed": False}

@@ -47,7 +47,7 @@ class ActionModule(base.Action):
     _supports_async = False
 
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """See _action.Action."""
+        """See base.Action."""
         _validation, given = self.validate_argument_spec(ARGUMENTS)
         result = self.begun(task_vars)
         task = self._task.copy()
@@ -90,7 +90,7 @@ class ActionModule(base.Action):
                 found = ActionBase._execute_module(
                     self, module_name="ansible.legacy.setup", task_vars=task_vars,
                     module_args={"gather_subset": "!all", "filter": f"ansible_{fact}"})
-            except (AttributeError, KeyError, RecursionError, TypeError) as error:  # as in _action.Action
+            except (AttributeError, KeyError, RecursionError, TypeError) as error:  # as in base.Action
                 raise host_answers.Wrong(f"Ansible can't read it ({error!r})") from error
             found = host_answers.checked(found, ASKED)
             if found.get("failed"):

@@ -21,7 +21,7 @@ class ActionModule(base.Action):
     ANSWER = host_answers.documented("signed_cert")
 
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """See _action.Action."""
+        """See base.Action."""
         result = self.begun(task_vars)
         try:
             _private_key_guard.refuse(self._task.args, ("csr_content",) + _private_key_guard.CA)

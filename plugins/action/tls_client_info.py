@@ -16,5 +16,5 @@ class ActionModule(base.Action):
     ANSWER = host_answers.documented("tls_client_info")
 
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """See _action.Action."""
+        """See base.Action."""
         return self.asked(super().act(task_vars))

@@ -42,7 +42,7 @@ class ActionModule(base.Action):
     _supports_async = False
 
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """See _action.Action."""
+        """See base.Action."""
         result = self.begun(task_vars)
         _validation, given = self.validate_argument_spec(
             ARGUMENTS, required_one_of=[("html", "json", "prometheus")])

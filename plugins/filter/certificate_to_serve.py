@@ -65,7 +65,7 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filter
 
 
 def certificate_to_serve(certificates: list[dict[str, t.Any]], *args: str, **options: str) -> t.Any:
-    """See _report_certificates.to_serve."""
+    """See _host_certificates.to_serve."""
     with _filter_input.given("certificate_to_serve wants host_certificate_certificates, a list of dicts"):
         return _host_certificates.to_serve(certificates, *args, **options)
 

@@ -60,7 +60,7 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filter
 
 
 def certificates_to_verify(certificates: list[dict[str, t.Any]], *args: str, **options: str) -> t.Any:
-    """See _report_certificates.to_verify."""
+    """See _host_certificates.to_verify."""
     with _filter_input.given("certificates_to_verify wants host_certificate_certificates, a list of dicts"):
         return _host_certificates.to_verify(certificates, *args, **options)
 

@@ -43,7 +43,7 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filter
 
 
 def tls_matrix(answers: _tls_matrix.Answers) -> t.Any:
-    """See _answers.matrix; what clients and servers say stays marked as data."""
+    """See _tls_matrix.matrix; what clients and servers say stays marked as data."""
     with _filter_input.given("tls_matrix wants results of tls_client_info by who has asked"):
         read, wrong = _filter_input.split(answers, _tls_matrix.RESULTS)
         return wrap_var(_tls_matrix.matrix({**read, **{host: [] for host in wrong}}))

@@ -46,7 +46,7 @@ from ansible_collections.fleetpki.host_trust.plugins.plugin_utils import _filter
 
 
 def tls_refusals(answers: _tls_matrix.Answers) -> t.Any:
-    """See _answers.refusals; what clients and servers say stays marked as data."""
+    """See _tls_matrix.refusals; what clients and servers say stays marked as data."""
     with _filter_input.given("tls_refusals wants results of tls_client_info by who has asked"):
         read, wrong = _filter_input.split(answers, _tls_matrix.RESULTS)
         refused = _tls_matrix.refusals(read)

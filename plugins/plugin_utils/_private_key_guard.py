@@ -38,7 +38,7 @@ class GuardedAction(base.Action):
         return {name: self._task.args.get(name) for name in CA}
 
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """See _action.Action."""
+        """See base.Action."""
         try:
             texts = self.texts()
             refuse(texts, texts)

@@ -25,7 +25,7 @@ def https(*pairs, **options):
 
 
 def look(server, trust, name="web1.example.com", item=None, now=None, **options):
-    """The result of one endpoint. now: as of endpoints.look, which means the machine's clock without it."""
+    """The result of one endpoint. now: as of endpoint_info.look, which means the machine's clock without it."""
     port = server if isinstance(server, int) else server.port
     given = dict(DEFAULTS, trust=trust, **options)
     given["endpoints"] = [dict({"host": "127.0.0.1", "port": port, "server_name": name}, **(item or {}))]

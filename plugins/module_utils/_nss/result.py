@@ -24,7 +24,7 @@ def anchor(options: "t.Dict[str, t.Any]", wanted: "t.List[trust_plan.Wanted]", c
 
 
 def report(outcome: nss_converge.NssOutcome) -> "t.Dict[str, t.Any]":
-    """An nss.Outcome as ca_trust_anchor's result."""
+    """An NssOutcome as ca_trust_anchor's result."""
     plan = outcome.plan
     listed = {want.fingerprint for want in plan.wanted}
     purged = {step.fingerprint: trust_plan.Wanted("absent", step.name, step.fingerprint, step.certificate)

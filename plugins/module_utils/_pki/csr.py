@@ -31,7 +31,7 @@ def converge(
 ) -> module_runner.Outcome:
     """Makes key and request what is wanted; returns an Outcome. ``options`` are the module's, with places resolved.
 
-    Raises outcomes.Refused, and what _keys and _files raise, before anything is changed.
+    Raises Failure before anything is changed.
     """
     now = int(time.time()) if now is None else now
     want = fields.of_options(options)

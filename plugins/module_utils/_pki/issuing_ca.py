@@ -27,7 +27,7 @@ def read(options: "t.Dict[str, t.Any]", now: int, usage: str = "keyCertSign") ->
     """The CA of the options ca_path or ca_content, ca_privatekey_path or _content and _passphrase.
 
     usage: what its key is to sign, ``keyCertSign`` or ``cRLSign`` (RFC 5280 section 4.2.1.3).
-    Raises outcomes.Refused for a CA that must not sign, keys.KeyFileError for its key.
+    Raises Failure for a CA that must not sign, keys.KeyFileError for its key.
     """
     source = options["ca_path"] or "ca_content"
     try:
@@ -46,7 +46,7 @@ def read(options: "t.Dict[str, t.Any]", now: int, usage: str = "keyCertSign") ->
 
 
 def refuse_below(authority: Authority, length: "t.Optional[int]") -> None:
-    """Raises outcomes.Refused where the CA may not issue a CA with that path length (RFC 5280 section 4.2.1.9)."""
+    """Raises Failure where the CA may not issue a CA with that path length (RFC 5280 section 4.2.1.9)."""
     allowed = extensions.path_length(authority.certificate.facts)
     if allowed is not None and (length is None or length >= allowed):
         raise Failure(
@@ -56,7 +56,7 @@ def refuse_below(authority: Authority, length: "t.Optional[int]") -> None:
 
 
 def refuse_outside(authority: Authority, want: "extensions.Facts") -> None:
-    """Raises outcomes.Refused for names and purposes that the CA may not certify: the certificate would verify nowhere.
+    """Raises Failure for names and purposes that the CA may not certify: the certificate would verify nowhere.
 
     RFC 5280 section 4.2.1.10 for DNS names and IP addresses, other kinds are left to whoever verifies; for purposes, as
     OpenSSL and browsers nest them.

@@ -135,7 +135,7 @@ def shown(
 
     One that listens and can't be reached may show anything: that is one Shown with a finding.
 
-    program: _openssl.OpenSSL. seconds: how long a step may take.
+    program: openssl.OpenSSL. seconds: how long a step may take.
     """
     first = _ask(listener, None, program, seconds, tmpdir)
     if not first.result["reachable"]:

@@ -20,7 +20,7 @@ def violations(
 ) -> "t.List[str]":
     """Sentences on the wishes that an endpoint does not meet.
 
-    result: as the module returns it, but for chain_findings, a list of sent_chain.Flaw.
+    result: as the module returns it, but for chain_findings, a list of presented_chain.Flaw.
     too_short: sentences on certificates with less time left than min_remaining. untried: versions that could not be.
     """
     if result["finding"]:

@@ -17,7 +17,7 @@ try:
 
     PURPOSES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH,
                 "email": ExtendedKeyUsageOID.EMAIL_PROTECTION}
-    # Extensions that a rule here, in _webpki_names or _webpki_constraints looks at: what else is critical is refused.
+    # Extensions that a rule here, in names or name_constraints looks at: what else is critical is refused.
     PROCESSED = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectAlternativeName,
                  x509.NameConstraints, x509.PolicyConstraints)
     # RFC 5280 sections 4.2.1.1, 4.2.1.2, 4.2.1.8, 4.2.1.15, 4.2.2.1 and 4.2.2.2.

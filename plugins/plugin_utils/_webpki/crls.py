@@ -84,7 +84,7 @@ def of_path(path: list[PathCertificate], lists: list[RevocationList], now: float
 def _entry(one: RevocationList, certificate: PathCertificate) -> t.Any:
     """A list's entry of a certificate, or None; one that takes back an earlier one is no revocation."""
     if certificate.serial < 0:
-        return None  # none can be listed, and _webpki_rules minds it
+        return None  # none can be listed, and checks.py minds it
     entry = one.object.get_revoked_certificate_by_serial_number(certificate.serial)
     if entry is None or any(isinstance(extension.value, x509.CRLReason)
                             and extension.value.reason is x509.ReasonFlags.remove_from_crl

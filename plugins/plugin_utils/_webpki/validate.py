@@ -4,7 +4,7 @@
 # Private to this collection: may change without notice.
 """Path validation as browsers, Go and rustls do it, on the controller: plain values in, a Verdict out.
 
-Each path that is found is held against named rules (_webpki_table), and what these let pass is verified once more by
+Each path that is found is held against named rules (rules.py), and what these let pass is verified once more by
 pyca/cryptography, wherever that can judge it. Paths are looked for here and not there: it returns one, and where a
 rule refuses that one another may do, as with a root that is cross-signed.
 """
